@@ -1,0 +1,31 @@
+/* env_real.h - reactors on libuv, disks on io_uring (threads as fallback), LevelDB as kv.
+ *
+ * A process makes one struct host: its reactors (threads with an event loop each) and its pool of
+ * workers.  Roles are started on a reactor's env, from a task posted to it. */
+#ifndef CORE_ENV_ENV_REAL_H
+#define CORE_ENV_ENV_REAL_H
+
+#include "core/env/env.h"
+
+struct host;
+struct host_conf {
+    unsigned reactors; /* 0: one per core, two at most */
+    unsigned workers;  /* 0: 4 */
+    bool no_uring;     /* use the thread fallback even where io_uring works */
+    struct log_sink *sink; /* borrowed */
+};
+/* Starts the threads.  0, or a negative code with `why`. */
+int host_create(const struct host_conf *conf, struct host **out_host, struct note *why);
+struct env *host_env(struct host *h, unsigned reactor); /* borrowed */
+unsigned host_reactors(const struct host *h);
+/* Run `fn(arg)` on a reactor and wait for it.  Not from a reactor. */
+void host_call(struct host *h, unsigned reactor, void (*fn)(void *arg), void *arg);
+/* Stop the loops and join all threads.  Every role must have stopped; what is left is reported. */
+void host_destroy(struct host *h);
+
+/* Single-threaded programs: an env whose blocking calls (files, disks by *_now, kv) work without
+ * threads and loop.  For `cairn osd fsck` and tools. */
+struct env *env_blocking_create(struct log_sink *sink);
+void env_blocking_destroy(struct env *env);
+
+#endif

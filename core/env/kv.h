@@ -1,0 +1,54 @@
+/* kv.h - an ordered key-value store: LevelDB in production, a memory map in the simulator.
+ *
+ * It is a cache of what the caller's journal has made durable: writes are NOT durable until a
+ * kv_checkpoint that started after them returned 0.  After a power cut any subset of the batches
+ * written since then may be there (each batch whole or not at all).  The first error of any call
+ * poisons the store: every later call returns -R_STORE_FAILED, and the role must stop.
+ *
+ * Threads: gets and iterators from any thread at once, writes and checkpoints from one at a time.
+ * Every call blocks: workers, start-up and fsck only (the simulator runs them in its one thread). */
+#ifndef CORE_ENV_KV_H
+#define CORE_ENV_KV_H
+
+#include "core/base/buf.h"
+#include "core/base/cursor.h"
+#include "core/env/env.h"
+
+struct kv_conf {
+    bool create;
+    bool read_only_check; /* verify checksums on every read, for fsck */
+    uint32_t cache_bytes; /* 0: 8 MiB */
+    uint32_t write_buffer_bytes; /* 0: 4 MiB */
+};
+int kv_open(struct env *env, const char *folder, const struct kv_conf *conf, struct kv **out_kv,
+            struct note *why);
+void kv_close(struct kv *kv); /* no checkpoint is made; NULL is fine */
+
+/* *out_value: a new one-span buf the caller frees; -ENOENT when there is none. */
+int kv_get(struct kv *kv, struct bytes key, struct buf *out_value);
+
+struct kv_batch;
+struct kv_batch *kv_batch_create(void); /* NULL: no memory */
+void kv_batch_destroy(struct kv_batch *b);
+/* Copies its arguments; later calls on the same key win.  0 or -ENOMEM (batch then unusable). */
+int kv_batch_put(struct kv_batch *b, struct bytes key, struct bytes value);
+int kv_batch_delete(struct kv_batch *b, struct bytes key);
+uint64_t kv_batch_bytes(const struct kv_batch *b);
+int kv_write(struct kv *kv, const struct kv_batch *b); /* atomic; visible at return; not durable */
+
+/* Make every write that returned before this call durable in synced tables. */
+int kv_checkpoint(struct kv *kv);
+
+/* Keys in memcmp order from `from` (inclusive) up to `to` (exclusive; len 0: no end), as of the
+ * moment of creation.  Key and value are borrowed until the next call on this iterator. */
+int kv_iter_create(struct kv *kv, struct bytes from, struct bytes to, struct kv_iter **out_iter);
+/* 1: *out_key and *out_value are set; 0: the end; negative: failed. */
+int kv_iter_next(struct kv_iter *it, struct bytes *out_key, struct bytes *out_value);
+void kv_iter_destroy(struct kv_iter *it);
+
+struct kv_stats {
+    uint64_t bytes_on_disk, stalls, stall_ns;
+};
+void kv_stats(struct kv *kv, struct kv_stats *out_stats);
+
+#endif
