@@ -5,15 +5,9 @@
 #ifndef CORE_ENV_NET_H
 #define CORE_ENV_NET_H
 
+#include "core/base/addr.h"
 #include "core/base/buf.h"
 #include "core/env/env.h"
-
-struct net_addr {
-    char s[64]; /* "127.0.0.1:6800", "[::1]:6800"; empty: none */
-};
-int net_addr_parse(const char *text, struct net_addr *out_addr); /* normal form, or -EINVAL */
-bool net_addr_equal(const struct net_addr *a, const struct net_addr *b);
-bool net_addr_loopback(const struct net_addr *a);
 
 /* The receiving side of a connection, owned by the user. */
 struct net_handler {
