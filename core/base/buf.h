@@ -17,7 +17,7 @@ struct blob {
     _Atomic uint32_t refs;
     uint32_t bytes; /* up to 1 GiB */
     uint8_t *data;
-    void (*release)(struct blob *); /* called once, at the last unref */
+    void (*release)(struct blob *); /* called once, at the last unref; NULL: a constant */
 };
 
 /* One reference, held by the caller.  Blocks of 4 KiB and more are aligned to BUF_ALIGN, so that
@@ -58,7 +58,8 @@ MUST_CHECK int buf_append_copy(struct buf *b, const void *data, size_t bytes); /
 MUST_CHECK int buf_append_zeros(struct buf *b, uint64_t bytes); /* shares one static zero page */
 MUST_CHECK int buf_append(struct buf *b, const struct buf *src, uint64_t off, uint64_t bytes); /* shares */
 MUST_CHECK int buf_slice(const struct buf *src, uint64_t off, uint64_t bytes, struct buf *out); /* out: overwritten */
-/* Make one aligned span of it, copying only if it is not one already. */
+/* Make one span of it, aligned to BUF_ALIGN if it holds 4 KiB or more, copying only if it is not
+ * one already. */
 MUST_CHECK int buf_flatten(struct buf *b);
 
 void buf_drop_front(struct buf *b, uint64_t bytes);

@@ -6,8 +6,10 @@
  *
  * Two envelopes, both versioned: readers skip a newer tail; `compat` above what the reader knows
  * is -R_TOO_NEW.
- *   sealed (disk):  u8 version, u8 compat, u16 zero, u32 length, u32 crc32c of the body
- *   plain (wire):   u8 version, u8 compat, u32 length */
+ *   sealed (disk):  u8 version, u8 compat, u16 zero, u32 length,
+ *                   u32 crc32c of these 8 bytes and the body, then the body
+ *   plain (wire):   u8 version, u8 compat, u32 length, then the body
+ * version >= compat >= 1; length counts the body. */
 #ifndef CORE_BASE_CURSOR_H
 #define CORE_BASE_CURSOR_H
 
