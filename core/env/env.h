@@ -28,6 +28,8 @@ uint64_t env_random_u64(struct env *env);
 void env_random_bytes(struct env *env, void *out, size_t bytes);
 
 struct log_sink *env_log_sink(struct env *env);
+/* Whether the caller runs on this env's reactor: what ASSERT_HOME (op.h) asks. */
+bool env_is_home(struct env *env);
 
 /* A callback to run on a reactor.  The memory belongs to the caller and must stay until it ran. */
 struct env_task {

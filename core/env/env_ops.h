@@ -14,6 +14,7 @@ struct env_ops {
     uint64_t (*now_ns)(struct env *);
     uint64_t (*wall_ns)(struct env *);
     void (*random_bytes)(struct env *, void *, size_t);
+    bool (*is_home)(struct env *);
     void (*post)(struct env *, struct env_task *);
     void (*defer)(struct env *, struct env_task *);
     void (*timer_at)(struct env *, struct env_timer *, uint64_t);
@@ -60,5 +61,10 @@ struct env_ops {
     void (*net_resume)(struct net_conn *);
     void (*net_close)(struct net_conn *);
 };
+
+/* Shared by the implementations (env.c).
+ *
+ * 0 when the request is aligned, within the disk and permitted; else the code to complete it with. */
+int disk_io_check(const struct disk_io *io, uint64_t disk_bytes, bool read_only);
 
 #endif

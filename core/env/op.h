@@ -18,12 +18,17 @@ struct op {
     struct arena arena;
     int rc;               /* the first failure, or the result */
     bool cancelled;
+    bool woken, finished; /* op.c's own: a run is queued; that run is the last */
     struct note note;
     void (*run)(struct op *op);
     void (*done)(struct op *op, void *arg); /* gives the op back to its owner, who frees it */
     void *done_arg;
     struct list link; /* for the owner's queue */
 };
+
+/* We are on the reactor that owns the operation. */
+#define ASSERT_HOME(op) ASSERT(env_is_home((op)->env))
+
 void op_init(struct op *op, struct env *env, void (*run)(struct op *));
 void op_fini(struct op *op); /* releases the arena */
 void op_start(struct op *op, void (*done)(struct op *, void *), void *arg); /* runs it from the loop */

@@ -1,0 +1,9 @@
+# core/env - clock, tasks, disks, files, key-value stores and the network: real and simulated.
+noinst_LIBRARIES += libcore_env.a
+libcore_env_a_SOURCES = \
+	core/env/disk.h core/env/env.h core/env/env_ops.h core/env/env_real.h core/env/file.h \
+	core/env/kv.h core/env/net.h core/env/op.h core/env/sim.h \
+	core/env/env.c core/env/kv_batch.c core/env/kv_batch.h core/env/op.c
+
+# The simulated side.
+libcore_env_a_SOURCES +=
