@@ -1,0 +1,4 @@
+# s3 - the S3 gateway, a front end on our reactors.
+noinst_LIBRARIES += libs3.a
+libs3_a_CPPFLAGS = $(S3_CPPFLAGS)
+libs3_a_SOURCES =

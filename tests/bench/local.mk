@@ -1,0 +1,1 @@
+# tests/bench - the load client and the table of `./dev bench`.

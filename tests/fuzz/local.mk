@@ -1,0 +1,15 @@
+# tests/fuzz - a fuzz target for each parser of outside bytes.
+#
+# In an ordinary build a target replays its corpus, tests/fuzz/corpus/NAME/, as part of make check;
+# configured with --enable-fuzzing it is a libFuzzer program, which `./dev fuzz` builds and runs.
+# For each target:
+#   check_PROGRAMS += tests/fuzz/fuzz_NAME
+#   tests_fuzz_fuzz_NAME_SOURCES = tests/fuzz/fuzz_NAME.c
+#   tests_fuzz_fuzz_NAME_LDADD = $(LINK_x) $(LINK_fuzz)
+check_LIBRARIES += tests/fuzz/libreplay.a
+tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
+if FUZZING
+LINK_fuzz = -fsanitize=fuzzer
+else
+LINK_fuzz = tests/fuzz/libreplay.a
+endif

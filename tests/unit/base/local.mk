@@ -1,0 +1,1 @@
+# tests/unit/base - unit tests of core/base.

@@ -1,0 +1,1 @@
+# tests/unit/client - unit tests of core/client.

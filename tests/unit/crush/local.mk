@@ -1,0 +1,1 @@
+# tests/unit/crush - unit tests of core/crush.

@@ -1,0 +1,1 @@
+# tests/unit/env - unit tests of core/env.

@@ -1,0 +1,1 @@
+# tests/unit/map - unit tests of core/map.

@@ -1,0 +1,1 @@
+# tests/unit/mon - unit tests of core/mon.

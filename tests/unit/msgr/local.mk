@@ -1,0 +1,1 @@
+# tests/unit/msgr - unit tests of core/msgr.

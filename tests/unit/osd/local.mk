@@ -1,0 +1,1 @@
+# tests/unit/osd - unit tests of core/osd.

@@ -1,0 +1,1 @@
+# tests/unit/proto - unit tests of core/proto.

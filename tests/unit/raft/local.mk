@@ -1,0 +1,1 @@
+# tests/unit/raft - unit tests of core/raft.

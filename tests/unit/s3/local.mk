@@ -1,0 +1,1 @@
+# tests/unit/s3 - unit tests of s3.

@@ -1,0 +1,1 @@
+# tests/unit/store - unit tests of core/store.
