@@ -1,5 +1,7 @@
 noinst_LIBRARIES += libcore_base.a
 libcore_base_a_SOURCES = \
+	core/base/addr.c \
+	core/base/addr.h \
 	core/base/arena.c \
 	core/base/arena.h \
 	core/base/assert.c \
@@ -15,16 +17,21 @@ libcore_base_a_SOURCES = \
 	core/base/hash.h \
 	core/base/htable.c \
 	core/base/htable.h \
+	core/base/json.c \
 	core/base/json.h \
 	core/base/list.h \
+	core/base/log.c \
 	core/base/log.h \
 	core/base/mem.c \
 	core/base/mem.h \
+	core/base/metrics.c \
 	core/base/metrics.h \
 	core/base/note.c \
 	core/base/note.h \
+	core/base/option.c \
 	core/base/option.def \
 	core/base/option.h \
+	core/base/option_print.c \
 	core/base/reason.c \
 	core/base/reason.def \
 	core/base/reason.h \
@@ -32,4 +39,6 @@ libcore_base_a_SOURCES = \
 	core/base/rng.h \
 	core/base/size.h \
 	core/base/tree.h \
+	core/base/utf8.c \
+	core/base/utf8.h \
 	core/base/writer.c

@@ -47,6 +47,10 @@ struct metric_set {
     uint32_t count, cap;
     char labels[64]; /* role="osd",id="2" */
 };
+/* Put one more k="v" behind what `labels` (terminated, `size` bytes of room) says, with the value
+ * escaped.  0, or -R_OVERFLOW with `labels` unchanged. */
+MUST_CHECK int metric_label_add(char *labels, size_t size, const char *key, const char *value);
+/* `labels` is well formed (build it by metric_label_add where a value is not a constant). */
 void metric_set_init(struct metric_set *s, const char *labels);
 void metric_set_fini(struct metric_set *s);
 /* `name` and `help` are constants; `extra` (may be NULL) is copied: more labels, k="v". */
@@ -56,7 +60,8 @@ int metric_add_gauge(struct metric_set *s, const char *name, const char *help, c
                      const struct gauge *g);
 int metric_add_histogram(struct metric_set *s, const char *name, const char *help, const char *extra,
                          const struct histogram *h);
-/* Print several sets as one page: one HELP and TYPE line per family. */
+/* Print several sets as one page: one HELP and TYPE line per family; durations in seconds.
+ * Returns 0, -ENOMEM, or what `out` failed with. */
 int metrics_print(struct metric_set *const *sets, uint32_t count, struct writer *out);
 
 #endif

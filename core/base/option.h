@@ -9,6 +9,7 @@
 #define CORE_BASE_OPTION_H
 
 #include "core/base/base.h"
+#include "core/base/cursor.h"
 #include "core/base/note.h"
 
 enum option_when { RUNTIME, STARTUP, CREATION }; /* when a change takes effect */
@@ -31,10 +32,11 @@ struct config {
 
 void config_defaults(struct config *out_conf);
 /* Read text over what `conf` holds.  `file` names it in messages; `instance` ("osd.2", or NULL)
- * selects narrowed sections.  0, or -EINVAL with `why` set and *conf unchanged. */
+ * selects narrowed sections, which win over plain ones wherever they stand.  0, or -EINVAL with
+ * `why` set, or -ENOMEM; *conf is unchanged then. */
 int config_parse(struct config *conf, const char *file, const char *text, size_t bytes,
                  const char *instance, struct note *why);
-/* One "section.name=value", as from a command line. */
+/* One option, "section.name", as from a command line.  0 or -EINVAL with `why` set. */
 int config_set(struct config *conf, const char *section_name, const char *value, struct note *why);
 /* For printing: the number of rows, and one row's texts.  Buffers are constants or `value`. */
 struct option_row {
@@ -43,6 +45,11 @@ struct option_row {
 };
 unsigned option_count(void);
 struct option_row option_row(unsigned i);
+/* 0, or -R_OVERFLOW when OPTION_STR_BYTES are not given and not enough. */
 int option_value(const struct config *conf, unsigned i, char *out_value, size_t bytes);
+/* The sample file, every option commented out at its default; and the man page's table (scdoc).
+ * Failures stay in `out`. */
+void option_print_sample(struct writer *out);
+void option_print_man(struct writer *out);
 
 #endif
