@@ -1,17 +1,18 @@
 # core/client - libcairn: objects for programs.  The archive feeds our own programs; the shared
 # library shows nothing but cairn_*.
 noinst_LIBRARIES += libcore_client.a
-libcore_client_a_SOURCES =
+libcore_client_a_SOURCES = \
+	core/client/include/cairn_env.h
 
 # Public headers, installed as <cairn.h>.
-include_HEADERS +=
+include_HEADERS += core/client/include/cairn.h
 
 # The soname's number rises when a program built against the old library would break.
 LIBCAIRN_SO = libcairn.so
 LIBCAIRN_SONAME = libcairn.so.0
 LIBCAIRN_FILE = libcairn.so.$(PACKAGE_VERSION)
-LIBCAIRN_ARCHIVES = libcore_client.a libcore_msgr.a libcore_proto.a libcore_raft.a libcore_map.a \
-	libcore_crush.a libcore_env.a libcore_base.a
+LIBCAIRN_ARCHIVES = libcore_client.a libcore_proto.a libcore_msgr.a libcore_raft.a libcore_store.a \
+	libcore_map.a libcore_crush.a libcore_env.a libcore_base.a
 
 noinst_DATA = $(LIBCAIRN_SO)
 CLEANFILES += $(LIBCAIRN_SO)

@@ -9,7 +9,7 @@
 check_LIBRARIES += tests/fuzz/libreplay.a
 tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
 if FUZZING
-LINK_fuzz = -fsanitize=fuzzer
+LINK_fuzz = $(FUZZ_ENGINE)
 else
 LINK_fuzz = tests/fuzz/libreplay.a
 endif

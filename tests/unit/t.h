@@ -117,20 +117,20 @@ struct t_num t_unsigned_(uint64_t n);
 struct t_num t_pointer_(const volatile void *p);
 
 #define T_NUM_(x)                                                                                  \
-    _Generic((x),                                                                                  \
-        bool: t_unsigned_,                                                                         \
-        unsigned char: t_unsigned_,                                                                \
-        unsigned short: t_unsigned_,                                                               \
-        unsigned int: t_unsigned_,                                                                 \
-        unsigned long: t_unsigned_,                                                                \
-        unsigned long long: t_unsigned_,                                                           \
-        char: t_signed_,                                                                           \
-        signed char: t_signed_,                                                                    \
-        short: t_signed_,                                                                          \
-        int: t_signed_,                                                                            \
-        long: t_signed_,                                                                           \
-        long long: t_signed_,                                                                      \
-        default: t_pointer_)(x)
+    _Generic((x), bool                                                                             \
+             : t_unsigned_, unsigned char                                                          \
+             : t_unsigned_, unsigned short                                                         \
+             : t_unsigned_, unsigned int                                                           \
+             : t_unsigned_, unsigned long                                                          \
+             : t_unsigned_, unsigned long long                                                     \
+             : t_unsigned_, char                                                                   \
+             : t_signed_, signed char                                                              \
+             : t_signed_, short                                                                    \
+             : t_signed_, int                                                                      \
+             : t_signed_, long                                                                     \
+             : t_signed_, long long                                                                \
+             : t_signed_, default                                                                  \
+             : t_pointer_)(x)
 
 /* `op` is a string constant: one of == != < <= > >=. */
 void t_cmp_(const char *file, int line, const char *text_a, struct t_num a, const char *op,

@@ -1,5 +1,5 @@
-/* t_failing.c - one test per check, each of which must fail, and one that must be skipped.  Not part
- * of make check by itself: check_t.sh runs it and counts. */
+/* t_failing.c - one test per check, each of which must fail, and one that must be skipped.  Not
+ * part of make check by itself: check_t.sh runs it and counts. */
 #include "tests/unit/t.h"
 
 #include <errno.h>
