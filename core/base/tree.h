@@ -5,4 +5,9 @@
 
 #include <bsd/sys/tree.h>
 
+/* Debian's macro names an attribute (__unused) that its own headers leave undefined. */
+#undef RB_GENERATE_STATIC
+#define RB_GENERATE_STATIC(name, type, field, cmp)                                                 \
+    RB_GENERATE_INTERNAL(name, type, field, cmp, __attribute__((unused)) static)
+
 #endif
