@@ -15,7 +15,14 @@
 #include "core/crush/crush.h"
 #include "core/map/types.h"
 
-enum { OSDMAP_OSDS_MAX = 10000, OSDMAP_POOLS_MAX = 10000, POOL_NAME_MAX = 63, POOL_PGS_MAX = 65536 };
+enum {
+    OSDMAP_OSDS_MAX = 10000,
+    OSDMAP_POOLS_MAX = 10000,
+    OSDMAP_TEMPS_MAX = 1 << 20,
+    OSDMAP_BLOCKED_MAX = 1 << 20,
+    POOL_NAME_MAX = 63,
+    POOL_PGS_MAX = 65536,
+};
 enum { OSD_WEIGHT_IN = 0x10000 }; /* 16.16; 0 is out */
 
 enum osd_state { OSD_EXISTS = 1, OSD_UP = 2, OSD_STOPPED = 4 /* an operator stopped it */, OSD_FULL = 8 };
@@ -67,13 +74,21 @@ struct osdmap {
     struct pg_temp *temps; /* owned, by pgid */
     uint32_t blocked_count;
     struct blocked *blocked; /* owned, by client */
-    struct crush_map *crush; /* owned */
+    struct crush_map *crush; /* owned, sealed */
+    uint32_t *weights;       /* owned: osds[i].weight, as the mapper wants them (osdmap_seal) */
 };
 
 struct osdmap *osdmap_create(const uint8_t fsid[16]); /* epoch 0, no OSDs, the 11 crush types, root "default" */
 struct osdmap *osdmap_ref(struct osdmap *m);
 void osdmap_unref(struct osdmap *m); /* NULL is fine */
 struct osdmap *osdmap_clone(const struct osdmap *m); /* a private one to change, refs 1 */
+/* Changing a private clone: grow the id space, set or drop rows.  0 or -ENOMEM / -R_OVERFLOW. */
+int osdmap_osds_grow(struct osdmap *m, uint32_t osd_count);
+int osdmap_pool_set(struct osdmap *m, const struct pool *p); /* by id: new or changed */
+void osdmap_pool_drop(struct osdmap *m, struct pool_id id);
+int osdmap_temp_set(struct osdmap *m, struct pgid pg, const struct osd_set *acting); /* empty: removes */
+int osdmap_block_set(struct osdmap *m, uint64_t client, uint64_t until_wall_ns); /* 0: removes */
+int osdmap_seal(struct osdmap *m); /* after changes, before publishing: derived tables */
 
 static inline bool osdmap_exists(const struct osdmap *m, struct osd_id id)
 {

@@ -107,7 +107,8 @@ uint64_t oid_hash64(const struct oid *o); /* for tables */
 int oid_cmp(const struct oid *a, const struct oid *b);
 /* The same order as memcmp order of keys: u32 BE pool, u32 BE reversed hash, ns, NUL, name. */
 void oid_key_put(struct writer *w, const struct oid *o);
-int oid_key_get(struct bytes key, struct oid *out_borrowed); /* -R_MALFORMED */
+/* -R_MALFORMED; -R_UNSUPPORTED for a namespace, whose bytes a key does not hold back to back. */
+int oid_key_get(struct bytes key, struct oid *out_borrowed);
 /* The first key of a PG, and the first key after it. */
 struct oid_range {
     uint8_t from[8], to[8]; /* `to` may be the first key of the next pool */

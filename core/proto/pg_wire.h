@@ -23,6 +23,8 @@ int touched_copy(const struct touched *from, struct touched *out);
 void touched_range(struct touched *t, uint64_t off, uint64_t len); /* merges; past the bound: whole */
 void touched_key(struct touched *t, struct bytes key);             /* -ENOMEM becomes whole */
 void touched_merge(struct touched *t, const struct touched *more);
+void touched_encode(const struct touched *t, struct writer *w);
+void touched_decode(struct cursor *c, struct touched *out); /* `out` is to be freed also when c failed */
 
 enum pg_entry_kind { PG_ENTRY_MODIFY = 1, PG_ENTRY_DELETE };
 struct pg_log_entry {
