@@ -24,6 +24,7 @@ struct sim_conf {
     uint64_t net_delay_min_ns, net_delay_max_ns;   /* 0: 50 us .. 500 us */
     uint64_t disk_delay_min_ns, disk_delay_max_ns; /* 0: 50 us .. 2 ms */
     uint64_t work_delay_max_ns;                    /* 0: 300 us */
+    uint32_t unreadable_per_million; /* unflushed blocks that a power cut leaves unreadable; 0: 1000 */
 };
 struct sim *sim_create(const struct sim_conf *conf);
 void sim_destroy(struct sim *s);
@@ -39,7 +40,7 @@ void sim_run_until(struct sim *s, uint64_t t_ns, bool (*stop)(void *arg), void *
 /* Call `check(arg)` after every event. */
 void sim_on_step(struct sim *s, void (*check)(void *arg), void *arg);
 /* Run `fn(arg)` at a virtual time, outside any process. */
-int sim_at(struct sim *s, uint64_t t_ns, void (*fn)(void *arg), void *arg);
+void sim_at(struct sim *s, uint64_t t_ns, void (*fn)(void *arg), void *arg);
 
 struct sim_machine *sim_machine_create(struct sim *s, const char *name, const char *ip);
 /* Start a process: a new env on this machine. */
@@ -74,7 +75,7 @@ enum sim_disk_fault {
 void sim_disk_fault(struct sim_machine *m, enum sim_disk_fault fault, uint64_t n);
 /* Flip one bit of a stored byte (counted over all I/O that was written there). */
 int sim_disk_flip(struct sim_machine *m, const char *path, uint64_t byte, unsigned bit);
-int sim_disk_wipe(struct sim_machine *m); /* a lost disk: every file of the machine is gone */
+void sim_disk_wipe(struct sim_machine *m); /* a lost disk: every file of the machine is gone */
 /* All disks, files and kv stores of a machine, for stepping through power-cut states: a copy that can
  * be put back any number of times. */
 struct sim_image;

@@ -11,6 +11,7 @@ LINK_test = tests/unit/libt.a $(TESTLIB_LIBS)
 include tests/unit/t/local.mk
 include tests/unit/base/local.mk
 include tests/unit/env/local.mk
+include tests/unit/env_sim/local.mk
 include tests/unit/crush/local.mk
 include tests/unit/map/local.mk
 include tests/unit/raft/local.mk
