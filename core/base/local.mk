@@ -42,3 +42,14 @@ libcore_base_a_SOURCES = \
 	core/base/utf8.c \
 	core/base/utf8.h \
 	core/base/writer.c
+
+# Writes the documents that are made from option.def.  `make etc/cairn.conf.sample` writes the
+# sample in the source tree anew; a unit test compares the two.
+noinst_PROGRAMS += core/base/option_print
+core_base_option_print_SOURCES = core/base/option_print_main.c
+core_base_option_print_LDADD = $(LINK_base)
+
+etc/cairn.conf.sample: core/base/option_print$(EXEEXT)
+	core/base/option_print$(EXEEXT) sample >$(top_srcdir)/etc/cairn.conf.sample.new
+	mv $(top_srcdir)/etc/cairn.conf.sample.new $(top_srcdir)/etc/cairn.conf.sample
+.PHONY: etc/cairn.conf.sample

@@ -57,15 +57,18 @@ static void put_escaped(struct line *l, const char *text, bool quoted)
     while (at < end && !l->cut) {
         unsigned bytes = utf8_char(at, end);
 
-        if (*at == '\n')
+        if (*at == '\n') {
             put(l, "\\n", 2);
-        else if (bytes == 0 || utf8_is_control(at))
+            bytes = 1;
+        } else if (bytes == 0 || utf8_is_control(at)) {
             put_fmt(l, "\\x%02x", *at);
-        else if (quoted && (*at == '"' || *at == '\\'))
+            bytes = 1; /* the rest of a longer one is no character, and is escaped next */
+        } else if (quoted && (*at == '"' || *at == '\\')) {
             put_fmt(l, "\\%c", *at);
-        else
+        } else {
             put(l, (const char *)at, bytes);
-        at += MAX(bytes, 1u);
+        }
+        at += bytes;
     }
 }
 

@@ -237,7 +237,7 @@ static void print_histogram(struct writer *out, const struct page_row *row)
 {
     const struct histogram *h = row->metric->value;
     char bucket[40], value[40];
-    uint64_t total = 0;
+    uint64_t total = 0, sum_ns;
 
     for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
         total += counter_get(&h->bucket[i]);
@@ -248,7 +248,9 @@ static void print_histogram(struct writer *out, const struct page_row *row)
         snprintf(value, sizeof(value), "%llu", (unsigned long long)total);
         print_sample(out, row, "_bucket", bucket, value);
     }
-    snprintf(value, sizeof(value), "%.17g", (double)counter_get(&h->sum_ns) / 1e9);
+    sum_ns = counter_get(&h->sum_ns);
+    snprintf(value, sizeof(value), "%llu.%09llu", (unsigned long long)(sum_ns / NS_PER_S),
+             (unsigned long long)(sum_ns % NS_PER_S));
     print_sample(out, row, "_sum", NULL, value);
     snprintf(value, sizeof(value), "%llu", (unsigned long long)total);
     print_sample(out, row, "_count", NULL, value);

@@ -218,6 +218,17 @@ static uint32_t find(struct bytes b, uint8_t c)
     return at ? (uint32_t)(at - b.data) : b.len;
 }
 
+/* What is wrong with text that would end up in logs and on terminals; NULL: nothing. */
+static const char *text_fault(struct bytes b)
+{
+    if (!utf8_valid(b.data, b.len))
+        return "is not UTF-8";
+    for (uint32_t i = 0; i < b.len; i++)
+        if (b.data[i] != '\t' && utf8_is_control(b.data + i))
+            return "holds a control character";
+    return NULL;
+}
+
 static uint32_t row_find(struct bytes section, struct bytes name)
 {
     for (uint32_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -325,14 +336,14 @@ static int setting_read(struct parse *p, struct bytes line)
 
 static int line_read(struct parse *p, struct bytes line)
 {
+    const char *fault;
+
     line = trim(line);
     if (line.len == 0 || line.data[0] == '#' || line.data[0] == ';')
         return 0;
-    if (!utf8_valid(line.data, line.len))
-        return refuse(p->why, &p->at, "the line is not UTF-8");
-    for (uint32_t i = 0; i < line.len; i++)
-        if (line.data[i] != '\t' && utf8_is_control(line.data + i))
-            return refuse(p->why, &p->at, "the line holds a control character");
+    fault = text_fault(line);
+    if (fault)
+        return refuse(p->why, &p->at, "the line %s", fault);
     return line.data[0] == '[' ? heading_read(p, line) : setting_read(p, line);
 }
 
@@ -360,7 +371,7 @@ static int pass(struct parse *p, struct bytes text, bool narrowed)
 int config_parse(struct config *conf, const char *file, const char *text, size_t bytes,
                  const char *instance, struct note *why)
 {
-    struct bytes all = {(const uint8_t *)text, (uint32_t)bytes};
+    struct bytes all = {(const uint8_t *)(text ? text : ""), (uint32_t)bytes};
     struct parse *p;
     int rc;
 
@@ -389,16 +400,15 @@ int config_set(struct config *conf, const char *section_name, const char *value,
     const struct place nowhere = {0};
     uint32_t dot = find(full, '.');
     uint32_t row = NO_ROW;
+    const char *fault;
 
     if (dot < full.len)
         row = row_find(part(full, 0, dot), part(full, dot + 1, full.len));
     if (row == NO_ROW)
         return refuse(why, &nowhere, "no such option: %.*s", SHOW(full));
-    if (!utf8_valid(value, strlen(value)))
-        return refuse(why, &nowhere, "%s is not UTF-8", section_name);
-    for (const uint8_t *at = (const uint8_t *)value; *at; at++)
-        if (utf8_is_control(at))
-            return refuse(why, &nowhere, "%s holds a control character", section_name);
+    fault = text_fault(BYTES_STR(value));
+    if (fault)
+        return refuse(why, &nowhere, "%s %s", section_name, fault);
     return value_set(conf, &rows[row], trim(BYTES_STR(value)), &nowhere, why);
 }
 

@@ -5,6 +5,12 @@ libcore_env_a_SOURCES = \
 	core/env/kv.h core/env/net.h core/env/op.h core/env/sim.h \
 	core/env/env.c core/env/kv_batch.c core/env/kv_batch.h core/env/op.c
 
+# The real side.
+libcore_env_a_SOURCES += \
+	core/env/real.h core/env/real_disk.h \
+	core/env/real_disk.c core/env/real_disk_open.c core/env/real_file.c core/env/real_host.c \
+	core/env/real_net.c core/env/real_uring.c core/env/real_work.c
+
 # The simulated side.
 libcore_env_a_SOURCES += \
 	core/env/sim.c core/env/sim_conn.c core/env/sim_disk.c core/env/sim_file.c \

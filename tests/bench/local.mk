@@ -1,1 +1,5 @@
 # tests/bench - the load client and the table of `./dev bench`.
+
+noinst_PROGRAMS += tests/bench/bench_env
+tests_bench_bench_env_SOURCES = tests/bench/bench_env.c
+tests_bench_bench_env_LDADD = $(LINK_env)
