@@ -53,11 +53,14 @@ static inline const uint8_t *span_data(const struct span *s)
 }
 
 /* All of these return 0, or -ENOMEM with the target unchanged. */
-MUST_CHECK int buf_append_blob(struct buf *b, struct blob *blob, uint32_t off, uint32_t bytes); /* takes its own ref */
+MUST_CHECK int buf_append_blob(struct buf *b, struct blob *blob, uint32_t off,
+                               uint32_t bytes); /* takes its own ref */
 MUST_CHECK int buf_append_copy(struct buf *b, const void *data, size_t bytes); /* a new blob */
 MUST_CHECK int buf_append_zeros(struct buf *b, uint64_t bytes); /* shares one static zero page */
-MUST_CHECK int buf_append(struct buf *b, const struct buf *src, uint64_t off, uint64_t bytes); /* shares */
-MUST_CHECK int buf_slice(const struct buf *src, uint64_t off, uint64_t bytes, struct buf *out); /* out: overwritten */
+MUST_CHECK int buf_append(struct buf *b, const struct buf *src, uint64_t off,
+                          uint64_t bytes); /* shares */
+MUST_CHECK int buf_slice(const struct buf *src, uint64_t off, uint64_t bytes,
+                         struct buf *out); /* out: overwritten */
 /* Make one span of it, aligned to BUF_ALIGN if it holds 4 KiB or more, copying only if it is not
  * one already. */
 MUST_CHECK int buf_flatten(struct buf *b);

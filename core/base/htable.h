@@ -22,7 +22,7 @@ struct htable {
 };
 
 MUST_CHECK int htable_init(struct htable *t, uint32_t slots); /* a hint; 0 or -ENOMEM */
-void htable_fini(struct htable *t);                /* does not touch nodes */
+void htable_fini(struct htable *t);                           /* does not touch nodes */
 void htable_insert(struct htable *t, struct hnode *node, uint64_t hash);
 void htable_remove(struct htable *t, struct hnode *node); /* must be in the table */
 /* The first node with this hash; then the next with the same.  The caller compares keys. */

@@ -78,9 +78,9 @@ static inline void list_splice(struct list *to, struct list *from)
 }
 
 #define LIST_ENTRY(node, type, member) CONTAINER_OF(node, type, member)
-#define LIST_FIRST(l, type, member) LIST_ENTRY((l)->next, type, member)
-#define LIST_LAST(l, type, member) LIST_ENTRY((l)->prev, type, member)
-#define LIST_EACH(pos, l) for (struct list *pos = (l)->next; pos != (l); pos = pos->next)
+#define LIST_FIRST(l, type, member)    LIST_ENTRY((l)->next, type, member)
+#define LIST_LAST(l, type, member)     LIST_ENTRY((l)->prev, type, member)
+#define LIST_EACH(pos, l)              for (struct list *pos = (l)->next; pos != (l); pos = pos->next)
 /* The body may remove and free `pos`, nothing else. */
 #define LIST_EACH_SAFE(pos, l)                                                                     \
     for (struct list *pos = (l)->next, *pos##_next = pos->next; pos != (l);                        \

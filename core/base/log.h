@@ -27,7 +27,15 @@ struct log {
     char who[48];          /* "osd.2", "osd.2 pg 1.3f" */
 };
 
-enum log_kind { KV_END = 0, KV_KIND_U64, KV_KIND_I64, KV_KIND_HEX, KV_KIND_STR, KV_KIND_RC, KV_KIND_NOTE };
+enum log_kind {
+    KV_END = 0,
+    KV_KIND_U64,
+    KV_KIND_I64,
+    KV_KIND_HEX,
+    KV_KIND_STR,
+    KV_KIND_RC,
+    KV_KIND_NOTE
+};
 struct note;
 struct log_field {
     const char *key;
@@ -42,22 +50,25 @@ struct log_field {
 #define KV_U64(k, v) ((struct log_field){.key = (k), .kind = KV_KIND_U64, .u = (v)})
 #define KV_I64(k, v) ((struct log_field){.key = (k), .kind = KV_KIND_I64, .i = (v)})
 #define KV_HEX(k, v) ((struct log_field){.key = (k), .kind = KV_KIND_HEX, .u = (v)})
-#define KV_STR(k, v) ((struct log_field){.key = (k), .kind = KV_KIND_STR, .s = (v)}) /* quoted if needed */
-#define KV_MS(k, v) ((struct log_field){.key = (k "_ms"), .kind = KV_KIND_U64, .u = (v)})
+#define KV_STR(k, v)                                                                               \
+    ((struct log_field){.key = (k), .kind = KV_KIND_STR, .s = (v)}) /* quoted if needed */
+#define KV_MS(k, v)    ((struct log_field){.key = (k "_ms"), .kind = KV_KIND_U64, .u = (v)})
 #define KV_BYTES(k, v) ((struct log_field){.key = (k "_bytes"), .kind = KV_KIND_U64, .u = (v)})
-#define KV_OSD(id) ((struct log_field){.key = "osd", .kind = KV_KIND_I64, .i = (id).v})
-#define KV_EPOCH(e) ((struct log_field){.key = "epoch", .kind = KV_KIND_U64, .u = (e).v})
-#define KV_RC(rc) ((struct log_field){.key = "why", .kind = KV_KIND_RC, .i = (rc)}) /* name and text */
+#define KV_OSD(id)     ((struct log_field){.key = "osd", .kind = KV_KIND_I64, .i = (id).v})
+#define KV_EPOCH(e)    ((struct log_field){.key = "epoch", .kind = KV_KIND_U64, .u = (e).v})
+#define KV_RC(rc)                                                                                  \
+    ((struct log_field){.key = "why", .kind = KV_KIND_RC, .i = (rc)}) /* name and text */
 #define KV_NOTE(n) ((struct log_field){.key = "where", .kind = KV_KIND_NOTE, .note = (n)})
 
 void log_init(struct log *log, struct log_sink *sink, const char *who_fmt, ...) PRINTF_LIKE(3, 4);
 void log_write(const struct log *log, enum log_level level, const char *text,
                const struct log_field *fields /* ends with KV_END */);
 #define LOG_AT(log, level, text, ...)                                                              \
-    log_write(log, level, text, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.kind = KV_END}})
+    log_write(log, level, text,                                                                    \
+              (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.kind = KV_END}})
 #define log_error(log, text, ...) LOG_AT(log, LOG_ERROR, text, __VA_ARGS__)
-#define log_warn(log, text, ...) LOG_AT(log, LOG_WARN, text, __VA_ARGS__)
-#define log_info(log, text, ...) LOG_AT(log, LOG_INFO, text, __VA_ARGS__)
+#define log_warn(log, text, ...)  LOG_AT(log, LOG_WARN, text, __VA_ARGS__)
+#define log_info(log, text, ...)  LOG_AT(log, LOG_INFO, text, __VA_ARGS__)
 #define log_debug(log, text, ...)                                                                  \
     do {                                                                                           \
         if ((log)->sink && (log)->sink->level_max >= LOG_DEBUG)                                    \

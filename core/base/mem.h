@@ -15,14 +15,14 @@
 /* All return NULL when memory is short.  Zero-byte requests return a unique pointer. */
 void *mem_alloc(size_t bytes);
 void *mem_zalloc(size_t bytes);
-void *mem_calloc(size_t count, size_t bytes); /* zeroed; NULL on overflow */
+void *mem_calloc(size_t count, size_t bytes);  /* zeroed; NULL on overflow */
 void *mem_aligned(size_t align, size_t bytes); /* align: power of two, up to 4096 */
 void *mem_dup(const void *data, size_t bytes);
 char *mem_strdup(const char *text);
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Grow or shrink; on NULL the old block is untouched.  Not for mem_aligned blocks. */
 void *mem_realloc(void *p, size_t bytes);
-void mem_free(void *p); /* NULL is fine; takes what any function above returned */
+void mem_free(void *p);     /* NULL is fine; takes what any function above returned */
 void mem_free_at(void *pp); /* for AUTO_FREE: frees *(void **)pp */
 
 /* Fault injection: after `n` more successful allocations of this thread, one fails.  0 fails the
@@ -37,7 +37,7 @@ void mem_scopes_enable(void);
 struct mem_scope *mem_scope_create(void);
 void mem_scope_drop(struct mem_scope *scope); /* frees all of its blocks, then itself */
 struct mem_scope *mem_scope_enter(struct mem_scope *scope); /* returns the one before; NULL: none */
-uint64_t mem_scope_bytes(const struct mem_scope *scope); /* live bytes */
+uint64_t mem_scope_bytes(const struct mem_scope *scope);    /* live bytes */
 uint64_t mem_scope_blocks(const struct mem_scope *scope);
 
 #endif

@@ -58,8 +58,8 @@ int metric_add_counter(struct metric_set *s, const char *name, const char *help,
                        const struct counter *c);
 int metric_add_gauge(struct metric_set *s, const char *name, const char *help, const char *extra,
                      const struct gauge *g);
-int metric_add_histogram(struct metric_set *s, const char *name, const char *help, const char *extra,
-                         const struct histogram *h);
+int metric_add_histogram(struct metric_set *s, const char *name, const char *help,
+                         const char *extra, const struct histogram *h);
 /* Print several sets as one page: one HELP and TYPE line per family; durations in seconds.
  * Returns 0, -ENOMEM, or what `out` failed with. */
 int metrics_print(struct metric_set *const *sets, uint32_t count, struct writer *out);

@@ -16,8 +16,8 @@ enum option_when { RUNTIME, STARTUP, CREATION }; /* when a change takes effect *
 
 enum { OPTION_STR_BYTES = 256 };
 
-#define OPTION_FIELD_U32 uint32_t
-#define OPTION_FIELD_U64 uint64_t /* accepts K, M, G, T suffixes (powers of 1024) */
+#define OPTION_FIELD_U32  uint32_t
+#define OPTION_FIELD_U64  uint64_t /* accepts K, M, G, T suffixes (powers of 1024) */
 #define OPTION_FIELD_BOOL bool
 struct option_str {
     char s[OPTION_STR_BYTES];

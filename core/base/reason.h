@@ -18,8 +18,8 @@ enum reason {
 };
 
 /* For code: 0, a count, -errno or -R_X. */
-int reason_errno(int code);          /* the negative errno; 0 and counts unchanged */
-const char *reason_name(int code);   /* "CSUM_MISMATCH", "ENOENT", "OK"; a constant */
-const char *reason_text(int code);   /* a sentence for people; a constant */
+int reason_errno(int code);        /* the negative errno; 0 and counts unchanged */
+const char *reason_name(int code); /* "CSUM_MISMATCH", "ENOENT", "OK"; a constant */
+const char *reason_text(int code); /* a sentence for people; a constant */
 
 #endif

@@ -11,7 +11,7 @@ struct rng {
 
 void rng_seed(struct rng *r, uint64_t seed);
 uint64_t rng_u64(struct rng *r);
-uint64_t rng_below(struct rng *r, uint64_t bound);           /* 0 .. bound-1, unbiased; bound > 0 */
+uint64_t rng_below(struct rng *r, uint64_t bound); /* 0 .. bound-1, unbiased; bound > 0 */
 uint64_t rng_between(struct rng *r, uint64_t lo, uint64_t hi); /* inclusive */
 bool rng_chance(struct rng *r, uint32_t num, uint32_t den);
 
