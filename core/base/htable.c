@@ -62,7 +62,6 @@ static void grow(struct htable *t)
     mem_free(t->slots);
     t->slots = slots;
     t->slot_count = old * 2;
-    t->used_from = 0;
 }
 
 void htable_insert(struct htable *t, struct hnode *node, uint64_t hash)

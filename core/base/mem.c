@@ -139,20 +139,20 @@ static void block_free(struct block *b)
 
 static void *block_resize(struct block *b, size_t bytes)
 {
-    struct mem_scope *scope = b->scope;
     struct block *grown;
 
     ASSERT(b->offset_log2 == HEADER_LOG2); /* realloc would lose the alignment */
     if (bytes > BLOCK_BYTES_MAX)
         return NULL;
-    scope_unlink(b);
     grown = realloc(b, sizeof(*b) + bytes);
-    if (!grown) {
-        scope_link(scope, b);
+    if (!grown)
         return NULL;
+    if (grown->scope) { /* its neighbours may point to where it was */
+        grown->prev->next = grown;
+        grown->next->prev = grown;
+        grown->scope->bytes += bytes - grown->bytes;
     }
     grown->bytes = bytes;
-    scope_link(scope, grown);
     return grown + 1;
 }
 

@@ -1,3 +1,5 @@
+#include <pthread.h>
+
 #include "core/base/buf.h"
 #include "core/base/crc.h"
 #include "core/base/rng.h"
@@ -9,8 +11,7 @@ T(blob, payload_of_a_page_or_more_is_aligned_for_direct_io)
 {
     static const size_t sizes[] = {0, 1, 15, 4095, 4096, 4097, 65536, 1000003};
 
-    T_CASES(bytes, sizes)
-    {
+    T_CASES (bytes, sizes) {
         struct blob *b = blob_create(*bytes);
 
         T_TRUE(b != NULL);
@@ -49,6 +50,48 @@ T(blob, is_released_once_after_its_last_holder)
     T_EQ(w.released, 1);
     buf_fini(&b);
     T_EQ(w.released, 1);
+}
+
+struct holder {
+    struct buf mine; /* owned by its thread */
+    uint32_t crc;
+};
+
+static void *hold_and_drop(void *arg)
+{
+    struct holder *h = arg;
+
+    for (int i = 0; i < 20000; i++) {
+        struct buf part;
+
+        if (buf_slice(&h->mine, 1, 5000, &part) == 0)
+            h->crc ^= part.span_count;
+        buf_fini(&part);
+    }
+    h->crc = buf_crc32c(&h->mine, 0, h->mine.bytes);
+    buf_fini(&h->mine); /* one of the threads is the last holder */
+    return NULL;
+}
+
+T(blob, holders_on_many_threads_count_together)
+{
+    struct holder holders[3] = {0};
+    struct buf whole = {0};
+    pthread_t threads[3];
+    uint8_t *data = mem_zalloc(6000);
+    uint32_t crc = crc32c(0, data, 6000);
+
+    T_OK(buf_append_copy(&whole, data, 6000));
+    mem_free(data);
+    for (int i = 0; i < 3; i++)
+        T_OK(buf_append(&holders[i].mine, &whole, 0, 6000));
+    for (int i = 0; i < 3; i++)
+        T_EQ(pthread_create(&threads[i], NULL, hold_and_drop, &holders[i]), 0);
+    buf_fini(&whole);
+    for (int i = 0; i < 3; i++) {
+        T_EQ(pthread_join(threads[i], NULL), 0);
+        T_EQ(holders[i].crc, crc);
+    }
 }
 
 /* ---- against a flat model ---- */
@@ -196,6 +239,27 @@ T(buf, slicing_and_joining_copy_no_payload)
     T_EQ(buf_spans_of(&joined)->blob, buf_spans_of(&whole)->blob);
     T_TRUE(buf_equal(&joined, &whole));
     T_EQ(buf_spans_of(&whole)->blob->refs, 4);
+}
+
+T(buf, flattening_what_is_flat_copies_nothing)
+{
+    static const uint32_t offs[] = {0, 1, 4096};
+
+    T_CASES (off, offs) {
+        struct blob *blob = blob_create(12288);
+        AUTO(buf) b = {0};
+
+        memset(blob->data, 1, 12288);
+        T_OK(buf_append_blob(&b, blob, *off, 8000));
+        T_OK(buf_flatten(&b));
+        T_EQ(buf_spans_of(&b)->blob == blob, *off != 1);
+        T_EQ((uintptr_t)span_data(buf_spans_of(&b)) % BUF_ALIGN, 0);
+        buf_fini(&b);
+        T_OK(buf_append_blob(&b, blob, *off, 100)); /* too small for direct I/O to care */
+        T_OK(buf_flatten(&b));
+        T_EQ(buf_spans_of(&b)->blob, blob);
+        blob_unref(blob);
+    }
 }
 
 T(buf, zeros_take_no_memory_of_their_own)

@@ -220,8 +220,7 @@ T(cursor, lengths_and_counts_are_bounded_before_they_are_used)
     };
     struct cursor c = cur_over(data, sizeof(data));
 
-    T_CASES(row, rows)
-    {
+    T_CASES (row, rows) {
         c = cur_over(data, sizeof(data));
         T_EQ(cur_count(&c, row->max, row->item), row->want);
         T_EQ(c.rc, row->rc);
@@ -331,8 +330,7 @@ T(envelope, impossible_heads_are_malformed)
         uint8_t version, compat;
     } rows[] = {{0, 0}, {1, 0}, {1, 2}};
 
-    T_CASES(row, rows)
-    {
+    T_CASES (row, rows) {
         uint8_t data[6] = {row->version, row->compat};
         struct cursor c = cur_over(data, sizeof(data)), body;
 
@@ -424,8 +422,7 @@ T(bytes, compare_orders_like_memcmp_and_shorter_first)
         int sign;
     } rows[] = {{"", "", 0}, {"", "a", -1}, {"a", "ab", -1}, {"b", "ab", 1}, {"a", "\xff", -1}};
 
-    T_CASES(row, rows)
-    {
+    T_CASES (row, rows) {
         int order = bytes_compare(BYTES_STR(row->a), BYTES_STR(row->b));
         int back = bytes_compare(BYTES_STR(row->b), BYTES_STR(row->a));
 

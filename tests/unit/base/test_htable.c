@@ -52,6 +52,7 @@ static void run_model(bool starved)
         item->in = !item->in;
         count += item->in ? 1 : (uint32_t)-1;
         T_EQ(t.count, count);
+        T_EQ(htable_any(&t) != NULL, count > 0);
     }
     T_EQ(t.slot_count > 1024, !starved);
     for (struct hnode *n; (n = htable_any(&t)); count--) {

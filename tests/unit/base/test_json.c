@@ -36,8 +36,7 @@ T(json, refuses_what_is_ambiguous_or_broken)
     };
 
     json_setup();
-    T_CASES(text, bad)
-    {
+    T_CASES (text, bad) {
         struct note why = {{0}};
 
         T_EQ(parse(*text, &why), NULL);
@@ -62,6 +61,19 @@ T(json, bounds_nesting)
         json_decref(root);
     }
     T_STR_EQ(why.text, "JSON nests deeper than 64 levels");
+}
+
+T(json, brackets_inside_strings_do_not_nest)
+{
+    char text[120] = "[\"\\\"";
+    json_t *root;
+
+    json_setup();
+    memset(text + 4, '[', 100);
+    memcpy(text + 104, "\"]", 3);
+    root = parse(text, NULL);
+    T_TRUE(root != NULL);
+    json_decref(root);
 }
 
 T(json, messages_do_not_quote_the_text)

@@ -96,8 +96,7 @@ T(log, values_cannot_forge_lines_or_fields)
     struct log log;
 
     kept_init(&k, &log);
-    T_CASES(row, rows)
-    {
+    T_CASES (row, rows) {
         log_info(&log, "t", KV_STR("v", row->value));
         snprintf(want, sizeof(want), "info osd.2: t v=%s\n", row->shown);
         T_STR_EQ(k.line, want);
@@ -121,6 +120,12 @@ T(log, a_long_line_is_cut_at_2048_bytes_and_says_so)
         if (len > 2100)
             T_MEM_EQ(k.line + k.bytes - 5, "x...\n", 5);
     }
+    for (size_t i = 0; i < 2500; i += 4) /* after what did not fit, nothing goes in */
+        memcpy(text + i, "\xf0\x9f\x97\xbb", 5);
+    for (unsigned skew = 0; skew < 4; skew++) {
+        log_info(&log, &"tttt"[skew], KV_STR("v", text), KV_STR("z", "z"));
+        T_TRUE(memchr(k.line, 'z', k.bytes) == NULL);
+    }
     memset(text, '\n', 3000); /* escapes are not cut in two */
     text[3000] = '\0';
     log_info(&log, "t", KV_STR("v", text));
@@ -140,6 +145,9 @@ T(log, levels_above_the_sinks_are_dropped_unread)
     k.sink.level_max = LOG_DEBUG;
     log_debug(&log, "seen", KV_I64("n", ++evaluated));
     T_STR_EQ(k.line, "debug osd.2: seen n=1\n");
+    k.sink.level_max = LOG_ERROR;
+    log_warn(&log, "unseen");
+    T_EQ(k.lines, 1);
     log.sink = NULL;
     log_error(&log, "nobody listens");
     T_EQ(k.lines, 1);

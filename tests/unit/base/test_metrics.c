@@ -22,8 +22,7 @@ T(histogram, buckets_hold_up_to_their_bound)
         {(NS_PER_US << 38) + 1, 39},
     };
 
-    T_CASES(row, rows)
-    {
+    T_CASES (row, rows) {
         struct histogram h = {0};
 
         histogram_add(&h, row->ns);
@@ -133,8 +132,8 @@ T(metrics, labels_that_would_break_the_page_are_caught)
                                       "x=\"\\q\"", "x=\"1\"}1", "x=\"\\"};
     struct metric_set s;
 
-    T_CASES(labels, bad)
-    T_ABORTS(metric_set_init(&s, *labels));
+    T_CASES (labels, bad)
+        T_ABORTS(metric_set_init(&s, *labels));
 }
 
 static int build(struct metric_set *s, const struct counter *c, struct writer *out)

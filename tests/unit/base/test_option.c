@@ -56,8 +56,7 @@ T(option, a_section_narrowed_to_the_instance_wins_wherever_it_stands)
     } rows[] = {{"osd.2", 400}, {"osd.3", 600}, {"osd.4", 500},
                 {"mon.2", 500}, {NULL, 500},    {"osd", 500}};
 
-    T_CASES(row, rows)
-    {
+    T_CASES (row, rows) {
         struct config conf;
         struct note why = {{0}};
 
@@ -110,8 +109,7 @@ T(option, refusals_say_where_what_and_why)
         {"[s3]\nregion = \xff\n", "cairn.conf:2: the line is not UTF-8"},
     };
 
-    T_CASES(row, rows)
-    {
+    T_CASES (row, rows) {
         struct config conf, before;
         struct note why = {{0}};
 

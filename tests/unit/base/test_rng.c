@@ -42,8 +42,7 @@ T(rng, draws_stay_in_bounds_and_reach_them)
     struct rng r;
 
     rng_seed(&r, 7);
-    T_CASES(bound, bounds)
-    {
+    T_CASES (bound, bounds) {
         for (int i = 0; i < 1000; i++)
             T_LT(rng_below(&r, *bound), *bound);
     }
@@ -57,20 +56,26 @@ T(rng, draws_stay_in_bounds_and_reach_them)
     (void)rng_between(&r, 0, UINT64_MAX); /* any value is right: it must not divide by zero */
 }
 
-/* A bound of 3 * 2^62: plain modulo would draw the lowest third twice as often. */
+/* A bound of 3 * 2^62 does not divide 2^64.  A plain modulo would draw the lowest third twice as
+ * often; a plain multiplication, every third value. */
 T(rng, draws_are_even)
 {
     uint64_t bound = UINT64_C(3) << 62, third = UINT64_C(1) << 62;
-    unsigned counts[3] = {0}, yes = 0;
+    unsigned by_third[3] = {0}, by_rest[3] = {0}, yes = 0;
     struct rng r;
 
     rng_seed(&r, 8);
     for (int i = 0; i < 30000; i++) {
-        counts[rng_below(&r, bound) / third]++;
+        uint64_t v = rng_below(&r, bound);
+
+        by_third[v / third]++;
+        by_rest[v % 3]++;
         yes += rng_chance(&r, 1, 4);
     }
-    for (int i = 0; i < 3; i++)
-        T_TRUE(counts[i] > 9500 && counts[i] < 10500);
+    for (int i = 0; i < 3; i++) {
+        T_TRUE(by_third[i] > 9500 && by_third[i] < 10500);
+        T_TRUE(by_rest[i] > 9500 && by_rest[i] < 10500);
+    }
     T_TRUE(yes > 7100 && yes < 7900);
 }
 

@@ -14,8 +14,8 @@ T(reason, numbers_never_change)
         {R_UNKNOWN_OP, 1015},    {R_NOT_LEADER, 1022}, {R_OLD_SHARD, 1030},
     };
 
-    T_CASES(row, rows)
-    T_EQ(row->code, row->number);
+    T_CASES (row, rows)
+        T_EQ(row->code, row->number);
 }
 
 T(reason, folds_to_its_errno_and_leaves_other_codes_alone)
@@ -117,6 +117,6 @@ T(utf8, accepts_what_unicode_allows_and_nothing_else)
         {"\xf0\x9f\x97z", false},
     };
 
-    T_CASES(row, rows)
-    T_EQ(utf8_valid(row->text, strlen(row->text)), row->ok);
+    T_CASES (row, rows)
+        T_EQ(utf8_valid(row->text, strlen(row->text)), row->ok);
 }
