@@ -354,6 +354,51 @@ T(envelope, a_sealed_one_has_the_documented_bytes)
          crc32c(0, covered, 9));
 }
 
+/* Bytes made by a program of its own (not by a writer), kept for ever. */
+T(envelope, golden_bytes_are_read_and_rebuilt)
+{
+    AUTO_FREE char *path = mem_printf("%s/tests/golden/envelope/v1.bin", t_srcdir());
+    AUTO(writer) w = {0};
+    uint8_t golden[200];
+    struct cursor c, body, inner;
+    size_t bytes, sealed, plain;
+    FILE *f = fopen(path, "re");
+
+    T_TRUE(f != NULL);
+    bytes = fread(golden, 1, sizeof(golden), f);
+    fclose(f);
+
+    c = cur_over(golden, bytes);
+    T_EQ(cur_enter(&c, 2, &body), 3);
+    T_EQ(cur_u32(&body), 7);
+    T_EQ(cur_u64(&body), (UINT64_C(1) << 63) + 1);
+    T_EQ(cur_i32(&body), -2);
+    T_TRUE(bytes_equal(cur_bytes(&body, 5), BYTES_STR("cairn")));
+    T_TRUE(cur_bool(&body));
+    cur_zeros(&body, 3);
+    T_EQ(cur_enter_plain(&body, 1, &inner), 2);
+    T_TRUE(bytes_equal(cur_raw(&inner, 3), BYTES_STR("abc")));
+    T_OK(cur_leave(&body, &inner));
+    T_OK(cur_finish(&body));
+    T_OK(cur_leave(&c, &body));
+    T_OK(cur_finish(&c));
+
+    sealed = wr_begin(&w, 3, 2);
+    wr_u32(&w, 7);
+    wr_u64(&w, (UINT64_C(1) << 63) + 1);
+    wr_i32(&w, -2);
+    wr_str(&w, "cairn");
+    wr_bool(&w, true);
+    wr_zeros(&w, 3);
+    plain = wr_begin_plain(&w, 2, 1);
+    wr_raw(&w, "abc", 3);
+    wr_end_plain(&w, plain);
+    wr_end(&w, sealed);
+    T_OK(w.rc);
+    T_EQ(w.len, bytes);
+    T_MEM_EQ(w.data, golden, bytes);
+}
+
 /* ---- writers ---- */
 
 T(writer, a_fixed_one_fails_instead_of_growing)
