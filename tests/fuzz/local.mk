@@ -13,3 +13,9 @@ LINK_fuzz = $(FUZZ_ENGINE)
 else
 LINK_fuzz = tests/fuzz/libreplay.a
 endif
+
+check_PROGRAMS += tests/fuzz/fuzz_crush_text tests/fuzz/fuzz_crush_map
+tests_fuzz_fuzz_crush_text_SOURCES = tests/fuzz/fuzz_crush_text.c
+tests_fuzz_fuzz_crush_text_LDADD = $(LINK_crush) $(LINK_fuzz)
+tests_fuzz_fuzz_crush_map_SOURCES = tests/fuzz/fuzz_crush_map.c
+tests_fuzz_fuzz_crush_map_LDADD = $(LINK_crush) $(LINK_fuzz)
