@@ -13,20 +13,25 @@
 
 struct msg;
 struct msg_type {
-    uint16_t id;      /* on the wire; never reused */
-    const char *name; /* "osd_op" */
-    size_t bytes;     /* sizeof its struct */
+    uint16_t id;                  /* on the wire; never reused */
+    const char *name;             /* "osd_op" */
+    size_t bytes;                 /* sizeof its struct */
     uint32_t front_max, data_max; /* larger frames are refused before they are read */
-    void (*encode)(const struct msg *m, struct writer *front, struct buf *data); /* data: append refs; rc in front->rc */
-    int (*decode)(struct msg *m, struct cursor *front, struct buf *data); /* m is zeroed but for its head; may move from data */
-    void (*fini)(struct msg *m); /* frees what the struct owns, not the struct; may be NULL */
+    void (*encode)(const struct msg *m, struct writer *front,
+                   struct buf *data); /* data: append refs; rc in front->rc */
+    int (*decode)(struct msg *m, struct cursor *front,
+                  struct buf *data); /* m is zeroed but for its head; may move from data */
+    void (*fini)(struct msg *m);     /* frees what the struct owns, not the struct; may be NULL */
+    /* Bytes that the struct holds beside itself (payload, arrays), for queues and limits when it is
+     * handed over by reference.  May be NULL: none worth counting. */
+    uint64_t (*cost)(const struct msg *m);
 };
 
 struct msg {
     const struct msg_type *type;
-    struct list link;      /* of whoever holds it */
-    uint64_t trace_id;     /* 0: none */
-    uint64_t cost_bytes;   /* counted against the receiver's limit until msg_free */
+    struct list link;           /* of whoever holds it */
+    uint64_t trace_id;          /* 0: none */
+    uint64_t cost_bytes;        /* msgr's: counted against the receiver's limit until msg_free */
     struct msgr_budget *budget; /* ref, or NULL */
 };
 /* Zeroed but for its head; NULL when memory is short. */

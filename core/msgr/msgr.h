@@ -5,8 +5,8 @@
  * and both ends resend what the other has not acknowledged, so that nothing is lost while both
  * instances live and remember each other.  When the other side is a new instance or has forgotten
  * the session, or (opener) `give_up_ms` passed, the session is reset: everything unsent or
- * unacknowledged is dropped, `reset` is called once, the session is dead.  Requests are the business
- * of the layer above: it sends them again on a new session, with the same request id.
+ * unacknowledged is dropped, `reset` is called once, the session is dead.  Requests are the
+ * business of the layer above: it sends them again on a new session, with the same request id.
  *
  * Two roles that both want to ask each other open one session each; answers travel back on the
  * session of the question.
@@ -44,30 +44,35 @@ struct msgr_hub;
 struct msgr_handler { /* embedded in the role */
     /* The message is given to the callee (msg_free).  `s` is borrowed: session_ref to keep it. */
     void (*message)(struct msgr_handler *h, struct session *s, struct msg *m);
-    /* An incoming session appeared (before its first message).  Non-zero refuses it.  May be NULL. */
+    /* An incoming session appeared (before its first message).  Non-zero refuses it.  May be NULL.
+     */
     int (*opened)(struct msgr_handler *h, struct session *s);
-    /* The session is dead; why: -R_SESSION_RESET, -ETIMEDOUT, -ECONNREFUSED (see fast_fail), ... */
+    /* The session is dead; why: -R_SESSION_RESET, -ETIMEDOUT, -ECONNREFUSED (see fast_fail),
+     * -R_WRONG_PEER (another entity answers there), or the peer's refusal. */
     void (*reset)(struct msgr_handler *h, struct session *s, int why);
-    void (*drained)(struct msgr_handler *h, struct session *s); /* may be NULL */
+    void (*drained)(struct msgr_handler *h, struct session *s); /* see below; may be NULL */
 };
 
 struct msgr_conf {
     struct entity self;
     uint8_t fsid[16]; /* zeros: not known yet (then any peer's is accepted and kept) */
     const struct msg_type *const *types; /* NULL-terminated table of what we speak */
-    struct msgr_handler *handler; /* borrowed */
-    struct msgr_hub *hub;         /* borrowed; NULL: sockets only */
-    uint64_t in_bytes_max;        /* per session; 0: 64 MiB */
-    uint32_t give_up_ms;          /* opener: 0: 30,000 */
-    uint32_t forget_ms;           /* listener: a broken session is forgotten after; 0: 60,000 */
-    bool allow_remote;            /* false: only loopback addresses are listened on */
+    struct msgr_handler *handler;        /* borrowed */
+    struct msgr_hub *hub;                /* borrowed; NULL: sockets only */
+    uint64_t in_bytes_max;               /* per session; 0: 64 MiB */
+    uint32_t give_up_ms;                 /* opener: 0: 30,000 */
+    uint32_t forget_ms; /* listener: a broken session is forgotten after; 0: 60,000 */
+    bool allow_remote;  /* false: only loopback addresses are listened on */
 };
 int msgr_create(struct env *env, const struct msgr_conf *conf, struct msgr **out_msgr);
-int msgr_listen(struct msgr *m, const struct net_addr *addr, struct net_addr *out_bound, struct note *why);
+int msgr_listen(struct msgr *m, const struct net_addr *addr, struct net_addr *out_bound,
+                struct note *why);
 void msgr_fsid_set(struct msgr *m, const uint8_t fsid[16]);
 /* Close every session (no resets are reported), then call `closed(arg)` from the loop. */
 void msgr_close(struct msgr *m, void (*closed)(void *arg), void *arg);
 void msgr_destroy(struct msgr *m); /* after closed */
+struct metric_set;
+int msgr_metrics(struct msgr *m, struct metric_set *set); /* at start-up; 0 or -ENOMEM */
 
 struct session_conf {
     struct net_addr addr;
@@ -83,7 +88,10 @@ struct session *session_ref(struct session *s);
 void session_unref(struct session *s); /* NULL is fine.  Does not close. */
 /* Drop it: no callback comes for it afterwards. */
 void session_close(struct session *s);
-/* Takes the message, always.  Dropped silently when the session is dead. */
+/* Takes the message, always.  Dropped silently when the session is dead.  A session whose queue
+ * passes SESSION_QUEUE_MAX is reset: watch session_queued_bytes, wait for `drained`. */
+enum { SESSION_DRAINED_BYTES = 256 << 10 }; /* `drained`: the queue fell to this from above */
+enum { SESSION_QUEUE_MAX = 256 << 20 };
 void session_send(struct session *s, struct msg *m);
 bool session_dead(const struct session *s);
 const struct entity *session_peer(const struct session *s); /* role 0 until connected */

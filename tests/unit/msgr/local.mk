@@ -1,1 +1,6 @@
 # tests/unit/msgr - unit tests of core/msgr.
+MSGR_WORLD = tests/unit/msgr/world.c tests/unit/msgr/world.h
+
+check_PROGRAMS += tests/unit/msgr/test_paths
+tests_unit_msgr_test_paths_SOURCES = tests/unit/msgr/test_paths.c $(MSGR_WORLD)
+tests_unit_msgr_test_paths_LDADD = $(LINK_msgr) $(LINK_test)
