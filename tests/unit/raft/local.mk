@@ -1,1 +1,9 @@
 # tests/unit/raft - unit tests of core/raft.
+check_PROGRAMS += tests/unit/raft/test_raft_random
+tests_unit_raft_test_raft_random_SOURCES = \
+	tests/unit/raft/cluster.c \
+	tests/unit/raft/cluster.h \
+	tests/unit/raft/random.c \
+	tests/unit/raft/random.h \
+	tests/unit/raft/test_random.c
+tests_unit_raft_test_raft_random_LDADD = $(LINK_raft) $(LINK_test)

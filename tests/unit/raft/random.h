@@ -1,0 +1,11 @@
+/* random.h - one seed is one history of a group under faults. */
+#ifndef TESTS_UNIT_RAFT_RANDOM_H
+#define TESTS_UNIT_RAFT_RANDOM_H
+
+#include "tests/unit/raft/cluster.h"
+
+/* Run it with these planted bugs (0: none).  False: the oracle saw something; `why` says what.
+ * `sum` gets the counters added. */
+bool random_run(uint64_t seed, uint32_t bugs, struct counters *sum, char why[160]);
+
+#endif
