@@ -1,3 +1,13 @@
 # core/proto - message formats.
 noinst_LIBRARIES += libcore_proto.a
-libcore_proto_a_SOURCES =
+libcore_proto_a_SOURCES = \
+	core/proto/messages.h \
+	core/proto/pg_wire.c \
+	core/proto/pg_wire.h \
+	core/proto/step_kind.h \
+	core/proto/steps.c \
+	core/proto/steps.h \
+	core/proto/steps_codec.c \
+	core/proto/touched.c \
+	core/proto/wire.c \
+	core/proto/wire.h

@@ -1,7 +1,10 @@
 /* messages.h - every message between roles, as a struct and a row of the type table.
  *
  * Field meanings stand here; encodings in doc/format/messages.md.  Each struct begins with struct
- * msg; owned fields are freed by the type's fini.  Ids are never reused. */
+ * msg; owned fields are freed by the type's fini.  Ids are never reused.
+ *
+ * The sender keeps the bounds: strings end within their arrays, counts and sizes within the enums
+ * here, the whole within the type's front_max and data_max (msgr refuses what is larger). */
 #ifndef CORE_PROTO_MESSAGES_H
 #define CORE_PROTO_MESSAGES_H
 
@@ -14,6 +17,14 @@
 #include "core/store/txn.h"
 
 /* --- anyone <-> mon --- */
+enum {
+    OSDMAPS_INCS_MAX = 1024,
+    OSDMAPS_BYTES_MAX = 64 << 20, /* of the full map and the increments together */
+    MON_ARGS_MAX = 256,
+    MON_ARG_BYTES_MAX = 65536,
+    MON_TEXT_BYTES_MAX = 1 << 20,
+    MON_JSON_BYTES_MAX = 64 << 20, /* and of a command's input */
+};
 struct msg_mon_subscribe { /* please send osdmaps from this epoch on, now and as they come; 0: the latest full one */
     struct msg base;
     struct epoch from;
@@ -39,7 +50,7 @@ struct msg_mon_reply {
     struct msg base;
     uint64_t id;
     int32_t rc;
-    char *text;      /* owned: for people; the reason when rc < 0 */
+    char *text;      /* owned: for people; the reason when rc < 0; NULL: none */
     struct buf json; /* the result as JSON; may be empty */
     char leader[64]; /* -R_NOT_LEADER: ask there (may be empty) */
 };
@@ -54,6 +65,7 @@ struct msg_mon_forward { /* follower -> leader: a report below, as it came */
 };
 
 /* --- osd -> mon --- */
+enum { OSD_REPORT_PGS_MAX = 65536 }; /* rows of one msg_osd_stats or msg_osd_pg_temp */
 struct msg_osd_boot {
     struct msg base;
     struct osd_id osd;
@@ -223,6 +235,7 @@ struct msg_pg_pushed { /* durable there */
     int32_t rc;
     uint64_t tag;
 };
+enum { PG_SCAN_ROWS_MAX = 4096 };
 struct msg_pg_scan { /* primary -> backfill target: list objects; and the answer */
     struct msg base;
     struct pgid pg;
@@ -230,7 +243,7 @@ struct msg_pg_scan { /* primary -> backfill target: list objects; and the answer
     struct osd_id from;
     bool answer;
     struct bytes from_key, end_key; /* owned; oid keys; answer: end_key is where the list stopped */
-    uint32_t rows_max, count;
+    uint32_t rows_max, count;       /* at most PG_SCAN_ROWS_MAX */
     struct pg_scan_row {
         struct oid oid; /* owned */
         struct version version;

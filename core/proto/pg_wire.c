@@ -1,27 +1,22 @@
 /* pg_wire.c - log entries, infos and logs as bytes: doc/format/pg.md.
  *
  * A log entry is written once per client write and sent to each copy, so its form is compact: it
- * stands in a plain envelope, and whoever stores it (a meta row) or sends it (a frame) adds the CRC. */
+ * stands in a plain envelope, and whoever stores it (a meta row) or sends it (a frame) adds the
+ * CRC. */
 #include "core/proto/pg_wire.h"
 
-enum { ENTRY_VERSION = 1, ENTRY_COMPAT = 1, INFO_VERSION = 1, INFO_COMPAT = 1, LOG_VERSION = 1, LOG_COMPAT = 1 };
+#include "core/proto/wire.h"
+
+enum {
+    ENTRY_VERSION = 1,
+    ENTRY_COMPAT = 1,
+    INFO_VERSION = 1,
+    INFO_COMPAT = 1,
+    LOG_VERSION = 1,
+    LOG_COMPAT = 1
+};
 enum { ENTRY_BYTES_MIN = 60, RESULT_BYTES = 32, FLOOR_BYTES = 28, LOG_ENTRIES_MAX = 1 << 20 };
 enum { TOUCHED_KEY_BYTES_MAX = 4096 };
-
-/* A copy of borrowed bytes; empty ones are NULL.  Out of memory counts as the cursor's failure. */
-static struct bytes bytes_own(struct cursor *c, struct bytes b)
-{
-    uint8_t *copy;
-
-    if (b.len == 0 || c->rc < 0)
-        return (struct bytes){0};
-    copy = mem_dup(b.data, b.len);
-    if (!copy) {
-        cur_fail(c, -ENOMEM);
-        return (struct bytes){0};
-    }
-    return (struct bytes){copy, b.len};
-}
 
 void touched_encode(const struct touched *t, struct writer *w)
 {
@@ -112,13 +107,12 @@ int pg_log_entry_decode(struct cursor *c, struct pg_log_entry *out)
 {
     struct pg_log_entry e = {0};
     struct cursor body;
-    struct oid oid;
 
     (void)cur_enter_plain(c, ENTRY_COMPAT, &body);
     e.version = cur_version(&body);
     e.prior = cur_version(&body);
     e.kind = cur_u8(&body);
-    oid = cur_oid(&body);
+    wire_oid(&body, &e.oid);
     e.reqid = cur_reqid(&body);
     e.floor = cur_u64(&body);
     e.rc = cur_i32(&body);
@@ -126,8 +120,6 @@ int pg_log_entry_decode(struct cursor *c, struct pg_log_entry *out)
     touched_decode(&body, &e.touched);
     if (e.kind != PG_ENTRY_MODIFY && e.kind != PG_ENTRY_DELETE)
         cur_fail(&body, -R_MALFORMED);
-    if (body.rc == 0 && oid_copy(&oid, &e.oid) < 0)
-        cur_fail(&body, -ENOMEM);
     if (cur_leave(c, &body) < 0) {
         entry_fini(&e);
         return c->rc;
@@ -199,23 +191,6 @@ void pg_log_wire_encode(const struct pg_log_wire *l, struct writer *w)
     wr_end_plain(w, mark);
 }
 
-/* Room for `count` rows; NULL for none, and a failed cursor when memory is short. */
-static void *rows_make(struct cursor *c, uint32_t *count, size_t row_bytes)
-{
-    void *rows;
-
-    if (c->rc < 0 || *count == 0) {
-        *count = 0;
-        return NULL;
-    }
-    rows = mem_calloc(*count, row_bytes);
-    if (!rows) {
-        *count = 0;
-        cur_fail(c, -ENOMEM);
-    }
-    return rows;
-}
-
 int pg_log_wire_decode(struct cursor *c, struct pg_log_wire *out)
 {
     struct pg_log_wire l = {0};
@@ -226,18 +201,18 @@ int pg_log_wire_decode(struct cursor *c, struct pg_log_wire *out)
     l.head = cur_version(&body);
     l.expired.v = cur_u32(&body);
     l.entry_count = cur_count(&body, LOG_ENTRIES_MAX, ENTRY_BYTES_MIN);
-    l.entries = rows_make(&body, &l.entry_count, sizeof(*l.entries));
+    l.entries = wire_rows(&body, &l.entry_count, sizeof(*l.entries));
     for (uint32_t i = 0; body.rc == 0 && i < l.entry_count; i++) {
         (void)pg_log_entry_decode(&body, &l.entries[i]);
         if (body.rc == 0 && l.entries[i].version.seq <= (i ? l.entries[i - 1].version : l.tail).seq)
             cur_fail(&body, -R_MALFORMED);
     }
     l.result_count = cur_count(&body, LOG_ENTRIES_MAX, RESULT_BYTES);
-    l.results = rows_make(&body, &l.result_count, sizeof(*l.results));
+    l.results = wire_rows(&body, &l.result_count, sizeof(*l.results));
     for (uint32_t i = 0; i < l.result_count; i++)
         l.results[i] = result_get(&body);
     l.floor_count = cur_count(&body, LOG_ENTRIES_MAX, FLOOR_BYTES);
-    l.floors = rows_make(&body, &l.floor_count, sizeof(*l.floors));
+    l.floors = wire_rows(&body, &l.floor_count, sizeof(*l.floors));
     for (uint32_t i = 0; i < l.floor_count; i++)
         l.floors[i] = floor_get(&body);
     if (cur_leave(c, &body) < 0) {
@@ -250,7 +225,7 @@ int pg_log_wire_decode(struct cursor *c, struct pg_log_wire *out)
 
 void pg_info_fini(struct pg_info *i)
 {
-    mem_free((void *)i->last_backfill.data);
+    wire_bytes_fini(&i->last_backfill);
     memset(i, 0, sizeof(*i));
 }
 
@@ -303,7 +278,7 @@ int pg_info_decode(struct cursor *c, struct pg_info *out)
     i.last_clean.v = cur_u32(&body);
     i.same_since.v = cur_u32(&body);
     i.complete = cur_bool(&body);
-    i.last_backfill = bytes_own(&body, cur_bytes(&body, OID_KEY_MAX));
+    i.last_backfill = wire_bytes(&body, OID_KEY_MAX);
     i.salvaged = cur_bool(&body);
     i.objects = cur_u64(&body);
     i.bytes = cur_u64(&body);

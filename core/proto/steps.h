@@ -5,7 +5,9 @@
  * code, nothing is changed, and a failed guard returns the present value.  A write returns no old
  * data.  This is the one mechanism behind every front end (architecture 3).
  *
- * Memory: a struct steps owns an arena for keys and values; payload is held by reference. */
+ * Memory: a struct steps owns an arena for keys and values; payload is held by reference.  A zeroed
+ * struct steps or struct step_results is empty and may be freed; neither may be moved.
+ * Threads: one owner; its payload is shared. */
 #ifndef CORE_PROTO_STEPS_H
 #define CORE_PROTO_STEPS_H
 
@@ -48,7 +50,11 @@ enum step_kind {
 };
 enum step_cmp { CMP_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE, CMP_ABSENT, CMP_PRESENT }; /* memcmp order */
 enum { STEP_EXCLUSIVE = 1, STEP_MAY_FAIL = 2 /* this step's failure does not fail the operation (reads only) */ };
-enum { STEPS_MAX = 64, STEP_PAIRS_MAX = 10000 };
+enum { STEPS_MAX = 64, STEP_PAIRS_MAX = 10000 /* of one step */ };
+/* What one operation may hold beside its payload, and its results beside theirs: keys, values and
+ * checksums, 64 bytes for each step and 8 for each pair.  The payload of all steps of either is at
+ * most OBJECT_BYTES_MAX. */
+enum { STEPS_FRONT_BYTES_MAX = 3 << 20 };
 
 struct step_pair {
     struct bytes key, value;
@@ -86,15 +92,24 @@ struct steps {
 };
 void steps_init(struct steps *s);
 void steps_fini(struct steps *s);
-/* Append a step of this kind; NULL on lack of memory or past STEPS_MAX (s->rc says). */
+/* Append a step of this kind; NULL on lack of memory or past STEPS_MAX (s->rc says).  The pointer
+ * is good until the next steps_add. */
 struct step *steps_add(struct steps *s, uint8_t kind);
 struct bytes steps_dup(struct steps *s, struct bytes b); /* into the arena */
 int step_pairs_set(struct steps *s, struct step *st, const struct step_pair *pairs, uint32_t count); /* copies */
-int step_data_set(struct steps *s, struct step *st, const struct buf *data); /* refs, computes crcs for st->off */
+/* Refs `data` and computes the crcs: for STEP_WRITE st->off must be set before. */
+int step_data_set(struct steps *s, struct step *st, const struct buf *data);
 bool steps_write(const struct steps *s);  /* any write step */
-int steps_valid(const struct steps *s);   /* order, bounds, sizes: 0 or a reason */
+/* Order, bounds, sizes: 0; -EINVAL for what has no meaning (no step, a guard or read after a write,
+ * STEP_PG_LIST beside others, a flag or field out of range, missing checksums), -R_UNSUPPORTED for
+ * a kind unknown here, -EFBIG past OBJECT_BYTES_MAX, -ENAMETOOLONG, -E2BIG (values, pairs, the sum).
+ * What was decoded may be executed only after this. */
+int steps_valid(const struct steps *s);
+/* Payload is appended to `data` by reference; the outcome is in front->rc. */
 void steps_encode(const struct steps *s, struct writer *front, struct buf *data);
-int steps_decode(struct cursor *front, struct buf *data, struct steps *out); /* out: initialized */
+/* `out` is initialized and empty; takes the payload off the front of `data` by reference.  On
+ * failure `out` is to be freed, too. */
+int steps_decode(struct cursor *front, struct buf *data, struct steps *out);
 
 struct step_results {
     struct arena arena;
@@ -103,9 +118,15 @@ struct step_results {
 };
 void step_results_init(struct step_results *r);
 void step_results_fini(struct step_results *r);
-int step_results_reserve(struct step_results *r, uint32_t count); /* zeroed results */
+/* `count` zeroed results in place of those there were. */
+int step_results_reserve(struct step_results *r, uint32_t count);
+/* 0, or -E2BIG: more than an answer may carry (STEPS_FRONT_BYTES_MAX, OBJECT_BYTES_MAX).  The OSD
+ * asks before it answers. */
+int step_results_fit(const struct step_results *r);
 void step_results_encode(const struct step_results *r, struct writer *front, struct buf *data);
-int step_results_decode(struct cursor *front, struct buf *data, struct step_results *out);
+int step_results_decode(struct cursor *front, struct buf *data, struct step_results *out); /* as steps_decode */
+/* Whether a guard holds.  An absent value is unequal to every value, and in no order with one: of
+ * the comparisons CMP_NE alone holds. */
 bool step_cmp_holds(uint8_t cmp, bool present, struct bytes have, struct bytes want);
 
 #endif
