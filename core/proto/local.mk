@@ -1,7 +1,10 @@
 # core/proto - message formats.
 noinst_LIBRARIES += libcore_proto.a
 libcore_proto_a_SOURCES = \
+	core/proto/messages.c \
 	core/proto/messages.h \
+	core/proto/messages_osd.c \
+	core/proto/messages_pg.c \
 	core/proto/pg_wire.c \
 	core/proto/pg_wire.h \
 	core/proto/step_kind.h \
