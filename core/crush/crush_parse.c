@@ -295,8 +295,8 @@ static int parse_bucket(struct parser *p)
 
 struct parse_rule {
     char name[CRUSH_NAME_MAX + 1];
-    struct crush_rule head;
     int32_t id;
+    uint8_t type, size_min, size_max;
     struct crush_step steps[CRUSH_STEPS_MAX];
     uint32_t step_count;
 };
@@ -385,11 +385,11 @@ static int parse_rule_type(struct parser *p, struct parse_rule *r)
     int32_t type;
 
     if (lex_skip(&p->lex, "replicated"))
-        r->head.type = CRUSH_RULE_REPLICATED;
+        r->type = CRUSH_RULE_REPLICATED;
     else if (lex_skip(&p->lex, "erasure"))
-        r->head.type = CRUSH_RULE_ERASURE;
+        r->type = CRUSH_RULE_ERASURE;
     else if (lex_int(&p->lex, 0, UINT8_MAX, "replicated, erasure or a number", &type) == 0)
-        r->head.type = (uint8_t)type;
+        r->type = (uint8_t)type;
     return p->lex.rc;
 }
 
@@ -403,12 +403,12 @@ static int parse_rule_field(struct parser *p, struct parse_rule *r)
         return parse_rule_type(p, r);
     if (lex_skip(&p->lex, "min_size")) {
         if (lex_int(&p->lex, 0, UINT8_MAX, "a size", &value) == 0)
-            r->head.size_min = (uint8_t)value;
+            r->size_min = (uint8_t)value;
         return p->lex.rc;
     }
     if (lex_skip(&p->lex, "max_size")) {
         if (lex_int(&p->lex, 0, UINT8_MAX, "a size", &value) == 0)
-            r->head.size_max = (uint8_t)value;
+            r->size_max = (uint8_t)value;
         return p->lex.rc;
     }
     if (lex_skip(&p->lex, "step"))
@@ -428,6 +428,15 @@ static int rules_begin(struct parser *p)
     return rc < 0 ? lex_fail(&p->lex, rc, "%s", rc == -ENOMEM ? "out of memory" : why.text) : 0;
 }
 
+static int rule_end(struct parser *p, struct parse_rule *r)
+{
+    const struct crush_rule head = {
+        .name = r->name, .type = r->type, .size_min = r->size_min, .size_max = r->size_max};
+
+    return put_failed(p, crush_put_rule(p->map, r->id, &head, r->steps, r->step_count), "rule",
+                      r->name);
+}
+
 static int parse_rule(struct parser *p)
 {
     AUTO_FREE struct parse_rule *r = mem_zalloc(sizeof(*r));
@@ -435,8 +444,9 @@ static int parse_rule(struct parser *p)
     if (!r)
         return lex_fail(&p->lex, -ENOMEM, "out of memory");
     r->id = -1;
-    r->head = (struct crush_rule){
-        .name = r->name, .type = CRUSH_RULE_REPLICATED, .size_min = 1, .size_max = 10};
+    r->type = CRUSH_RULE_REPLICATED;
+    r->size_min = 1;
+    r->size_max = 10;
     if (rules_begin(p) < 0)
         return p->lex.rc;
     if (!lex_is(&p->lex, "{") && lex_name(&p->lex, "the name of a rule", r->name) < 0)
@@ -448,8 +458,7 @@ static int parse_rule(struct parser *p)
     if (p->lex.rc == 0 && r->id < 0)
         return lex_fail(&p->lex, -R_MALFORMED, "rule %.64s has no id", r->name);
     if (p->lex.rc == 0)
-        (void)put_failed(p, crush_put_rule(p->map, r->id, &r->head, r->steps, r->step_count),
-                         "rule", r->name);
+        (void)rule_end(p, r); /* remembered in lex.rc */
     return lex_need(&p->lex, "}");
 }
 

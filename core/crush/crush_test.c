@@ -46,6 +46,15 @@ static int fill_weights(struct run *r)
     return 0;
 }
 
+/* crushtool has nothing to say about a cluster in which no device keeps anything. */
+static bool all_out(const struct run *r)
+{
+    for (uint32_t i = 0; i < r->map->device_max; i++)
+        if (r->weights[i] > 0)
+            return false;
+    return true;
+}
+
 static int prepare(struct run *r)
 {
     uint32_t reps = r->test->rep_count;
@@ -84,6 +93,8 @@ int crush_test_run(const struct crush_map *map, const struct crush_test *test, c
     if (!crush_rule(map, test->rule))
         return 0;
     rc = prepare(&r);
+    if (rc == 0 && all_out(&r))
+        return 0;
     for (uint64_t x = test->x_min; rc >= 0 && x <= test->x_max; x++) {
         int count = crush_map_x(map, test->rule, (uint32_t)x, r.weights, map->device_max, r.out,
                                 test->rep_count, r.scratch);

@@ -23,7 +23,8 @@ struct crush_test {
 typedef int (*crush_test_line)(void *arg, const char *line, size_t bytes);
 
 /* One line for each x: "CRUSH rule 0 x 448501 [19,15,20,10]".  No line for a rule that does not
- * exist.  0, -ENOMEM, -EINVAL (counts out of bounds, with `why`), or what `line` returned. */
+ * exist, nor when every device keeps nothing.  0, -ENOMEM, -EINVAL (counts out of bounds, with
+ * `why`), or what `line` returned. */
 int crush_test_run(const struct crush_map *map, const struct crush_test *test, crush_test_line line,
                    void *arg, struct note *why);
 

@@ -201,6 +201,7 @@ static int stop_at_two(void *arg, const char *line, size_t bytes)
 T(crush_properties, a_test_run_stops_when_told_and_refuses_what_is_out_of_bounds)
 {
     struct crush_map *map = sealed(map_build(1, 3, 2));
+    static const struct crush_test_weight out[] = {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {4, 0}, {5, 0}};
     struct crush_test t = {.rep_count = 3, .x_max = 100};
     struct note why = {""};
     int lines = 0;
@@ -208,6 +209,11 @@ T(crush_properties, a_test_run_stops_when_told_and_refuses_what_is_out_of_bounds
     T_EQ(crush_test_run(map, &t, stop_at_two, &lines, &why), -ECANCELED);
     T_EQ(lines, 2);
     t.rule = 5;
+    T_EQ(crush_test_run(map, &t, stop_at_two, &lines, &why), 0);
+    T_EQ(lines, 2);
+    t.rule = 0;
+    t.weights = out;
+    t.weight_count = ARRAY_LEN(out);
     T_EQ(crush_test_run(map, &t, stop_at_two, &lines, &why), 0);
     T_EQ(lines, 2);
     t.rep_count = CRUSH_COUNT_MAX + 1;
