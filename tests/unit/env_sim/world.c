@@ -31,18 +31,20 @@ void world_run(struct world *w, uint64_t ns)
     sim_run_until(w->s, sim_now_ns(w->s) + ns, NULL, NULL);
 }
 
-void world_power_cycle(struct world *w, unsigned i)
+struct env *world_power_cycle(struct world *w, unsigned i)
 {
     sim_machine_power_cut(w->m[i]);
     T_FALSE(sim_process_alive(w->env[i]));
     w->env[i] = sim_process_start(w->m[i], "p");
+    return w->env[i];
 }
 
-void world_kill_and_start(struct world *w, unsigned i)
+struct env *world_kill_and_start(struct world *w, unsigned i)
 {
     sim_process_kill(w->env[i]);
     T_FALSE(sim_process_alive(w->env[i]));
     w->env[i] = sim_process_start(w->m[i], "p");
+    return w->env[i];
 }
 
 void world_end_clean(struct world *w)

@@ -20,8 +20,8 @@ void world_init(struct world *w, uint64_t seed);
 void world_fini(struct world *w);
 void world_run(struct world *w, uint64_t ns); /* let time pass */
 /* Power off, and a new process. */
-void world_power_cycle(struct world *w, unsigned i);
-void world_kill_and_start(struct world *w, unsigned i);
+struct env *world_power_cycle(struct world *w, unsigned i);
+struct env *world_kill_and_start(struct world *w, unsigned i);
 /* Each process must have given everything back. */
 void world_end_clean(struct world *w);
 
