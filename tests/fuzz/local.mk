@@ -19,3 +19,7 @@ tests_fuzz_fuzz_crush_text_SOURCES = tests/fuzz/fuzz_crush_text.c
 tests_fuzz_fuzz_crush_text_LDADD = $(LINK_crush) $(LINK_fuzz)
 tests_fuzz_fuzz_crush_map_SOURCES = tests/fuzz/fuzz_crush_map.c
 tests_fuzz_fuzz_crush_map_LDADD = $(LINK_crush) $(LINK_fuzz)
+
+check_PROGRAMS += tests/fuzz/fuzz_raft_msg
+tests_fuzz_fuzz_raft_msg_SOURCES = tests/fuzz/fuzz_raft_msg.c
+tests_fuzz_fuzz_raft_msg_LDADD = $(LINK_raft) $(LINK_fuzz)

@@ -357,6 +357,44 @@ static void trace(const struct cluster *c, const struct node *n, const struct ra
         s.durable, s.log_base.index);
 }
 
+static bool status_equal(const struct raft_status *a, const struct raft_status *b)
+{
+    return a->role == b->role && a->leader == b->leader && a->hard.term == b->hard.term &&
+           a->hard.vote == b->hard.vote && a->commit == b->commit && a->applied == b->applied &&
+           a->durable == b->durable && a->last.index == b->last.index &&
+           a->last.term == b->last.term && a->log_base.index == b->log_base.index &&
+           a->snap.pos.index == b->snap.pos.index && a->log_bytes == b->log_bytes &&
+           a->reads_waiting == b->reads_waiting && a->snapshot_sending == b->snapshot_sending;
+}
+
+/* A step that runs short of memory changes nothing and may be given again. */
+static int step_failing(struct cluster *c, struct node *n, const struct raft_event *ev,
+                        struct raft_todo *todo)
+{
+    struct raft_status before = node_status(n), after;
+    bool hit;
+    int rc;
+
+    for (int64_t nth = 0;; nth++) {
+        mem_fail_after(nth);
+        rc = raft_step(n->raft, ev, todo);
+        hit = mem_fail_hit();
+        mem_fail_after(-1);
+        if (!hit)
+            return rc;
+        c->allocs_failed++;
+        after = node_status(n);
+        raft_check(n->raft);
+        if (rc != -ENOMEM)
+            cluster_fail(c, "n%u: allocation %ld failed, the step says %s", n->id, (long)nth,
+                         reason_name(rc));
+        if (!status_equal(&before, &after) || todo->msg_count || todo->persist.token.seq)
+            cluster_fail(c, "n%u: a step without memory changed something", n->id);
+        if (rc != -ENOMEM)
+            return rc;
+    }
+}
+
 static int event_give(struct cluster *c, struct node *n, struct raft_event *ev)
 {
     enum raft_role before = node_status(n).role;
@@ -364,7 +402,7 @@ static int event_give(struct cluster *c, struct node *n, struct raft_event *ev)
     int rc;
 
     ev->now_ms = node_clock(c, n);
-    rc = raft_step(n->raft, ev, &todo);
+    rc = c->fail_allocs ? step_failing(c, n, ev, &todo) : raft_step(n->raft, ev, &todo);
     c->n.steps++;
     c->last_rc = rc;
     if (c->trace)
@@ -518,7 +556,17 @@ static void raft_open(struct cluster *c, struct node *n)
     }
     conf.id = n->id;
     rng_seed(&conf.rng, rng_u64(&c->rng));
-    rc = raft_create(&conf, &stored, &n->raft);
+    for (int64_t nth = 0; c->fail_allocs; nth++) {
+        mem_fail_after(nth);
+        rc = raft_create(&conf, &stored, &n->raft);
+        mem_fail_after(-1);
+        if (rc == 0)
+            break;
+        c->allocs_failed++;
+        if (rc != -ENOMEM)
+            cluster_fail(c, "n%u: a start without memory says %s", n->id, reason_name(rc));
+    }
+    rc = c->fail_allocs ? 0 : raft_create(&conf, &stored, &n->raft);
     free(entries);
     if (rc < 0) {
         fprintf(stderr, "n%u: raft_create: %s\n", n->id, reason_name(rc));

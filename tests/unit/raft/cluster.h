@@ -118,7 +118,9 @@ struct cluster {
     uint64_t floor; /* the newest write index that a finished operation has shown */
     struct read_op reads[READS_MAX];
     uint64_t read_next;
-    bool trace; /* print each step */
+    bool trace;       /* print each step */
+    bool fail_allocs; /* before each step, let each of its allocations fail once */
+    uint64_t allocs_failed;
     char failed[160];
     struct counters n;
     int last_rc;

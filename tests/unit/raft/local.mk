@@ -7,3 +7,10 @@ tests_unit_raft_test_raft_random_SOURCES = \
 	tests/unit/raft/random.h \
 	tests/unit/raft/test_random.c
 tests_unit_raft_test_raft_random_LDADD = $(LINK_raft) $(LINK_test)
+
+check_PROGRAMS += tests/unit/raft/test_raft_codec
+tests_unit_raft_test_raft_codec_SOURCES = \
+	tests/unit/raft/samples.c \
+	tests/unit/raft/samples.h \
+	tests/unit/raft/test_codec.c
+tests_unit_raft_test_raft_codec_LDADD = $(LINK_raft) $(LINK_test)

@@ -493,14 +493,14 @@ static void counters_add(struct counters *sum, const struct counters *n)
         to[i] += from[i];
 }
 
-bool random_run(uint64_t seed, uint32_t bugs, struct counters *sum, char why[160])
+/* A whole history; the caller looks at the cluster and destroys it. */
+static struct cluster *run(uint64_t seed, uint32_t bugs, bool fail_allocs)
 {
     struct history h = {0};
     struct cluster *c;
     struct raft_conf conf;
     struct rng r;
     uint32_t count;
-    bool ok;
 
     rng_seed(&r, seed);
     h.profile = (enum profile)(seed % 3);
@@ -510,6 +510,7 @@ bool random_run(uint64_t seed, uint32_t bugs, struct counters *sum, char why[160
     h.c = c = cluster_create(&conf, count, rng_u64(&r));
     c->arg = &h;
     c->sent = net_sent;
+    c->fail_allocs = fail_allocs;
     c->trace = getenv("RAFT_TRACE") != NULL;
     c->persist_due = disk_due;
     faults_choose(&h);
@@ -522,10 +523,28 @@ bool random_run(uint64_t seed, uint32_t bugs, struct counters *sum, char why[160
         world_step(&h, true);
     if (!c->failed[0])
         must_settle(&h);
-    ok = !c->failed[0];
+    c->arg = NULL; /* the history ends here */
+    return c;
+}
+
+bool random_run(uint64_t seed, uint32_t bugs, struct counters *sum, char why[160])
+{
+    struct cluster *c = run(seed, bugs, false);
+    bool ok = !c->failed[0];
+
     memcpy(why, c->failed, sizeof(c->failed));
     if (sum)
         counters_add(sum, &c->n);
     cluster_destroy(c);
     return ok;
+}
+
+uint64_t random_run_failing(uint64_t seed, char why[160])
+{
+    struct cluster *c = run(seed, 0, true);
+    uint64_t failed = c->failed[0] ? 0 : c->allocs_failed;
+
+    memcpy(why, c->failed, sizeof(c->failed));
+    cluster_destroy(c);
+    return failed;
 }

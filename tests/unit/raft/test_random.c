@@ -88,3 +88,13 @@ T(raft_random, a_seed_is_one_history)
     T_TRUE(random_run(5, 0, &b, why));
     T_MEM_EQ(&a, &b, sizeof(a));
 }
+
+T(raft_random, a_step_without_memory_changes_nothing_and_may_be_repeated)
+{
+    char why[160];
+
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        if (random_run_failing(seed, why) < 50)
+            T_FAIL("seed %lu: %s", (unsigned long)seed, why);
+    }
+}
