@@ -244,6 +244,8 @@ static void timers_run(struct reactor *r)
 static void alarm_rang(uv_timer_t *alarm)
 {
     ((struct reactor *)alarm->data)->alarm_ns = 0; /* timers_run does the work */
+    /* libuv rings before it polls, too: then it must not go to sleep with nothing to wake it. */
+    uv_stop(alarm->loop);
 }
 
 /* Set the loop's own timer to the earliest of ours.  It counts milliseconds and stops while the
