@@ -3,3 +3,7 @@
 noinst_PROGRAMS += tests/bench/bench_env
 tests_bench_bench_env_SOURCES = tests/bench/bench_env.c
 tests_bench_bench_env_LDADD = $(LINK_env)
+
+noinst_PROGRAMS += tests/bench/bench_msgr
+tests_bench_bench_msgr_SOURCES = tests/bench/bench_msgr.c
+tests_bench_bench_msgr_LDADD = $(LINK_msgr)

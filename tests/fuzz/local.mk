@@ -23,3 +23,7 @@ tests_fuzz_fuzz_crush_map_LDADD = $(LINK_crush) $(LINK_fuzz)
 check_PROGRAMS += tests/fuzz/fuzz_raft_msg
 tests_fuzz_fuzz_raft_msg_SOURCES = tests/fuzz/fuzz_raft_msg.c
 tests_fuzz_fuzz_raft_msg_LDADD = $(LINK_raft) $(LINK_fuzz)
+
+check_PROGRAMS += tests/fuzz/fuzz_session
+tests_fuzz_fuzz_session_SOURCES = tests/fuzz/fuzz_session.c
+tests_fuzz_fuzz_session_LDADD = $(LINK_msgr) $(LINK_fuzz)
