@@ -4,7 +4,6 @@
  * sealed and published; from then on it is immutable and shared by reference. */
 #include "core/map/osdmap.h"
 
-#include "core/crush/crush_build.h"
 #include "core/crush/crush_hash.h"
 
 struct osdmap *osdmap_create(const uint8_t fsid[16])
@@ -17,7 +16,7 @@ struct osdmap *osdmap_create(const uint8_t fsid[16])
     memcpy(m->fsid, fsid, sizeof(m->fsid));
     m->pool_next = 1;
     m->lease_ms = 1500;
-    if (crush_create_default(&m->crush) < 0 || osdmap_seal(m) < 0) {
+    if (osdmap_crush_create(&m->crush) < 0 || osdmap_seal(m) < 0) {
         osdmap_unref(m);
         return NULL;
     }

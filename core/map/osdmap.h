@@ -88,6 +88,12 @@ int osdmap_pool_set(struct osdmap *m, const struct pool *p); /* by id: new or ch
 void osdmap_pool_drop(struct osdmap *m, struct pool_id id);
 int osdmap_temp_set(struct osdmap *m, struct pgid pg, const struct osd_set *acting); /* empty: removes */
 int osdmap_block_set(struct osdmap *m, uint64_t client, uint64_t until_wall_ns); /* 0: removes */
+/* The CRUSH map of a new cluster: the 11 types, an empty root "default", and two rules. */
+enum { OSDMAP_RULE_OSD = 0, OSDMAP_RULE_HOST = 1 }; /* copies on distinct OSDs; on distinct hosts */
+int osdmap_crush_create(struct crush_map **out_crush);
+/* Put an OSD under `host` (made under "default" when new) with a CRUSH weight in 16.16; an empty class
+ * is none.  One that stands elsewhere is moved.  The map is sealed again. */
+int osdmap_crush_add(struct osdmap *m, struct osd_id id, const char *host, const char *device_class, uint32_t weight);
 int osdmap_seal(struct osdmap *m); /* after changes, before publishing: derived tables */
 
 static inline bool osdmap_exists(const struct osdmap *m, struct osd_id id)

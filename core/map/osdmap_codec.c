@@ -115,14 +115,6 @@ static struct blocked blocked_get(struct cursor *c)
     return b;
 }
 
-static void crush_put(struct writer *w, const struct crush_map *crush)
-{
-    int rc = crush_encode(crush, w);
-
-    if (rc < 0 && w->rc == 0)
-        w->rc = rc;
-}
-
 int osdmap_encode(const struct osdmap *m, struct writer *w)
 {
     size_t mark = wr_begin(w, OSDMAP_VERSION, OSDMAP_COMPAT);
@@ -144,7 +136,7 @@ int osdmap_encode(const struct osdmap *m, struct writer *w)
     wr_u32(w, m->blocked_count);
     for (uint32_t i = 0; i < m->blocked_count; i++)
         blocked_put(w, &m->blocked[i]);
-    crush_put(w, m->crush);
+    crush_encode(m->crush, w);
     wr_end(w, mark);
     return w->rc;
 }
@@ -247,7 +239,7 @@ int osdmap_inc_encode(const struct osdmap_inc *inc, struct writer *w)
         blocked_put(w, &inc->blocked[i]);
     wr_bool(w, inc->crush != NULL);
     if (inc->crush)
-        crush_put(w, inc->crush);
+        crush_encode(inc->crush, w);
     wr_end(w, mark);
     return w->rc;
 }

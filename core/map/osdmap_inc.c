@@ -121,12 +121,11 @@ static int crush_diff(const struct osdmap *a, const struct osdmap *b, struct osd
 {
     AUTO(writer) wa = {0};
     AUTO(writer) wb = {0};
-    int rc = crush_encode(a->crush, &wa);
 
-    if (rc == 0)
-        rc = crush_encode(b->crush, &wb);
-    if (rc < 0)
-        return rc;
+    crush_encode(a->crush, &wa);
+    crush_encode(b->crush, &wb);
+    if (wa.rc < 0 || wb.rc < 0)
+        return wa.rc < 0 ? wa.rc : wb.rc;
     if (wa.len == wb.len && memcmp(wa.data, wb.data, wa.len) == 0)
         return 0;
     return crush_copy(b->crush, &inc->crush);
