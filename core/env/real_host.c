@@ -20,6 +20,7 @@
 
 #include "core/env/real.h"
 #include "core/env/real_disk.h"
+#include "core/env/real_kv.h"
 
 #define SLOW_NS (5 * NS_PER_MS)
 #define STOP_PATIENCE_NS (5 * NS_PER_S)
@@ -347,6 +348,15 @@ const struct env_ops *real_ops(void)
         .file_lock = real_file_lock,
         .file_unlock = real_file_unlock,
         .fs_space = real_fs_space,
+        .kv_open = real_kv_open,
+        .kv_close = real_kv_close,
+        .kv_get = real_kv_get,
+        .kv_write = real_kv_write,
+        .kv_checkpoint = real_kv_checkpoint,
+        .kv_iter_create = real_kv_iter_create,
+        .kv_iter_next = real_kv_iter_next,
+        .kv_iter_destroy = real_kv_iter_destroy,
+        .kv_stats = real_kv_stats,
         .net_listen = real_net_listen,
         .net_listener_addr = real_net_listener_addr,
         .net_listener_close = real_net_listener_close,

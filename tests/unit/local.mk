@@ -12,6 +12,7 @@ include tests/unit/t/local.mk
 include tests/unit/base/local.mk
 include tests/unit/env/local.mk
 include tests/unit/env_sim/local.mk
+include tests/unit/env_real/local.mk
 include tests/unit/crush/local.mk
 include tests/unit/map/local.mk
 include tests/unit/raft/local.mk
