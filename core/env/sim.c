@@ -107,6 +107,8 @@ void sim_destroy(struct sim *s)
     if (!s)
         return;
     ASSERT(s->depth == 0);
+    LIST_EACH (pos, &s->machines) /* all of them first: their connections know each other */
+        sim_machine_stop(LIST_ENTRY(pos, struct sim_machine, link));
     while ((l = list_pop_front(&s->machines)))
         sim_machine_destroy(LIST_ENTRY(l, struct sim_machine, link));
     ASSERT(list_empty(&s->links)); /* each had an end in some process */

@@ -20,22 +20,24 @@ struct sim_machine;
 
 struct sim_conf {
     uint64_t seed;
-    struct log_sink *sink;        /* borrowed; lines carry virtual time; may be NULL */
+    struct log_sink *sink; /* borrowed; lines carry virtual time; may be NULL */
     uint64_t net_delay_min_ns, net_delay_max_ns;   /* 0: 50 us .. 500 us */
     uint64_t disk_delay_min_ns, disk_delay_max_ns; /* 0: 50 us .. 2 ms */
     uint64_t work_delay_max_ns;                    /* 0: 300 us */
-    uint32_t unreadable_per_million; /* unflushed blocks that a power cut leaves unreadable; 0: 1000 */
+    uint32_t
+        unreadable_per_million; /* unflushed blocks that a power cut leaves unreadable; 0: 1000 */
 };
 struct sim *sim_create(const struct sim_conf *conf);
 void sim_destroy(struct sim *s);
-struct rng *sim_rng(struct sim *s); /* for the test's own choices: a stream of its own */
+struct rng *sim_rng(struct sim *s);       /* for the test's own choices: a stream of its own */
 uint64_t sim_now_ns(const struct sim *s); /* true virtual time, without skew */
 uint64_t sim_trace_hash(const struct sim *s);
 void sim_trace_add(struct sim *s, uint64_t value); /* fold the test's own facts in */
 
 /* Run one event.  False when none is left. */
 bool sim_step(struct sim *s);
-/* Run events until virtual time `t_ns`, or until `stop(arg)` (may be NULL) says true after an event. */
+/* Run events until virtual time `t_ns`, or until `stop(arg)` (may be NULL) says true after an
+ * event. */
 void sim_run_until(struct sim *s, uint64_t t_ns, bool (*stop)(void *arg), void *arg);
 /* Call `check(arg)` after every event. */
 void sim_on_step(struct sim *s, void (*check)(void *arg), void *arg);
@@ -48,20 +50,24 @@ struct env *sim_process_start(struct sim_machine *m, const char *name);
 /* Run `fn(arg)` inside the process (its memory scope), now. */
 void sim_enter(struct env *env, void (*fn)(void *arg), void *arg);
 /* kill -9 (power_cut false: all completed writes survive, since the page cache does) or loss of
- * power of the whole machine's unsynced state (power_cut true; kills every process of the machine). */
+ * power of the whole machine's unsynced state (power_cut true; kills every process of the machine).
+ */
 void sim_process_kill(struct env *env);
 void sim_machine_power_cut(struct sim_machine *m);
 bool sim_process_alive(const struct env *env);
-/* After a clean stop of the roles in it: everything must be freed and idle; returns leaked bytes. */
+/* After a clean stop of the roles in it: everything must be freed and idle; returns leaked bytes.
+ */
 uint64_t sim_process_end(struct env *env);
 void sim_process_pause(struct env *env, uint64_t for_ns); /* SIGSTOP: time goes on, events wait */
-void sim_clock_skew(struct env *env, int32_t ppm); /* rate error of its monotonic clock */
+void sim_clock_skew(struct env *env, int32_t ppm);        /* rate error of its monotonic clock */
 
-/* Network faults.  Cutting: bytes wait (TCP), connections break after 2 to 15 s of silence; healing lets them go on. */
+/* Network faults.  Cutting: bytes wait (TCP), connections break after 2 to 15 s of silence; healing
+ * lets them go on. */
 void sim_net_cut(struct sim *s, struct sim_machine *a, struct sim_machine *b, bool both_ways);
 void sim_net_heal(struct sim *s, struct sim_machine *a, struct sim_machine *b);
 void sim_net_heal_all(struct sim *s);
-void sim_net_reset_some(struct sim *s, uint32_t num, uint32_t den); /* break connections now, by chance */
+void sim_net_reset_some(struct sim *s, uint32_t num,
+                        uint32_t den); /* break connections now, by chance */
 void sim_net_slow(struct sim *s, struct sim_machine *m, uint64_t extra_delay_ns);
 
 /* Disk faults of one machine. */
@@ -76,14 +82,17 @@ void sim_disk_fault(struct sim_machine *m, enum sim_disk_fault fault, uint64_t n
 /* Flip one bit of a stored byte (counted over all I/O that was written there). */
 int sim_disk_flip(struct sim_machine *m, const char *path, uint64_t byte, unsigned bit);
 void sim_disk_wipe(struct sim_machine *m); /* a lost disk: every file of the machine is gone */
-/* All disks, files and kv stores of a machine, for stepping through power-cut states: a copy that can
- * be put back any number of times. */
+/* All disks, files and kv stores of a machine, for stepping through power-cut states: a copy that
+ * can be put back any number of times. */
 struct sim_image;
 struct sim_image *sim_machine_save(struct sim_machine *m);
-void sim_machine_restore(struct sim_machine *m, const struct sim_image *img); /* no process may run */
+void sim_machine_restore(struct sim_machine *m,
+                         const struct sim_image *img); /* no process may run */
 void sim_image_destroy(struct sim_image *img);
-/* I/Os (writes, flushes, kv writes, checkpoints) started by the machine so far: cut the power at each. */
+/* I/Os (writes, flushes, kv writes, checkpoints) started by the machine so far: cut the power at
+ * each. */
 uint64_t sim_machine_ios(const struct sim_machine *m);
-void sim_machine_cut_at_io(struct sim_machine *m, uint64_t io); /* power is lost as that one starts */
+void sim_machine_cut_at_io(struct sim_machine *m,
+                           uint64_t io); /* power is lost as that one starts */
 
 #endif

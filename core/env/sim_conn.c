@@ -240,6 +240,7 @@ static void send_to_nobody(struct net_conn *c)
 {
     struct net_conn *peer = sim_conn_peer(c);
     struct sim_machine *there = machine_of(peer);
+    uint64_t at_ns;
 
     if (!there->powered || sim_net_is_cut(machine_of(c), there) ||
         sim_net_is_cut(there, machine_of(c))) {
@@ -247,8 +248,9 @@ static void send_to_nobody(struct net_conn *c)
         sim_conn_silence(c);
         return;
     }
-    sim_conn_reset(c, arrival(c) + sim_net_delay(c->link->sim, there, machine_of(c)), -ECONNRESET,
-                   false);
+    at_ns = arrival(c); /* one draw a statement: operands have no order */
+    at_ns += sim_net_delay(c->link->sim, there, machine_of(c));
+    sim_conn_reset(c, at_ns, -ECONNRESET, false);
 }
 
 static void send_run(struct sim_event *ev)

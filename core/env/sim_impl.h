@@ -184,7 +184,8 @@ static inline void sim_assert_home(const struct sim_process *p)
 {
     ASSERT(sim_of(p)->depth == 0 || sim_of(p)->inside == p);
 }
-void sim_machine_destroy(struct sim_machine *m); /* kills what runs on it */
+void sim_machine_stop(struct sim_machine *m);    /* kills what runs on it */
+void sim_machine_destroy(struct sim_machine *m); /* nothing runs on any machine any more */
 uint64_t sim_machine_clock(const struct sim_machine *m);
 void sim_process_die(struct sim_process *p, bool power_cut); /* now; nothing of it may be running */
 void sim_reap(struct sim *s);

@@ -98,18 +98,23 @@ uint64_t sim_machine_clock(const struct sim_machine *m)
     return m->boot_ns + (m->sim->now_ns - m->boot_since_ns);
 }
 
+void sim_machine_stop(struct sim_machine *m)
+{
+    LIST_EACH (l, &m->processes) {
+        struct sim_process *p = LIST_ENTRY(l, struct sim_process, link);
+
+        if (p->alive)
+            sim_process_die(p, false);
+    }
+}
+
 void sim_machine_destroy(struct sim_machine *m)
 {
     struct list *l;
 
     list_remove(&m->link);
-    while ((l = list_pop_front(&m->processes))) {
-        struct sim_process *p = LIST_ENTRY(l, struct sim_process, link);
-
-        if (p->alive)
-            sim_process_die(p, false);
-        sim_free(p);
-    }
+    while ((l = list_pop_front(&m->processes)))
+        sim_free(LIST_ENTRY(l, struct sim_process, link));
     ASSERT(list_empty(&m->listeners));
     ASSERT(list_empty(&m->locks));
     sim_tree_clear(&m->tree);

@@ -202,16 +202,20 @@ static void conn_dies(struct net_conn *c, bool power_cut)
     struct sim *s = c->link->sim;
     struct net_conn *peer = sim_conn_peer(c);
     struct sim_pipe *out = &c->link->pipe[c->side];
-    uint64_t at_ns = s->now_ns + sim_net_delay(s, c->link->m[c->side], c->link->m[!c->side]);
+    uint64_t at_ns;
 
-    if (sim_conn_there(c) && sim_conn_there(peer)) {
-        out->queued = 0;
-        if (power_cut)
-            sim_conn_silence(peer);
-        else if (rng_chance(&s->rng, 1, 2)) /* the reset comes behind what is on the wire */
-            sim_conn_reset(peer, MAX(at_ns, out->last_at_ns), -ECONNRESET, false);
-        else
-            sim_conn_reset(peer, at_ns, -ECONNRESET, false);
+    if (!sim_conn_there(c) || !sim_conn_there(peer)) {
+        sim_conn_gone(c);
+        return;
+    }
+    out->queued = 0;
+    if (power_cut) {
+        sim_conn_silence(peer);
+    } else {
+        at_ns = s->now_ns + sim_net_delay(s, c->link->m[c->side], c->link->m[!c->side]);
+        if (rng_chance(&s->rng, 1, 2)) /* the reset comes behind what is on the wire */
+            at_ns = MAX(at_ns, out->last_at_ns);
+        sim_conn_reset(peer, at_ns, -ECONNRESET, false);
     }
     sim_conn_gone(c);
 }

@@ -484,7 +484,7 @@ T(sim_net, every_connection_ends_once)
             servers[i].refuse = rng_chance(r, 1, 10);
             dial(&clients[i], w.env[0], &servers[i].addr);
         }
-        for (unsigned step = 0; step < 200; step++) {
+        for (unsigned i = 0; i < 200; i++) {
             struct peer *p = &clients[rng_below(r, CONNS)];
 
             if (rng_chance(r, 1, 2))
@@ -494,7 +494,7 @@ T(sim_net, every_connection_ends_once)
             else if (p->conn)
                 send_bytes(p, rng_between(r, 1, 100000));
             if (rng_chance(r, 1, 20))
-                sim_net_cut(w.s, w.m[0], w.m[1 + rng_below(r, 2)], rng_chance(r, 1, 2));
+                sim_net_cut(w.s, w.m[0], w.m[1 + i % 2], i % 3 == 0);
             if (rng_chance(r, 1, 20))
                 sim_net_heal_all(w.s);
             if (rng_chance(r, 1, 50))

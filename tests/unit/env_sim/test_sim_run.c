@@ -2,14 +2,15 @@
  *
  * Eight machines, each with a process that keeps connections to the others open and sends, stores
  * and answers; meanwhile machines lose power, processes are killed and paused, links are cut.
- * The trace hash of seed 42 is printed, and held against the one that every compiler gave. */
+ * The trace hash of seed 42 is printed, and held against a constant, so that two compilers cannot
+ * disagree: whoever changes what the simulator draws or does puts the new one there. */
 #include <time.h>
 
 #include "tests/unit/env_sim/world.h"
 
 enum { NODES = 8, MESSAGE = 200, FRAMES_MAX = 4096, BLOCKS = 256 };
 #define RUN_NS (20 * NS_PER_S)
-static const uint64_t golden_hash = UINT64_C(0xdffd50b87f182a67); /* seed 42 */
+static const uint64_t golden_hash = UINT64_C(0x41cdb195a8ff9889); /* seed 42 */
 
 struct node;
 struct line { /* a connection, dialled or accepted */
@@ -238,7 +239,9 @@ static void nodes_start(void)
 static void misfortune(struct rng *r)
 {
     struct sim_machine *m = machines[rng_below(r, NODES)];
+    struct sim_machine *other = machines[rng_below(r, NODES)];
     struct env *env = envs[rng_below(r, NODES)];
+    bool both = rng_chance(r, 1, 2);
 
     switch (rng_below(r, 8)) {
     case 0:
@@ -251,7 +254,7 @@ static void misfortune(struct rng *r)
         sim_process_pause(env, rng_below(r, NS_PER_S));
         break;
     case 3:
-        sim_net_cut(s, m, machines[rng_below(r, NODES)], rng_chance(r, 1, 2));
+        sim_net_cut(s, m, other, both);
         break;
     case 4:
         sim_net_heal_all(s);
@@ -321,16 +324,19 @@ T(sim_run, the_same_seed_gives_the_same_trace_and_another_does_not)
     T_EQ(first, golden_hash);
 }
 
-T(sim_run, a_minute_of_a_cluster_costs_less_than_ten_seconds_even_under_sanitizers)
+/* A budget far from what it takes, so that only a change of order is seen: 1.5 million events a
+ * second are usual, a quarter of that under sanitizers. */
+T(sim_run, a_hundred_thousand_events_take_less_than_a_second)
 {
     struct timespec from, to;
     double seconds;
 
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
-    run(7, 60 * NS_PER_S, false);
+    run(7, 15 * NS_PER_S, false);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
     seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
     printf("%.2f s for %llu events: %.2f million a second\n", seconds, (unsigned long long)events,
            (double)events / seconds / 1e6);
-    T_TRUE(seconds < 10);
+    T_GT(events, 1000000);
+    T_TRUE((double)events / seconds > 1e5);
 }
