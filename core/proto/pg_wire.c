@@ -15,7 +15,7 @@ enum {
     LOG_VERSION = 1,
     LOG_COMPAT = 1
 };
-enum { ENTRY_BYTES_MIN = 60, RESULT_BYTES = 32, FLOOR_BYTES = 28, LOG_ENTRIES_MAX = 1 << 20 };
+enum { ENTRY_BYTES_MIN = 60, RESULT_BYTES = 32, FLOOR_BYTES = 32, MISSING_BYTES_MIN = 35, LOG_ENTRIES_MAX = 1 << 20 };
 enum { TOUCHED_KEY_BYTES_MAX = 4096 };
 
 void touched_encode(const struct touched *t, struct writer *w)
@@ -150,6 +150,7 @@ static void floor_put(struct writer *w, const struct pg_floor *f)
     wr_u64(w, f->client);
     wr_u64(w, f->floor);
     wr_version(w, f->last);
+    wr_u32(w, f->unknown_until.v);
 }
 
 static struct pg_floor floor_get(struct cursor *c)
@@ -159,16 +160,41 @@ static struct pg_floor floor_get(struct cursor *c)
     f.client = cur_u64(c);
     f.floor = cur_u64(c);
     f.last = cur_version(c);
+    f.unknown_until.v = cur_u32(c);
     return f;
+}
+
+static void missing_put(struct writer *w, const struct pg_missing_row *m)
+{
+    wr_oid(w, &m->oid);
+    wr_version(w, m->need);
+    wr_version(w, m->have);
+    touched_encode(&m->touched, w);
+}
+
+static void missing_get(struct cursor *c, struct pg_missing_row *out)
+{
+    struct oid oid = cur_oid(c);
+
+    if (c->rc == 0 && oid_copy(&oid, &out->oid) < 0)
+        cur_fail(c, -ENOMEM);
+    out->need = cur_version(c);
+    out->have = cur_version(c);
+    touched_decode(c, &out->touched);
 }
 
 void pg_log_wire_fini(struct pg_log_wire *l)
 {
     for (uint32_t i = 0; i < l->entry_count; i++)
         entry_fini(&l->entries[i]);
+    for (uint32_t i = 0; i < l->missing_count; i++) {
+        oid_fini(&l->missing[i].oid);
+        touched_fini(&l->missing[i].touched);
+    }
     mem_free(l->entries);
     mem_free(l->results);
     mem_free(l->floors);
+    mem_free(l->missing);
     memset(l, 0, sizeof(*l));
 }
 
@@ -188,6 +214,9 @@ void pg_log_wire_encode(const struct pg_log_wire *l, struct writer *w)
     wr_u32(w, l->floor_count);
     for (uint32_t i = 0; i < l->floor_count; i++)
         floor_put(w, &l->floors[i]);
+    wr_u32(w, l->missing_count);
+    for (uint32_t i = 0; i < l->missing_count; i++)
+        missing_put(w, &l->missing[i]);
     wr_end_plain(w, mark);
 }
 
@@ -215,6 +244,10 @@ int pg_log_wire_decode(struct cursor *c, struct pg_log_wire *out)
     l.floors = wire_rows(&body, &l.floor_count, sizeof(*l.floors));
     for (uint32_t i = 0; i < l.floor_count; i++)
         l.floors[i] = floor_get(&body);
+    l.missing_count = cur_count(&body, LOG_ENTRIES_MAX, MISSING_BYTES_MIN);
+    l.missing = wire_rows(&body, &l.missing_count, sizeof(*l.missing));
+    for (uint32_t i = 0; body.rc == 0 && i < l.missing_count; i++)
+        missing_get(&body, &l.missing[i]);
     if (cur_leave(c, &body) < 0) {
         pg_log_wire_fini(&l);
         return c->rc;

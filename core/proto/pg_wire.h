@@ -52,14 +52,23 @@ struct pg_result {
 struct pg_floor {
     uint64_t client, floor;
     struct version last; /* newest entry of this client: the oldest sessions go first */
+    /* pg_log_wire.expired when this row was made: a client born by then may have had results here
+     * that are forgotten. */
+    struct epoch unknown_until;
+};
+struct pg_missing_row { /* an object that the sender's copy lacks although its log names it */
+    struct oid oid;            /* owned */
+    struct version need, have; /* have {0,0}: nothing usable */
+    struct touched touched;    /* what changed from have to need */
 };
 struct pg_log_wire {
     struct version tail, head; /* entries are those after tail, up to head */
-    uint32_t entry_count, result_count, floor_count;
+    uint32_t entry_count, result_count, floor_count, missing_count;
     struct pg_log_entry *entries; /* owned, ascending */
-    struct pg_result *results;    /* owned */
+    struct pg_result *results;    /* owned: with floors and expired, as they were at `tail` */
     struct pg_floor *floors;      /* owned */
-    struct epoch expired;         /* sessions were expired under this map epoch; 0: never */
+    struct pg_missing_row *missing; /* owned, in oid order: what the sender lacks */
+    struct epoch expired;           /* sessions were expired under this map epoch; 0: never */
 };
 void pg_log_wire_fini(struct pg_log_wire *l);
 void pg_log_wire_encode(const struct pg_log_wire *l, struct writer *w);
