@@ -1,0 +1,49 @@
+/* pg_sessions.h - what clients were answered, as far as they may still ask again.
+ *
+ * A pure function of a PG's history: pg_sessions_apply() of its entries in order gives the same
+ * state on every copy, whatever each copy has trimmed.  A session is one client instance; its floor
+ * is the lowest op it still waits for, as of its newest entry.  Results below the floor are dropped.
+ * Bounds: SESSIONS_MAX sessions, the one whose newest entry is oldest goes first and sets
+ * `expired`; SESSION_RESULTS_MAX results each, beyond which the floor is pushed up. */
+#ifndef CORE_OSD_PG_SESSIONS_H
+#define CORE_OSD_PG_SESSIONS_H
+
+#include "core/base/htable.h"
+#include "core/base/list.h"
+#include "core/proto/pg_wire.h"
+#include "core/store/txn.h"
+
+enum { SESSIONS_MAX = 10000, SESSION_RESULTS_MAX = 4096 };
+
+struct pg_sessions {
+    struct htable by_client; /* session nodes, owned */
+    struct htable results;   /* result nodes, owned, by reqid */
+    struct list by_age;      /* sessions, the oldest newest-entry first */
+    uint32_t session_count, result_count;
+    uint32_t sessions_max;   /* SESSIONS_MAX; tests make it small */
+    struct epoch expired;    /* no session of a client born later was ever dropped */
+};
+
+int pg_sessions_init(struct pg_sessions *s);  /* 0 or -ENOMEM */
+void pg_sessions_fini(struct pg_sessions *s); /* zeroed is fine */
+int pg_sessions_copy(const struct pg_sessions *from, struct pg_sessions *out); /* 0 or -ENOMEM */
+
+/* Account for the next entry of the history.  -ENOMEM: unchanged.  With `txn` the row changes go
+ * there (`c`, `d` rows); the caller looks at txn->rc. */
+int pg_sessions_apply(struct pg_sessions *s, const struct pg_log_entry *e, struct txn *txn);
+
+enum pg_lookup { PG_LOOKUP_NEW, PG_LOOKUP_REPEAT, PG_LOOKUP_UNKNOWN };
+enum pg_lookup pg_sessions_lookup(const struct pg_sessions *s, struct reqid reqid,
+                                  struct epoch born, uint32_t attempt, struct pg_result *out);
+
+/* As rows of a wire log (arrays owned by the caller), ordered by version; and back.  0 or -ENOMEM.
+ * Loading expects an empty `s`; rows may come in any order before pg_sessions_load_end. */
+int pg_sessions_rows(const struct pg_sessions *s, struct pg_floor **out_floors,
+                     uint32_t *out_floor_count, struct pg_result **out_results,
+                     uint32_t *out_result_count);
+int pg_sessions_load_floor(struct pg_sessions *s, const struct pg_floor *f);
+int pg_sessions_load_result(struct pg_sessions *s, const struct pg_result *r);
+int pg_sessions_load_end(struct pg_sessions *s); /* orders them; -R_MALFORMED: a result of nobody */
+bool pg_sessions_equal(const struct pg_sessions *a, const struct pg_sessions *b);
+
+#endif
