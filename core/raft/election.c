@@ -108,8 +108,12 @@ static void campaign(struct raft *r)
 
 void raft_election_tick(struct raft *r)
 {
-    if (r->peers[r->self].learner || r->in.installing)
+    if (r->peers[r->self].learner)
         return;
+    if (r->in.installing) { /* our state machine is being replaced: not now */
+        raft_election_reset(r);
+        return;
+    }
     if (raft_sole_voter(r) || r->now_ms >= r->election_at_ms)
         campaign(r);
 }

@@ -191,11 +191,8 @@ static uint32_t append_first_new(const struct raft *r, const struct raft_msg *m)
 
 static int append_prepare(struct raft *r, const struct raft_msg *m)
 {
-    int rc = append_check(m);
     uint32_t first;
 
-    if (rc < 0)
-        return rc;
     if (m->term < r->hard.term || m->pos.index < r->commit ||
         (rlog_term(&r->log, m->pos.index) != m->pos.term && !raft_bug(r, RAFT_BUG_SKIP_PREV)))
         return rlog_reserve(&r->log, 1); /* will be refused, or has nothing new */
@@ -235,6 +232,8 @@ static int msg_prepare(struct raft *r, const struct raft_msg *m)
     if (m->type == RAFT_MSG_SNAPSHOT &&
         (m->pos.index == 0 || m->pos.term > m->term || m->offset > m->snap.bytes ||
          m->chunk.len > m->snap.bytes - m->offset || (m->chunk.len == 0 && m->snap.bytes != 0)))
+        return -R_MALFORMED;
+    if (m->type == RAFT_MSG_APPEND && append_check(m) < 0)
         return -R_MALFORMED;
     if (contradicts(r, m))
         return -R_RAFT_CONFLICT;

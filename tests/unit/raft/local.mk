@@ -21,3 +21,7 @@ tests_unit_raft_test_raft_script_SOURCES = \
 	tests/unit/raft/cluster.h \
 	tests/unit/raft/test_script.c
 tests_unit_raft_test_raft_script_LDADD = $(LINK_raft) $(LINK_test)
+
+check_PROGRAMS += tests/unit/raft/test_raft
+tests_unit_raft_test_raft_SOURCES = tests/unit/raft/test_raft.c
+tests_unit_raft_test_raft_LDADD = $(LINK_raft) $(LINK_test)
