@@ -32,6 +32,8 @@ libcore_base_a_SOURCES = \
 	core/base/option.def \
 	core/base/option.h \
 	core/base/option_print.c \
+	core/base/plant.c \
+	core/base/plant.h \
 	core/base/reason.c \
 	core/base/reason.def \
 	core/base/reason.h \

@@ -70,6 +70,9 @@ struct object *object_ref(struct object *obj);
 void object_unref(struct object *obj);
 const struct oid *object_oid(const struct object *obj);
 bool object_exists(const struct object *obj);
+/* Its onode was found damaged: it exists, every read fails with -R_CSUM_MISMATCH, and only a
+ * transaction that deletes it (and may write it anew) heals it. */
+bool object_damaged(const struct object *obj);
 uint64_t object_size(const struct object *obj);
 struct version object_version(const struct object *obj); /* {0,0} when it does not exist */
 /* Borrowed until the next submit.  0 or -R_NO_XATTR. */

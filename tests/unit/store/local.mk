@@ -1,1 +1,6 @@
 # tests/unit/store - unit tests of core/store.
+store_stage = tests/unit/store/stage.c tests/unit/store/stage.h
+
+check_PROGRAMS += tests/unit/store/test_store
+tests_unit_store_test_store_SOURCES = tests/unit/store/test_store.c $(store_stage)
+tests_unit_store_test_store_LDADD = $(LINK_store) $(LINK_test)

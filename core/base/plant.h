@@ -1,0 +1,33 @@
+/* plant.h - bugs on purpose: the simulator must catch each of them, else its checkers are blind.
+ *
+ * Only a build with -DCAIRN_PLANT has them at all; everywhere else PLANTED(x) is the constant
+ * false and the compiler drops the branch. */
+#ifndef CORE_BASE_PLANT_H
+#define CORE_BASE_PLANT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum plant {
+    PLANT_JOURNAL_FLUSH,  /* store: acknowledge without the durable write */
+    PLANT_REPLAY_ORDER,   /* store: replay the journal in the wrong order */
+    PLANT_REUSE_EARLY,    /* store: hand out a freed extent before the checkpoint */
+    PLANT_EARLY_ACK,      /* osd: acknowledge before the replicas */
+    PLANT_SKIP_MERGE,     /* osd: skip the log merge */
+    PLANT_NO_LEASE,       /* osd: read without a lease */
+    PLANT_FORGET_REQID,   /* osd: forget a request id */
+    PLANT_NO_UP_THRU,     /* osd: activate without up_thru */
+    PLANT_TRIM_TOO_FAR,   /* osd: trim the log too far */
+    PLANT_EARLY_REPEAT,   /* osd: answer a repeat before its entry is durable */
+    PLANT_COUNT
+};
+
+#ifdef CAIRN_PLANT
+bool plant_active(enum plant p);
+void plant_set(uint32_t mask); /* 1 << plant, or'ed; before anything runs */
+#define PLANTED(p) plant_active(p)
+#else
+#define PLANTED(p) false
+#endif
+
+#endif

@@ -1,0 +1,32 @@
+/* replay.h - reading the journal, for opening and for fsck.  Blocks: workers and tools. */
+#ifndef CORE_STORE_REPLAY_H
+#define CORE_STORE_REPLAY_H
+
+#include "core/store/store_int.h"
+
+/* What is in the ring behind a checkpoint. */
+struct journal_scan {
+    struct disk *disk; /* borrowed */
+    const struct superblock *sb;
+    struct vec groups; /* uint64_t: positions, in order */
+    uint64_t end_pos, end_seq, records;
+    uint32_t end_crc;
+    bool damaged; /* a bad group that is not a torn tail, or an older superblock than the groups know */
+    struct note note;
+};
+/* Find and verify every group from the tail on.  0 (also when it is damaged), or a failure. */
+int journal_scan(struct journal_scan *sc);
+void journal_scan_fini(struct journal_scan *sc);
+/* Give every row and block of the groups found to `each`, in order; stop at its first failure. */
+struct replay_sink {
+    int (*row)(void *arg, const struct record_row *r);
+    int (*block)(void *arg, uint64_t phys, uint32_t crc, const uint8_t *data);
+    void *arg;
+};
+int journal_walk(struct journal_scan *sc, const struct replay_sink *sink);
+
+int superblock_write_now(struct disk *d, struct superblock *sb, uint32_t *slot);
+/* Both slots read; the newer good one.  -ENOENT: never written; -R_CSUM_MISMATCH: both bad. */
+int superblock_load(struct disk *d, struct superblock *out_sb, uint32_t *out_slot, bool *out_other_bad);
+
+#endif

@@ -1,0 +1,163 @@
+/* space.c - saying no in time.
+ *
+ * Writes are refused at admission, while there is still a reserve, so that the journal, LevelDB and
+ * the deferred writes of what was admitted never meet a full disk.  Two measures count: blocks of the
+ * data disk, and, since data file and LevelDB grow on a file system that others use too, what that
+ * file system has left.  The latter is asked on a worker a few times a second, and again just before
+ * each batch that LevelDB writes.
+ *
+ * The ballast is a file of real blocks.  When the file system is nearly full it is removed, so that
+ * replay, deletes and checkpoints still have room; when there is room again it is made anew. */
+#include "core/store/store_int.h"
+
+enum { SPACE_CHECK_MS = 200, LOW_BYTES = 16 << 20 };
+
+/* max(512 MiB, 5 %), but at most a quarter: a store under 2 GiB must be usable too. */
+uint64_t space_reserve_bytes(uint64_t total)
+{
+    return MIN(MAX(MIB(512), total / 20), total / 4);
+}
+
+/* The file system's share of the rule.  It is as small as the store is, when the store is small. */
+static uint64_t fs_reserve(const struct store *s)
+{
+    uint64_t store = space_reserve_bytes(extents_blocks(s->extents) * STORE_BLOCK);
+
+    return MIN(store, s->fs.total_bytes / 4);
+}
+
+static uint64_t fs_low_bytes(const struct store *s)
+{
+    return MIN((uint64_t)LOW_BYTES, s->ballast_bytes / 2);
+}
+
+int ballast_make(struct env *env, const char *folder, uint64_t bytes, struct disk **out_disk)
+{
+    struct disk_conf conf = {.create = true, .zeroed = true, .bytes = bytes};
+    char *path = store_path(folder, "ballast");
+    struct note why = {0};
+    int rc = path ? disk_open(env, path, &conf, out_disk, &why) : -ENOMEM;
+
+    if (rc < 0 && path)
+        (void)file_remove(env, path); /* a part of it is of no use */
+    mem_free(path);
+    return rc;
+}
+
+static void ballast_drop(struct store *s)
+{
+    char *path = store_path(s->folder, "ballast");
+
+    if (!path)
+        return;
+    disk_close(TAKE(s->ballast));
+    (void)file_remove(s->env, path); /* it may be gone already */
+    mem_free(path);
+}
+
+/* On a worker, before LevelDB writes: is there room?  If not, the ballast makes some.  Only one
+ * apply or checkpoint runs at a time, and the periodic check leaves the ballast alone meanwhile. */
+void space_gate(struct store *s, struct fs_space *out, bool *out_low)
+{
+    *out_low = false;
+    if (fs_space(s->env, s->folder, out) < 0)
+        return;
+    if (out->free_bytes < fs_low_bytes(s) && s->ballast) {
+        ballast_drop(s);
+        *out_low = true;
+    }
+}
+
+static void space_work(struct env_work *w)
+{
+    struct store *s = CONTAINER_OF(w, struct store, space_work);
+    struct fs_space fs = {0};
+
+    s->space_rc = fs_space(s->env, s->folder, &fs);
+    if (s->space_rc < 0)
+        return;
+    if (s->ballast_bytes && s->ballast && fs.free_bytes < fs_low_bytes(s))
+        ballast_drop(s);
+    else if (s->ballast_bytes && !s->ballast && fs.free_bytes > fs_reserve(s) + 2 * s->ballast_bytes)
+        (void)ballast_make(s->env, s->folder, s->ballast_bytes, &s->ballast);
+    s->space_seen = fs;
+}
+
+static void space_done(struct env_work *w)
+{
+    struct store *s = CONTAINER_OF(w, struct store, space_work);
+
+    s->space_busy = false;
+    s->apply_busy = false;
+    if (s->space_rc == 0)
+        s->fs = s->space_seen;
+    if (!s->stopping && !store_dead(s)) {
+        env_timer_after(s->env, &s->space_timer, SPACE_CHECK_MS * NS_PER_MS);
+        store_progress(s);
+    }
+    store_busy_end(s);
+}
+
+/* It takes the place of an apply, so that only one of them looks after the ballast. */
+static void space_fire(struct env_timer *t)
+{
+    struct store *s = CONTAINER_OF(t, struct store, space_timer);
+
+    if (store_dead(s) || s->stopping)
+        return;
+    if (s->apply_busy) { /* which asks the file system itself */
+        env_timer_after(s->env, &s->space_timer, SPACE_CHECK_MS * NS_PER_MS);
+        return;
+    }
+    s->space_busy = s->apply_busy = true;
+    s->space_work.work = space_work;
+    s->space_work.done = space_done;
+    store_busy(s);
+    env_work_submit(s->env, &s->space_work);
+}
+
+void space_start(struct store *s)
+{
+    env_timer_init(&s->space_timer, space_fire);
+    env_timer_after(s->env, &s->space_timer, SPACE_CHECK_MS * NS_PER_MS);
+}
+
+void space_stop(struct store *s)
+{
+    env_timer_cancel(s->env, &s->space_timer);
+}
+
+void store_space(const struct store *s, struct store_space *out_space)
+{
+    uint64_t total = (extents_blocks(s->extents) - 1) * STORE_BLOCK, reserve = space_reserve_bytes(total);
+    uint64_t free_bytes = extents_free_blocks(s->extents) * STORE_BLOCK;
+    uint64_t promised = MIN(free_bytes, s->reserved_blocks * STORE_BLOCK), fs_free = s->fs.free_bytes;
+
+    *out_space = (struct store_space){.total_bytes = total - reserve, .objects = s->object_count,
+                                      .used_bytes = total - free_bytes};
+    free_bytes -= promised;
+    free_bytes -= MIN(free_bytes, reserve);
+    fs_free -= MIN(fs_free, fs_reserve(s));
+    out_space->free_bytes = MIN(free_bytes, fs_free);
+    out_space->full = out_space->free_bytes == 0;
+}
+
+int store_admit(struct store *s, uint64_t bytes)
+{
+    struct store_space sp;
+
+    if (store_dead(s) || s->stopping)
+        return -R_STOPPED;
+    if (s->queued_bytes > QUEUED_BYTES_MAX || s->unapplied_bytes + s->item_bytes > UNAPPLIED_BYTES_MAX)
+        return -R_BACK_PRESSURE;
+    if (bytes == 0)
+        return 0;
+    store_space(s, &sp);
+    if (bytes + STORE_BLOCK <= sp.free_bytes)
+        return 0;
+    if (!list_empty(&s->resolved)) { /* what was deleted comes back with a checkpoint */
+        s->ck_wanted = true;
+        store_progress(s);
+    }
+    return -R_STORE_FULL;
+}

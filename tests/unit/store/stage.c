@@ -1,0 +1,929 @@
+/* stage.c - random transactions, and the model that says what they must leave. */
+#include "tests/unit/store/stage.h"
+
+#include <stdio.h>
+
+__attribute__((constructor)) static void scopes(void)
+{
+    mem_scopes_enable();
+}
+
+/* --- the model ---------------------------------------------------------------------------------------- */
+
+void model_init(struct model *m)
+{
+    memset(m, 0, sizeof(*m));
+    for (unsigned c = 0; c < STAGE_COLLS; c++)
+        for (unsigned o = 0; o < STAGE_OBJECTS; o++)
+            m->o[c][o].data = calloc(1, STAGE_BYTES_MAX);
+}
+
+void model_fini(struct model *m)
+{
+    for (unsigned c = 0; c < STAGE_COLLS; c++)
+        for (unsigned o = 0; o < STAGE_OBJECTS; o++)
+            free(m->o[c][o].data);
+}
+
+static void model_clear(struct model *m)
+{
+    for (unsigned c = 0; c < STAGE_COLLS; c++)
+        for (unsigned o = 0; o < STAGE_OBJECTS; o++) {
+            uint8_t *data = m->o[c][o].data;
+
+            memset(data, 0, m->o[c][o].size);
+            m->o[c][o] = (struct model_object){.data = data};
+        }
+    memset(m->head, 0, sizeof(m->head));
+}
+
+static void object_clear(struct model_object *o)
+{
+    uint8_t *data = o->data;
+
+    memset(data, 0, o->size);
+    *o = (struct model_object){.data = data};
+}
+
+static void grow(struct model_object *o, uint64_t end)
+{
+    o->exists = true;
+    if (end > o->size)
+        o->size = end;
+}
+
+struct oid stage_oid(unsigned coll, unsigned o)
+{
+    static const char *names[STAGE_COLLS][STAGE_OBJECTS] = {{"a0", "a1", "a2", "a3"},
+                                                            {"b0", "b1", "b2", "b3"},
+                                                            {"c0", "c1", "c2", "c3"}};
+    struct oid oid = {0};
+
+    (void)oid_make((struct pool_id){1}, BYTES_STR(names[coll][o]), &oid); /* short names */
+    return oid;
+}
+
+struct pgid stage_pg(unsigned coll)
+{
+    return (struct pgid){{1}, coll};
+}
+
+static const char xattr_names[STAGE_XATTRS][4] = {"u.a", "u.b", "u.c", "u.d"};
+
+static void omap_key(unsigned k, char *out)
+{
+    snprintf(out, 16, "key%04u", k);
+}
+
+/* A value of a length that depends on the number. */
+static struct bytes value_of(uint32_t v, uint8_t *buf)
+{
+    uint32_t len = 4 + v % 200;
+
+    memset(buf, (int)(v * 7), len);
+    memcpy(buf, &v, 4);
+    return (struct bytes){buf, len};
+}
+
+static void fill(uint8_t *p, uint64_t len, uint64_t seed)
+{
+    struct rng r;
+
+    rng_seed(&r, seed);
+    for (uint64_t i = 0; i < len; i += 8) {
+        uint64_t v = rng_u64(&r);
+
+        memcpy(p + i, &v, len - i < 8 ? len - i : 8);
+    }
+}
+
+/* --- one transaction: to the model, and (inside the process) to a txn ----------------------------------- */
+
+struct play {
+    struct model *m;
+    struct txn *t; /* may be NULL */
+    unsigned coll;
+    uint32_t n;
+    struct rng r;
+    bool small_only;
+};
+
+static void play_write(struct play *p, struct model_object *o, uint16_t to)
+{
+    static const uint64_t sizes[] = {1, 100, 4096, 4096, 8192, 20000, 65536, 70000, 300000};
+    uint64_t len = sizes[rng_below(&p->r, p->small_only ? 6 : 9)], off = rng_below(&p->r, STAGE_BYTES_MAX - len);
+    uint64_t seed = rng_u64(&p->r);
+
+    if (rng_chance(&p->r, 1, 2))
+        off = ROUND_DOWN(off, 4096);
+    if (rng_chance(&p->r, 1, 3))
+        off = o->size < STAGE_BYTES_MAX - len ? o->size : 0; /* append */
+    fill(o->data + off, len, seed);
+    grow(o, off + len);
+    if (p->t) {
+        struct buf b = {0};
+
+        p->t->rc = p->t->rc ? p->t->rc : buf_append_copy(&b, o->data + off, len);
+        txn_write(p->t, to, off, &b, NULL);
+        buf_fini(&b);
+    }
+}
+
+static void play_zero(struct play *p, struct model_object *o, uint16_t to)
+{
+    uint64_t off = rng_below(&p->r, STAGE_BYTES_MAX), len = rng_below(&p->r, 100000);
+
+    if (off < o->size)
+        memset(o->data + off, 0, MIN(len, o->size - off));
+    if (p->t)
+        txn_zero(p->t, to, off, MIN(len, (uint64_t)STAGE_BYTES_MAX - off));
+}
+
+static void play_truncate(struct play *p, struct model_object *o, uint16_t to)
+{
+    uint64_t size = rng_chance(&p->r, 1, 2) ? rng_below(&p->r, STAGE_BYTES_MAX) : ROUND_DOWN(o->size / 2, 4096);
+
+    if (size < o->size)
+        memset(o->data + size, 0, o->size - size);
+    o->size = size;
+    o->exists = true;
+    if (p->t)
+        txn_truncate(p->t, to, size);
+}
+
+static void play_clone(struct play *p, struct model_object *dst, uint16_t to)
+{
+    struct model_object *src = &p->m->o[p->coll][rng_below(&p->r, STAGE_OBJECTS)];
+    uint64_t len = rng_below(&p->r, 200000), from = rng_below(&p->r, 300000), at = rng_below(&p->r, 300000), n;
+    struct oid oid = stage_oid(p->coll, (unsigned)(src - p->m->o[p->coll]));
+
+    if (rng_chance(&p->r, 2, 3)) {
+        from = ROUND_DOWN(from, 4096);
+        at = ROUND_DOWN(at, 4096);
+    }
+    n = from < src->size ? MIN(len, src->size - from) : 0;
+    if (p->t) /* an index of its own, before the model may change `src` (which may be `dst`) */
+        txn_clone_range(p->t, to, txn_object(p->t, &oid), from, len, at);
+    dst->exists = true;
+    memmove(dst->data + at, src->data + from, n);
+    if (n)
+        grow(dst, at + n);
+}
+
+static void play_xattr(struct play *p, struct model_object *o, uint16_t to)
+{
+    unsigned i = (unsigned)rng_below(&p->r, STAGE_XATTRS);
+    uint32_t v = (uint32_t)rng_below(&p->r, 1000) + 1;
+    uint8_t memory[256];
+
+    if (rng_chance(&p->r, 1, 4)) {
+        o->xattr[i] = 0;
+        if (p->t)
+            txn_xattr_rm(p->t, to, BYTES_STR(xattr_names[i]));
+        return;
+    }
+    o->exists = true;
+    o->xattr[i] = v;
+    if (p->t)
+        txn_xattr_set(p->t, to, BYTES_STR(xattr_names[i]), value_of(v, memory));
+}
+
+static void play_omap(struct play *p, struct model_object *o, uint16_t to)
+{
+    unsigned k = (unsigned)rng_below(&p->r, STAGE_KEYS), k2 = k + (unsigned)rng_below(&p->r, 8);
+    uint32_t v = (uint32_t)rng_below(&p->r, 100000) + 1, kind = (uint32_t)rng_below(&p->r, 6);
+    uint8_t memory[256];
+    char key[16], key2[16];
+
+    omap_key(k, key);
+    omap_key(k2, key2);
+    if (kind == 0) {
+        o->omap[k] = 0;
+        if (p->t)
+            txn_omap_rm(p->t, to, BYTES_STR(key));
+    } else if (kind == 1) {
+        for (unsigned i = k; i < STAGE_KEYS && i < k2; i++)
+            o->omap[i] = 0;
+        if (p->t)
+            txn_omap_rm_range(p->t, to, BYTES_STR(key), BYTES_STR(key2));
+    } else {
+        o->exists = true;
+        o->omap[k] = v;
+        if (p->t)
+            txn_omap_set(p->t, to, BYTES_STR(key), value_of(v, memory));
+    }
+}
+
+static void play_object(struct play *p)
+{
+    unsigned i = (unsigned)rng_below(&p->r, STAGE_OBJECTS);
+    struct model_object *o = &p->m->o[p->coll][i];
+    struct oid oid = stage_oid(p->coll, i);
+    uint16_t to = p->t ? txn_object(p->t, &oid) : 0;
+    unsigned ops = 1 + (unsigned)rng_below(&p->r, 3);
+
+    while (ops--) {
+        uint64_t kind = rng_below(&p->r, 20);
+
+        if (kind < 10)
+            play_write(p, o, to);
+        else if (kind < 11)
+            play_zero(p, o, to);
+        else if (kind < 12)
+            play_truncate(p, o, to);
+        else if (kind < 14)
+            play_clone(p, o, to);
+        else if (kind < 16)
+            play_xattr(p, o, to);
+        else if (kind < 19)
+            play_omap(p, o, to);
+        else {
+            object_clear(o);
+            if (p->t)
+                txn_delete(p->t, to);
+        }
+    }
+    if (o->exists)
+        o->version = (struct version){{1}, p->n};
+    if (p->t)
+        txn_version(p->t, to, (struct version){{1}, p->n});
+}
+
+static void play_txn(struct play *p, uint64_t seed)
+{
+    char key[16], from[16], to[16];
+    uint8_t memory[256];
+
+    rng_seed(&p->r, seed);
+    play_object(p);
+    if (rng_chance(&p->r, 1, 4))
+        play_object(p);
+    p->m->head[p->coll] = p->n;
+    if (!p->t)
+        return;
+    snprintf(key, sizeof(key), "log%08u", p->n);
+    snprintf(from, sizeof(from), "log%08u", 0);
+    snprintf(to, sizeof(to), "log%08u", p->n > STAGE_LOG_KEEP ? p->n - STAGE_LOG_KEEP : 0);
+    txn_meta_set(p->t, BYTES_STR("head"), (struct bytes){(uint8_t *)&p->n, 4});
+    txn_meta_set(p->t, BYTES_STR(key), value_of(p->n, memory));
+    txn_meta_rm_range(p->t, BYTES_STR(from), BYTES_STR(to));
+}
+
+/* --- the stage ------------------------------------------------------------------------------------------ */
+
+void stage_start_process(struct stage *st)
+{
+    st->env = sim_process_start(st->m, "osd");
+    st->s = NULL;
+    memset(st->held, 0, sizeof(st->held));
+}
+
+void stage_init(struct stage *st, uint64_t seed)
+{
+    memset(st, 0, sizeof(*st));
+    st->seed = seed;
+    st->sim = sim_create(&(struct sim_conf){.seed = seed});
+    st->m = sim_machine_create(st->sim, "m", "127.0.0.1");
+    st->conf = (struct store_conf){.folder = "osd", .data_bytes = MIB(32), .journal_bytes = MIB(2),
+                                   .cache_bytes = 20000};
+    rng_seed(&st->rng, seed * 77 + 5);
+    model_init(&st->model);
+    stage_start_process(st);
+}
+
+void stage_fini(struct stage *st)
+{
+    model_fini(&st->model);
+    sim_destroy(st->sim);
+}
+
+struct waiter {
+    struct stage *st;
+    bool *flag;
+};
+
+static bool wait_over(void *arg)
+{
+    struct waiter *w = arg;
+
+    return *w->flag || !sim_process_alive(w->st->env);
+}
+
+void stage_wait(struct stage *st, bool *flag)
+{
+    struct waiter w = {st, flag};
+
+    sim_run_until(st->sim, sim_now_ns(st->sim) + 100 * NS_PER_S, wait_over, &w);
+    if (!*flag && sim_process_alive(st->env))
+        T_FAIL("seed %llu: nothing came back in 100 s", (unsigned long long)st->seed);
+}
+
+static int run(struct stage *st, void (*fn)(void *), void *arg)
+{
+    if (!sim_process_alive(st->env))
+        return -ESHUTDOWN;
+    st->done = false;
+    st->rc = -ESHUTDOWN;
+    sim_enter(st->env, fn, arg);
+    return 0;
+}
+
+static void do_mkfs(void *arg)
+{
+    struct stage *st = arg;
+    struct store_id id = {.osd = 7};
+    struct note why = {0};
+
+    st->rc = store_mkfs(st->env, &st->conf, &id, &why);
+    snprintf(st->why, sizeof(st->why), "%s", why.text);
+}
+
+int stage_mkfs(struct stage *st)
+{
+    int rc = run(st, do_mkfs, st);
+
+    return rc < 0 ? rc : st->rc;
+}
+
+static void on_failure(void *arg, int rc, const struct note *why)
+{
+    struct stage *st = arg;
+
+    st->failed = true;
+    snprintf(st->why, sizeof(st->why), "%d %.200s", rc, why->text);
+}
+
+static void on_opened(void *arg, int rc, struct store *s, const struct note *why)
+{
+    struct stage *st = arg;
+
+    st->rc = rc;
+    st->s = s;
+    st->failed = false;
+    if (s)
+        store_on_failure(s, on_failure, st);
+    snprintf(st->why, sizeof(st->why), "%s", why->text);
+    st->done = true;
+}
+
+static void do_open(void *arg)
+{
+    struct stage *st = arg;
+    int rc = store_open(st->env, &st->conf, on_opened, st);
+
+    if (rc < 0) {
+        st->rc = rc;
+        st->done = true;
+    }
+}
+
+struct hold {
+    struct object_open o;
+    struct stage *st;
+    struct object **slot;
+};
+
+static void on_held(struct object_open *o)
+{
+    struct hold *h = CONTAINER_OF(o, struct hold, o);
+
+    if (o->rc < 0)
+        h->st->rc = o->rc;
+    else
+        *h->slot = o->obj;
+    if (--h->st->waiting == 0)
+        h->st->done = true;
+    mem_free(h);
+}
+
+static void do_hold(void *arg)
+{
+    struct stage *st = arg;
+
+    st->rc = 0;
+    st->waiting = 0;
+    for (unsigned c = 0; c < STAGE_COLLS; c++)
+        for (unsigned i = 0; i < STAGE_OBJECTS; i++) {
+            struct hold *h = mem_zalloc(sizeof(*h));
+
+            if (!h) {
+                st->rc = -ENOMEM;
+                continue;
+            }
+            h->o.oid = stage_oid(c, i);
+            h->o.done = on_held;
+            h->st = st;
+            h->slot = &st->held[c][i];
+            st->waiting++;
+            store_object_open(st->s, &h->o);
+        }
+    if (st->waiting == 0)
+        st->done = true;
+}
+
+int stage_open(struct stage *st)
+{
+    int rc = run(st, do_open, st);
+
+    if (rc == 0)
+        stage_wait(st, &st->done);
+    if (rc < 0 || st->rc < 0)
+        return rc < 0 ? rc : st->rc;
+    rc = run(st, do_hold, st);
+    if (rc == 0)
+        stage_wait(st, &st->done);
+    return rc < 0 ? rc : st->rc;
+}
+
+static void on_closed(void *arg)
+{
+    struct stage *st = arg;
+
+    st->s = NULL;
+    st->rc = 0;
+    st->done = true;
+}
+
+struct closing {
+    struct stage *st;
+    bool now;
+};
+
+static void do_close(void *arg)
+{
+    struct closing *c = arg;
+
+    for (unsigned k = 0; k < STAGE_COLLS; k++)
+        for (unsigned i = 0; i < STAGE_OBJECTS; i++) {
+            object_unref(c->st->held[k][i]);
+            c->st->held[k][i] = NULL;
+        }
+    store_close(c->st->s, c->now, on_closed, c->st);
+}
+
+int stage_close(struct stage *st, bool now)
+{
+    struct closing c = {st, now};
+    int rc = run(st, do_close, &c);
+
+    if (rc == 0)
+        stage_wait(st, &st->done);
+    return rc < 0 ? rc : st->rc;
+}
+
+struct commit {
+    struct store_commit c;
+    struct stage *st;
+    unsigned coll;
+    uint32_t n;
+};
+
+static void on_committed(struct store_commit *sc)
+{
+    struct commit *c = CONTAINER_OF(sc, struct commit, c);
+
+    if (c->n != c->st->acked[c->coll] + 1)
+        c->st->order_errors++;
+    c->st->acked[c->coll] = c->n;
+    mem_free(c);
+}
+
+struct submission {
+    struct stage *st;
+    unsigned coll;
+    uint64_t seed;
+    int rc;
+};
+
+/* The transaction is played on a copy of the model's bytes first: a refusal must leave it unchanged, so
+ * the caller plays it once more without a txn when it was taken. */
+static void do_submit(void *arg)
+{
+    struct submission *sub = arg;
+    struct stage *st = sub->st;
+    static struct model copy; /* libc memory, reused: one thread */
+    struct play p = {.coll = sub->coll, .n = st->submitted[sub->coll] + 1, .small_only = st->small_only};
+    struct commit *c;
+
+    if (!copy.o[0][0].data)
+        model_init(&copy);
+    for (unsigned i = 0; i < STAGE_OBJECTS; i++) {
+        uint8_t *data = copy.o[sub->coll][i].data;
+
+        memset(data, 0, STAGE_BYTES_MAX);
+        memcpy(data, st->model.o[sub->coll][i].data, st->model.o[sub->coll][i].size);
+        copy.o[sub->coll][i] = st->model.o[sub->coll][i];
+        copy.o[sub->coll][i].data = data;
+    }
+    p.m = &copy;
+    p.t = txn_create(stage_pg(sub->coll));
+    c = mem_zalloc(sizeof(*c));
+    if (!p.t || !c) {
+        sub->rc = -ENOMEM;
+    } else {
+        play_txn(&p, sub->seed);
+        c->c.committed = on_committed;
+        c->st = st;
+        c->coll = sub->coll;
+        c->n = p.n;
+        sub->rc = store_submit(st->s, p.t, &c->c);
+    }
+    if (sub->rc < 0)
+        mem_free(c);
+    txn_unref(p.t);
+}
+
+static void play_history(struct stage *st, struct model *m, unsigned coll, uint32_t n)
+{
+    struct play p = {.m = m, .coll = coll, .n = n, .small_only = st->small_only};
+
+    play_txn(&p, st->history[coll][n - 1]);
+}
+
+int stage_submit(struct stage *st, unsigned coll)
+{
+    struct submission sub = {.st = st, .coll = coll, .seed = rng_u64(&st->rng)};
+
+    if (!sim_process_alive(st->env))
+        return -ESHUTDOWN;
+    T_LT(st->submitted[coll], STAGE_TXNS_MAX);
+    st->history[coll][st->submitted[coll]] = sub.seed; /* a power cut may come inside */
+    sim_enter(st->env, do_submit, &sub);
+    if (sub.rc < 0)
+        return sub.rc;
+    st->submitted[coll]++;
+    play_history(st, &st->model, coll, st->submitted[coll]);
+    return 0;
+}
+
+static bool drained(void *arg)
+{
+    struct stage *st = arg;
+
+    if (st->failed || !sim_process_alive(st->env))
+        return true;
+    for (unsigned c = 0; c < STAGE_COLLS; c++)
+        if (st->acked[c] != st->submitted[c])
+            return false;
+    return true;
+}
+
+void stage_drain(struct stage *st)
+{
+    sim_run_until(st->sim, sim_now_ns(st->sim) + 100 * NS_PER_S, drained, st);
+    if (!drained(st))
+        T_FAIL("seed %llu: transactions were not acknowledged in 100 s", (unsigned long long)st->seed);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------- */
+
+
+
+struct read_box {
+    struct store_read r;
+    struct stage *st;
+};
+
+static void box_done(struct store_read *r)
+{
+    struct read_box *b = CONTAINER_OF(r, struct read_box, r);
+
+    b->st->rc = r->rc;
+    b->st->done = true;
+}
+
+static void do_read(void *arg)
+{
+    struct read_box *b = arg;
+
+    arena_init(b->r.arena);
+    b->r.done = box_done;
+    store_read(b->st->s, &b->r);
+}
+
+static void drop_arena(void *arg)
+{
+    struct read_box *b = arg;
+
+    buf_fini(&b->r.data);
+    arena_fini(b->r.arena);
+}
+
+static int check_rc(struct stage *st, const char *what, int rc)
+{
+    if (rc < 0 && st->why[0] == 0)
+        snprintf(st->why, sizeof(st->why), "%s: %s", what, reason_name(rc));
+    return rc;
+}
+
+static int differs(struct stage *st, const char *what, unsigned c, unsigned i, uint64_t at)
+{
+    snprintf(st->why, sizeof(st->why), "seed %llu: %s of object %u.%u differs at %llu",
+             (unsigned long long)st->seed, what, c, i, (unsigned long long)at);
+    return -EILSEQ;
+}
+
+static int check_data(struct stage *st, unsigned c, unsigned i, uint64_t off, uint64_t len)
+{
+    struct model_object *m = &st->model.o[c][i];
+    static struct arena arena;
+    static struct read_box b;
+    uint64_t want = off < m->size ? MIN(len, m->size - off) : 0;
+    int rc;
+
+    b = (struct read_box){.st = st};
+    b.r.obj = st->held[c][i];
+    b.r.kind = STORE_DATA;
+    b.r.off = off;
+    b.r.len = len;
+    b.r.arena = &arena;
+    rc = run(st, do_read, &b);
+    if (rc < 0)
+        return rc;
+    stage_wait(st, &st->done);
+    if (!sim_process_alive(st->env))
+        return -ESHUTDOWN;
+    rc = st->rc;
+    if (rc == 0 && b.r.data.bytes != want)
+        rc = differs(st, "length", c, i, b.r.data.bytes);
+    if (rc == 0 && want) {
+        uint8_t *got = malloc(want);
+
+        buf_copy_out(&b.r.data, 0, got, want);
+        for (uint64_t k = 0; k < want && rc == 0; k++)
+            if (got[k] != m->data[off + k])
+                rc = differs(st, "data", c, i, off + k);
+        if (rc == 0 && crcs_check(off, &b.r.data, b.r.crcs) < 0)
+            rc = differs(st, "checksum", c, i, off);
+        free(got);
+    }
+    sim_enter(st->env, drop_arena, &b);
+    return rc;
+}
+
+static int check_omap(struct stage *st, unsigned c, unsigned i)
+{
+    struct model_object *m = &st->model.o[c][i];
+    static struct arena arena;
+    static struct read_box b;
+    uint8_t memory[256];
+    uint32_t at = 0, k = 0;
+    int rc;
+
+    b = (struct read_box){.st = st};
+    b.r.obj = st->held[c][i];
+    b.r.kind = STORE_OMAP_RANGE;
+    b.r.rows_max = 1000;
+    b.r.arena = &arena;
+    rc = run(st, do_read, &b);
+    if (rc < 0)
+        return rc;
+    stage_wait(st, &st->done);
+    if (!sim_process_alive(st->env))
+        return -ESHUTDOWN;
+    rc = st->rc;
+    for (k = 0; k < STAGE_KEYS && rc == 0; k++) {
+        char key[16];
+
+        if (m->omap[k] == 0)
+            continue;
+        omap_key(k, key);
+        if (at >= b.r.pair_count || !bytes_equal(b.r.pairs[at].key, BYTES_STR(key)) ||
+            !bytes_equal(b.r.pairs[at].value, value_of(m->omap[k], memory)))
+            rc = differs(st, "omap", c, i, k);
+        at++;
+    }
+    if (rc == 0 && (at != b.r.pair_count || b.r.more))
+        rc = differs(st, "number of omap rows", c, i, b.r.pair_count);
+    sim_enter(st->env, drop_arena, &b);
+    return rc;
+}
+
+static int check_meta(struct stage *st, unsigned c, unsigned i)
+{
+    struct model_object *m = &st->model.o[c][i];
+    struct object *obj = st->held[c][i];
+    uint8_t memory[256];
+    struct bytes v;
+
+    if (object_exists(obj) != m->exists)
+        return differs(st, "existence", c, i, 0);
+    if (object_size(obj) != m->size)
+        return differs(st, "size", c, i, object_size(obj));
+    if (!version_eq(object_version(obj), m->version))
+        return differs(st, "version", c, i, object_version(obj).seq);
+    for (unsigned k = 0; k < STAGE_XATTRS; k++) {
+        int rc = object_xattr(obj, BYTES_STR(xattr_names[k]), &v);
+
+        if ((rc == 0) != (m->xattr[k] != 0) || (rc == 0 && !bytes_equal(v, value_of(m->xattr[k], memory))))
+            return differs(st, "xattr", c, i, k);
+    }
+    return 0;
+}
+
+int stage_check_object(struct stage *st, unsigned c, unsigned i)
+{
+    int rc = check_rc(st, "meta", check_meta(st, c, i));
+
+    if (rc == 0)
+        rc = check_rc(st, "data", check_data(st, c, i, 0, STAGE_BYTES_MAX));
+    if (rc == 0)
+        rc = check_rc(st, "part", check_data(st, c, i, rng_below(&st->rng, STAGE_BYTES_MAX),
+                                             rng_below(&st->rng, 20000) + 1));
+    if (rc == 0)
+        rc = check_rc(st, "omap", check_omap(st, c, i));
+    return rc;
+}
+
+struct list_box {
+    struct store_list l;
+    struct stage *st;
+};
+
+static void list_done(struct store_list *l)
+{
+    struct list_box *b = CONTAINER_OF(l, struct list_box, l);
+
+    b->st->rc = l->rc;
+    b->st->done = true;
+}
+
+static void do_list(void *arg)
+{
+    struct list_box *b = arg;
+
+    arena_init(b->l.arena);
+    b->l.done = list_done;
+    store_list(b->st->s, &b->l);
+}
+
+static void drop_list(void *arg)
+{
+    arena_fini(arg);
+}
+
+static int check_list(struct stage *st)
+{
+    static struct arena arena;
+    static struct list_box b;
+    uint32_t want = 0, found = 0;
+    int rc;
+
+    b = (struct list_box){.st = st};
+    b.l.rows_max = 100;
+    b.l.arena = &arena;
+    rc = run(st, do_list, &b);
+    if (rc < 0)
+        return rc;
+    stage_wait(st, &st->done);
+    if (!sim_process_alive(st->env))
+        return -ESHUTDOWN;
+    rc = st->rc;
+    for (unsigned c = 0; c < STAGE_COLLS; c++)
+        for (unsigned i = 0; i < STAGE_OBJECTS; i++) {
+            struct oid oid = stage_oid(c, i);
+
+            want += st->model.o[c][i].exists;
+            for (uint32_t k = 0; k < b.l.row_count; k++)
+                if (oid_equal(&b.l.rows[k].oid, &oid))
+                    found += st->model.o[c][i].exists && b.l.rows[k].size == st->model.o[c][i].size &&
+                             version_eq(b.l.rows[k].version, st->model.o[c][i].version);
+        }
+    for (uint32_t k = 1; k < b.l.row_count && rc == 0; k++)
+        if (oid_cmp(&b.l.rows[k - 1].oid, &b.l.rows[k].oid) >= 0)
+            rc = differs(st, "order of listing", 0, 0, k);
+    if (rc == 0 && (found != want || b.l.row_count != want || b.l.more))
+        rc = differs(st, "listing", 0, 0, b.l.row_count);
+    sim_enter(st->env, drop_list, &arena);
+    return rc;
+}
+
+struct meta_box {
+    struct store_meta m;
+    struct stage *st;
+};
+
+static void meta_done(struct store_meta *m)
+{
+    struct meta_box *b = CONTAINER_OF(m, struct meta_box, m);
+
+    b->st->rc = m->rc;
+    b->st->done = true;
+}
+
+static void do_meta(void *arg)
+{
+    struct meta_box *b = arg;
+
+    arena_init(b->m.arena);
+    b->m.done = meta_done;
+    store_meta(b->st->s, &b->m);
+}
+
+/* The head row, and exactly the log rows that it implies.  *out_head gets the number. */
+static int read_meta(struct stage *st, unsigned c, uint32_t *out_head)
+{
+    static struct arena arena;
+    static struct meta_box b;
+    uint32_t head = 0, rows = 0, first;
+    uint8_t memory[256];
+    int rc;
+
+    b = (struct meta_box){.st = st};
+    b.m.coll = stage_pg(c);
+    b.m.rows_max = 1000;
+    b.m.arena = &arena;
+    rc = run(st, do_meta, &b);
+    if (rc < 0)
+        return rc;
+    stage_wait(st, &st->done);
+    if (!sim_process_alive(st->env))
+        return -ESHUTDOWN;
+    rc = st->rc;
+    if (rc == 0 && b.m.pair_count && bytes_equal(b.m.pairs[0].key, BYTES_STR("head")))
+        memcpy(&head, b.m.pairs[0].value.data, 4);
+    first = head > STAGE_LOG_KEEP ? head - STAGE_LOG_KEEP : 1;
+    rows = head ? 1 : 0;
+    for (uint32_t n = first; n <= head && rc == 0 && head; n++, rows++) {
+        char key[16];
+
+        snprintf(key, sizeof(key), "log%08u", n);
+        if (rows >= b.m.pair_count || !bytes_equal(b.m.pairs[rows].key, BYTES_STR(key)) ||
+            !bytes_equal(b.m.pairs[rows].value, value_of(n, memory)))
+            rc = differs(st, "log rows", c, 0, n);
+    }
+    if (rc == 0 && rows != b.m.pair_count)
+        rc = differs(st, "number of log rows", c, 0, b.m.pair_count);
+    *out_head = head;
+    sim_enter(st->env, drop_list, &arena);
+    return rc;
+}
+
+int stage_check_all(struct stage *st)
+{
+    int rc = 0;
+
+    for (unsigned c = 0; c < STAGE_COLLS && rc == 0; c++) {
+        uint32_t head;
+
+        for (unsigned i = 0; i < STAGE_OBJECTS && rc == 0; i++)
+            rc = stage_check_object(st, c, i);
+        if (rc == 0)
+            rc = check_rc(st, "meta rows", read_meta(st, c, &head));
+        if (rc == 0 && head != st->model.head[c])
+            rc = differs(st, "head", c, 0, head);
+    }
+    return rc ? rc : check_rc(st, "list", check_list(st));
+}
+
+int stage_recovered(struct stage *st)
+{
+    int rc = 0;
+
+    model_clear(&st->model);
+    for (unsigned c = 0; c < STAGE_COLLS && rc == 0; c++) {
+        uint32_t head;
+
+        rc = check_rc(st, "head", read_meta(st, c, &head));
+        if (rc == 0 && head < st->acked[c]) {
+            snprintf(st->why, sizeof(st->why), "seed %llu: coll %u acknowledged %u, recovered %u",
+                     (unsigned long long)st->seed, c, st->acked[c], head);
+            rc = -EILSEQ;
+        }
+        /* The one being submitted when the power went may be there though submit did not return. */
+        if (rc == 0 && head > st->submitted[c] + 1)
+            rc = differs(st, "future", c, 0, head);
+        for (uint32_t n = 1; n <= head && rc == 0; n++)
+            play_history(st, &st->model, c, n);
+        st->submitted[c] = st->acked[c] = head;
+    }
+    return rc;
+}
+
+static void on_problem(void *arg, const char *text)
+{
+    struct stage *st = arg;
+
+    if (st->problems++ == 0)
+        snprintf(st->why, sizeof(st->why), "fsck: %s", text);
+}
+
+static void do_fsck(void *arg)
+{
+    struct stage *st = arg;
+    struct fsck_report report;
+    struct note why = {0};
+
+    st->rc = store_fsck(st->env, "osd", &report, on_problem, NULL, st, &why);
+    if (st->rc < 0)
+        snprintf(st->why, sizeof(st->why), "fsck: %s", why.text);
+}
+
+int stage_fsck(struct stage *st)
+{
+    int rc;
+
+    st->problems = 0;
+    rc = run(st, do_fsck, st);
+    return rc < 0 ? rc : st->rc;
+}

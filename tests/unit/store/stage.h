@@ -1,0 +1,78 @@
+/* stage.h - a store under test beside a small model of it.
+ *
+ * The model is a list of transaction seeds for each coll; playing the first n of them gives what the
+ * store must hold after n transactions.  So a store that lost power is checked by asking it how far
+ * it got (a meta row says so), and comparing everything.  The model's memory is libc's: it outlives
+ * the simulated process. */
+#ifndef TESTS_UNIT_STORE_STAGE_H
+#define TESTS_UNIT_STORE_STAGE_H
+
+#include "core/base/arena.h"
+#include "core/base/rng.h"
+#include "core/env/sim.h"
+#include "core/store/store.h"
+#include "tests/unit/t.h"
+
+enum { STAGE_COLLS = 3, STAGE_OBJECTS = 4 /* of each coll */, STAGE_TXNS_MAX = 4096, STAGE_BYTES_MAX = 600 << 10,
+       STAGE_XATTRS = 4, STAGE_KEYS = 24, STAGE_LOG_KEEP = 5 };
+
+struct model_object {
+    bool exists;
+    uint64_t size;
+    uint8_t *data; /* STAGE_BYTES_MAX */
+    struct version version;
+    uint32_t xattr[STAGE_XATTRS]; /* 0: none */
+    uint32_t omap[STAGE_KEYS];    /* 0: none */
+};
+struct model {
+    struct model_object o[STAGE_COLLS][STAGE_OBJECTS];
+    uint32_t head[STAGE_COLLS];
+};
+struct stage {
+    struct sim *sim;
+    struct sim_machine *m;
+    struct env *env;
+    struct store *s;
+    struct store_conf conf;
+    uint64_t seed, life;
+    uint64_t history[STAGE_COLLS][STAGE_TXNS_MAX]; /* seeds; number n is at n-1 */
+    uint32_t submitted[STAGE_COLLS], acked[STAGE_COLLS], order_errors;
+    struct object *held[STAGE_COLLS][STAGE_OBJECTS];
+    struct model model; /* of everything submitted */
+    struct rng rng;
+    int rc;         /* of the last open, submit, read */
+    uint32_t waiting;
+    bool done, failed, large;
+    bool small_only;
+    char why[NOTE_BYTES + 32];
+    uint64_t problems;
+};
+
+void stage_init(struct stage *st, uint64_t seed);
+void stage_fini(struct stage *st);
+void model_init(struct model *m);
+void model_fini(struct model *m);
+
+/* mkfs; open; hold every object.  Each returns a code; a dead process gives -ESHUTDOWN. */
+int stage_mkfs(struct stage *st);
+int stage_open(struct stage *st);
+int stage_close(struct stage *st, bool now);
+/* One random transaction for a coll; `acked` counts it when it is durable. */
+int stage_submit(struct stage *st, unsigned coll);
+/* Let time pass until everything submitted is durable, the process is dead, or the store failed. */
+void stage_drain(struct stage *st);
+/* Compare one object with the model (of all that was submitted), reading everything of it. */
+int stage_check_object(struct stage *st, unsigned coll, unsigned o);
+/* All objects, listings, metas. */
+int stage_check_all(struct stage *st);
+/* After a crash: which prefix of each coll is there; fails if an acknowledged one is missing.  The
+ * model is set to it. */
+int stage_recovered(struct stage *st);
+int stage_fsck(struct stage *st); /* store closed; st->problems counts */
+void stage_start_process(struct stage *st);
+/* Run the simulation until *flag, or the process is dead. */
+void stage_wait(struct stage *st, bool *flag);
+struct oid stage_oid(unsigned coll, unsigned o);
+struct pgid stage_pg(unsigned coll);
+
+#endif

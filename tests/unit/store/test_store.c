@@ -1,0 +1,51 @@
+/* test_store.c - a store in calm weather: everything written is read back, at once and after reopening. */
+#include "tests/unit/store/stage.h"
+
+#define OK(st, call)                                                                               \
+    do {                                                                                           \
+        int rc_ = (call);                                                                          \
+        if (rc_ < 0)                                                                               \
+            T_FAIL("%s: %s (%s)", #call, reason_name(rc_), (st)->why);                             \
+    } while (0)
+
+T(store, random_transactions_read_back_as_the_model_says)
+{
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct stage st;
+
+        stage_init(&st, seed);
+        OK(&st, stage_mkfs(&st));
+        OK(&st, stage_open(&st));
+        for (unsigned i = 0; i < 150; i++) {
+            unsigned c = (unsigned)rng_below(&st.rng, STAGE_COLLS);
+
+            OK(&st, stage_submit(&st, c));
+            if (i % 7 == 0)
+                OK(&st, stage_check_object(&st, c, (unsigned)rng_below(&st.rng, STAGE_OBJECTS)));
+            if (i % 16 == 0)
+                stage_drain(&st);
+        }
+        stage_drain(&st);
+        T_EQ(st.order_errors, 0);
+        OK(&st, stage_check_all(&st));
+        OK(&st, stage_close(&st, false));
+        OK(&st, stage_fsck(&st));
+        if (st.problems)
+            T_FAIL("seed %llu: %s", (unsigned long long)seed, st.why);
+        OK(&st, stage_open(&st));
+        OK(&st, stage_check_all(&st));
+        OK(&st, stage_close(&st, false));
+        T_EQ(sim_process_end(st.env), 0);
+        stage_fini(&st);
+    }
+}
+
+T(store, a_second_mkfs_is_refused)
+{
+    struct stage st;
+
+    stage_init(&st, 1);
+    OK(&st, stage_mkfs(&st));
+    T_EQ(stage_mkfs(&st), -EEXIST);
+    stage_fini(&st);
+}
