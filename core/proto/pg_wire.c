@@ -13,10 +13,16 @@ enum {
     INFO_VERSION = 1,
     INFO_COMPAT = 1,
     LOG_VERSION = 1,
-    LOG_COMPAT = 1
+    LOG_COMPAT = 1,
 };
-enum { ENTRY_BYTES_MIN = 60, RESULT_BYTES = 32, FLOOR_BYTES = 32, MISSING_BYTES_MIN = 35, LOG_ENTRIES_MAX = 1 << 20 };
-enum { TOUCHED_KEY_BYTES_MAX = 4096 };
+enum {
+    ENTRY_BYTES_MIN = 60,
+    RESULT_BYTES = 32,
+    FLOOR_BYTES = 32,
+    MISSING_BYTES_MIN = 35,
+    LOG_ENTRIES_MAX = 1 << 20,
+    TOUCHED_KEY_BYTES_MAX = 4096,
+};
 
 void touched_encode(const struct touched *t, struct writer *w)
 {
@@ -174,10 +180,7 @@ static void missing_put(struct writer *w, const struct pg_missing_row *m)
 
 static void missing_get(struct cursor *c, struct pg_missing_row *out)
 {
-    struct oid oid = cur_oid(c);
-
-    if (c->rc == 0 && oid_copy(&oid, &out->oid) < 0)
-        cur_fail(c, -ENOMEM);
+    wire_oid(c, &out->oid);
     out->need = cur_version(c);
     out->have = cur_version(c);
     touched_decode(c, &out->touched);

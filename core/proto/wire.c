@@ -131,18 +131,30 @@ void wire_data(struct cursor *c, struct buf *data, struct buf *out)
 
 void wire_txn_put(struct writer *w, struct buf *data, const struct txn *txn)
 {
+    uint64_t before = data->bytes;
+    size_t at;
+
     wr_bool(w, txn != NULL);
-    if (txn)
-        txn_encode(txn, w, data);
+    if (!txn)
+        return;
+    at = w->len;
+    wr_u32(w, 0);
+    txn_encode(txn, w, data);
+    ASSERT(data->bytes - before <= TXN_BYTES_MAX);
+    wr_put_u32(w, at, (uint32_t)(data->bytes - before));
 }
 
 void wire_txn(struct cursor *c, struct buf *data, struct txn **out_txn)
 {
+    AUTO(buf) payload = {0};
     int rc;
 
-    if (!cur_bool(c) || c->rc < 0)
+    if (!cur_bool(c))
         return;
-    rc = txn_decode(c, data, out_txn);
+    wire_data(c, data, &payload);
+    if (c->rc < 0)
+        return;
+    rc = txn_decode(c, &payload, out_txn);
     if (rc < 0)
         cur_fail(c, rc);
 }
