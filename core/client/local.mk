@@ -2,6 +2,14 @@
 # library shows nothing but cairn_*.
 noinst_LIBRARIES += libcore_client.a
 libcore_client_a_SOURCES = \
+	core/client/client.c \
+	core/client/client_build.c \
+	core/client/client_int.h \
+	core/client/client_map.c \
+	core/client/client_mon.c \
+	core/client/client_op.c \
+	core/client/client_sync.c \
+	core/client/client_where.c \
 	core/client/include/cairn_env.h
 
 # Public headers, installed as <cairn.h>.

@@ -9,6 +9,7 @@ libcore_proto_a_SOURCES = \
 	core/proto/pg_wire.h \
 	core/proto/step_kind.h \
 	core/proto/steps.c \
+	core/proto/steps_copy.c \
 	core/proto/steps.h \
 	core/proto/steps_codec.c \
 	core/proto/touched.c \

@@ -99,6 +99,8 @@ struct bytes steps_dup(struct steps *s, struct bytes b); /* into the arena */
 int step_pairs_set(struct steps *s, struct step *st, const struct step_pair *pairs, uint32_t count); /* copies */
 /* Refs `data` and computes the crcs: for STEP_WRITE st->off must be set before. */
 int step_data_set(struct steps *s, struct step *st, const struct buf *data);
+/* The same steps again, payload shared.  `out` is overwritten; 0 or -ENOMEM (out is empty then). */
+int steps_copy(const struct steps *from, struct steps *out);
 bool steps_write(const struct steps *s);  /* any write step */
 /* Order, bounds, sizes: 0; -EINVAL for what has no meaning (no step, a guard or read after a write,
  * STEP_PG_LIST beside others, a flag or field out of range, missing checksums), -R_UNSUPPORTED for

@@ -81,7 +81,7 @@ CAIRN_API int cairn_op_omap_get(struct cairn_op *op, const struct cairn_pair *ke
 CAIRN_API int cairn_op_omap_range(struct cairn_op *op, const void *from, size_t from_bytes, const void *to,
                                   size_t to_bytes, uint32_t rows_max);
 CAIRN_API int cairn_op_create_object(struct cairn_op *op, bool exclusive);
-/* The bytes must stay until the operation completed (they are not copied before they are sent). */
+/* The bytes of all writes are copied here: copies of an object keep them after the answer. */
 CAIRN_API int cairn_op_write(struct cairn_op *op, uint64_t off, const void *data, size_t bytes);
 CAIRN_API int cairn_op_write_full(struct cairn_op *op, const void *data, size_t bytes);
 CAIRN_API int cairn_op_append(struct cairn_op *op, const void *data, size_t bytes);
