@@ -372,6 +372,24 @@ T(sim_net, bytes_wait_out_a_short_cut)
     clean();
 }
 
+T(sim_net, each_cut_counts_its_own_silence)
+{
+    for (unsigned i = 0; i < TRIALS; i++) {
+        connected(600 + i);
+        world_run(&w, i * 100 * NS_PER_MS);
+        for (unsigned cut = 0; cut < 10; cut++) {
+            sim_net_cut(w.s, w.m[0], w.m[1], true);
+            world_run(&w, 1900 * NS_PER_MS);
+            sim_net_heal(w.s, w.m[0], w.m[1]);
+            world_run(&w, 10 * NS_PER_MS);
+        }
+        T_EQ(client.closed, 0);
+        T_EQ(server.peer.closed, 0);
+        net_close(client.conn);
+        clean();
+    }
+}
+
 T(sim_net, a_one_way_cut_stops_one_direction)
 {
     connected(11);
