@@ -4,6 +4,7 @@
  * removes one does that before it returns. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -27,8 +28,9 @@ static int open_retry(const char *path, int flags, mode_t mode)
     return fd < 0 ? -errno : fd;
 }
 
-/* The folder that holds `path`; NULL when memory is short. */
-static char *folder_of(const char *path)
+/* The folder that holds `path`.  Needs no heap: it is asked for after a rename that cannot be
+ * taken back. */
+static int folder_of(const char *path, char out_folder[PATH_MAX])
 {
     size_t len = strlen(path);
 
@@ -36,24 +38,28 @@ static char *folder_of(const char *path)
         len--;
     while (len > 0 && path[len - 1] != '/')
         len--;
-    if (len == 0)
-        return mem_strdup(".");
     while (len > 1 && path[len - 1] == '/')
         len--;
-    return mem_printf("%.*s", (int)len, path);
+    if (len >= PATH_MAX)
+        return -ENAMETOOLONG;
+    memcpy(out_folder, path, len);
+    out_folder[len] = '\0';
+    if (len == 0)
+        memcpy(out_folder, ".", 2);
+    return 0;
 }
 
 int folder_sync_of(const char *path)
 {
-    char *folder = folder_of(path);
-    int fd = folder ? open_retry(folder, O_RDONLY | O_DIRECTORY, 0) : -ENOMEM;
-    int rc = fd < 0 ? fd : 0;
+    char folder[PATH_MAX];
+    int rc = folder_of(path, folder);
+    int fd = rc == 0 ? open_retry(folder, O_RDONLY | O_DIRECTORY, 0) : rc;
 
-    if (rc == 0 && fsync(fd) < 0)
+    if (fd < 0)
+        return fd;
+    if (fsync(fd) < 0)
         rc = -errno;
-    if (fd >= 0)
-        close(fd);
-    mem_free(folder);
+    close(fd);
     return rc;
 }
 

@@ -94,3 +94,8 @@ bool mount_here(const char *type, const char *at, const char *options)
     return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
            mount("none", at, type, 0, options) == 0;
 }
+
+void unmount_here(const char *at)
+{
+    (void)umount2(at, MNT_DETACH);
+}

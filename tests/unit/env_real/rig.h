@@ -24,5 +24,6 @@ void folder_drop(const char *folder);
 /* Mount a file system of this type at `at`, seen by this thread and those it starts.  False where
  * that is not allowed. */
 bool mount_here(const char *type, const char *at, const char *options);
+void unmount_here(const char *at);
 
 #endif
