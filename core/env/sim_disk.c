@@ -46,26 +46,39 @@ static int media_prepare(struct sim_machine *m, struct sim_node *n, const struct
     return 0;
 }
 
+/* A file that has its name is whole: it is made aside. */
+static int media_make(struct sim_process *p, const char *path, const struct disk_conf *conf,
+                      struct sim_node **out_node)
+{
+    bool lives = sim_io_starts(p);
+    struct sim_node *n;
+    int rc;
+
+    if (!lives && rng_chance(&sim_of(p)->fault_rng, 1, 2))
+        return -EIO;
+    rc = sim_node_make(p->m, path, SIM_DISK, &n);
+    if (rc < 0)
+        return rc;
+    n->media = sim_media_create(0);
+    rc = media_prepare(p->m, n, conf);
+    if (rc < 0)
+        sim_node_remove(p->m, n);
+    else
+        *out_node = n;
+    return lives ? rc : -EIO;
+}
+
 static int media_open(struct sim_process *p, const char *path, const struct disk_conf *conf,
                       struct sim_node **out_node)
 {
     struct sim_node *n = sim_node_find(p->m, path);
-    int rc;
 
     if (conf->bytes % DISK_BLOCK)
         return -EINVAL;
-    if (!n && !conf->create)
-        return -ENOENT;
-    if (n && n->kind != SIM_DISK)
+    if (!n)
+        return conf->create && !conf->read_only ? media_make(p, path, conf, out_node) : -ENOENT;
+    if (n->kind != SIM_DISK)
         return n->kind == SIM_FILE ? -EINVAL : -EISDIR;
-    if (!n) {
-        if (!sim_io_starts(p))
-            return -EIO;
-        rc = sim_node_make(p->m, path, SIM_DISK, &n);
-        if (rc < 0)
-            return rc;
-        n->media = sim_media_create(0);
-    }
     *out_node = n;
     return media_prepare(p->m, n, conf);
 }
@@ -99,8 +112,6 @@ int sim_disk_open(struct env *env, const char *path, const struct disk_conf *con
 
 void sim_disk_close(struct disk *d)
 {
-    if (!process_of(d)->alive)
-        return; /* gone with its process */
     ASSERT(d->io_count == 0 || !sim_process_works(process_of(d)));
     if (d->io_count > 0)
         return; /* doomed: its death closes it */

@@ -275,7 +275,7 @@ static int folders_make(struct sim_machine *m, char *path)
         *end = '\0';
         n = path[0] ? find_normal(m, path) : NULL;
         if (n && n->kind != SIM_FOLDER)
-            return kept ? -ENOTDIR : -EEXIST;
+            return -ENOTDIR;
         if (!n && path[0])
             (void)sim_node_make(m, path, SIM_FOLDER, &n); /* its folder is there, it is not */
         *end = kept;

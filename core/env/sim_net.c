@@ -197,25 +197,27 @@ int sim_net_connect(struct env *env, const struct net_addr *addr, struct net_han
 
 /* --- deaths --- */
 
+/* The kernel closes the sockets of a killed process: what is on the wire arrives and then the end
+ * of the stream, or a reset overtakes it (there were bytes nobody will read).  Without power nobody
+ * closes anything. */
 static void conn_dies(struct net_conn *c, bool power_cut)
 {
     struct sim *s = c->link->sim;
     struct net_conn *peer = sim_conn_peer(c);
-    struct sim_pipe *out = &c->link->pipe[c->side];
-    uint64_t at_ns;
 
     if (!sim_conn_there(c) || !sim_conn_there(peer)) {
         sim_conn_gone(c);
         return;
     }
-    out->queued = 0;
     if (power_cut) {
+        c->link->pipe[c->side].queued = 0;
         sim_conn_silence(peer);
+    } else if (rng_chance(&s->rng, 1, 2)) {
+        sim_conn_leave(c);
     } else {
-        at_ns = s->now_ns + sim_net_delay(s, c->link->m[c->side], c->link->m[!c->side]);
-        if (rng_chance(&s->rng, 1, 2)) /* the reset comes behind what is on the wire */
-            at_ns = MAX(at_ns, out->last_at_ns);
-        sim_conn_reset(peer, at_ns, -ECONNRESET, false);
+        sim_conn_reset(peer,
+                       s->now_ns + sim_net_delay(s, c->link->m[c->side], c->link->m[!c->side]),
+                       -ECONNRESET, false);
     }
     sim_conn_gone(c);
 }

@@ -10,7 +10,7 @@
 
 enum { NODES = 8, MESSAGE = 200, FRAMES_MAX = 4096, BLOCKS = 256 };
 #define RUN_NS (20 * NS_PER_S)
-static const uint64_t golden_hash = UINT64_C(0x41cdb195a8ff9889); /* seed 42 */
+static const uint64_t golden_hash = UINT64_C(0xa1623c1b7ca713d1); /* seed 42 */
 
 struct node;
 struct line { /* a connection, dialled or accepted */
