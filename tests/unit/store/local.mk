@@ -4,3 +4,7 @@ store_stage = tests/unit/store/stage.c tests/unit/store/stage.h
 check_PROGRAMS += tests/unit/store/test_store
 tests_unit_store_test_store_SOURCES = tests/unit/store/test_store.c $(store_stage)
 tests_unit_store_test_store_LDADD = $(LINK_store) $(LINK_test)
+
+check_PROGRAMS += tests/unit/store/test_store_crash
+tests_unit_store_test_store_crash_SOURCES = tests/unit/store/test_store_crash.c $(store_stage)
+tests_unit_store_test_store_crash_LDADD = $(LINK_store) $(LINK_test)

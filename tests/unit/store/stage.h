@@ -13,7 +13,7 @@
 #include "core/store/store.h"
 #include "tests/unit/t.h"
 
-enum { STAGE_COLLS = 3, STAGE_OBJECTS = 4 /* of each coll */, STAGE_TXNS_MAX = 4096, STAGE_BYTES_MAX = 600 << 10,
+enum { STAGE_COLLS = 3, STAGE_OBJECTS = 4 /* of each coll */, STAGE_TXNS_MAX = 4096, STAGE_BYTES_MAX = 400 << 10,
        STAGE_XATTRS = 4, STAGE_KEYS = 24, STAGE_LOG_KEEP = 5 };
 
 struct model_object {
