@@ -120,6 +120,9 @@ static void apply_done(struct env_work *w)
     struct store *s = a->s;
 
     s->apply_busy = false;
+    s->ballast_up = s->ballast != NULL;
+    if (a->low)
+        s->fs = a->fs;
     if (a->rc == -ENOMEM) {
         store_later(s); /* nothing of it counts; the same rows are written again */
     } else if (a->rc < 0) {

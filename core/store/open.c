@@ -484,6 +484,7 @@ static void open_done(struct env_work *w)
         j->seq = j->durable_seq = s->applied_seq = s->sb.tail_seq;
         j->chain_crc = j->durable_crc = s->sb.tail_crc;
         s->items_max = (uint32_t)MIN((uint64_t)TX_ITEMS_MAX, j->blocks / 16);
+        s->ballast_up = s->ballast != NULL;
         space_start(s);
     }
     o->opened(o->arg, o->rc, s, &o->why);

@@ -215,12 +215,16 @@ static void seg_read(struct disk_io *io)
 
     if (io->rc == 0)
         seg->data = buf_move(&io->data);
+    else if (io->rc == -ENOMEM)
+        op->rc = -ENOMEM; /* says nothing about the blocks */
     else
         log_error(&op->s->log, "the data disk cannot be read", KV_U64("off", io->off), KV_RC(io->rc));
     if (--op->ios)
         return;
     if (store_dead(op->s))
         read_finish(op, op->s->failed ? -R_STORE_FAILED : -R_STOPPED);
+    else if (op->rc < 0)
+        read_finish(op, op->rc);
     else
         read_verify(op);
 }

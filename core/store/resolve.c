@@ -268,11 +268,11 @@ static void old_done(struct disk_io *io)
     struct old_read *r = CONTAINER_OF(io, struct old_read, io);
     struct coll *c = r->coll;
     struct store *s = c->s;
-    struct old_block *old = vec_push(&r->tx->olds, sizeof(*old));
+    struct old_block *old = io->rc == -ENOMEM ? NULL : vec_push(&r->tx->olds, sizeof(*old));
     int rc = 0;
 
     if (!old) {
-        rc = -ENOMEM;
+        rc = -ENOMEM; /* says nothing about the block */
         buf_fini(&io->data);
     } else {
         *old = (struct old_block){.phys = io->off / STORE_BLOCK};

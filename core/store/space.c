@@ -87,8 +87,8 @@ static void space_done(struct env_work *w)
 {
     struct store *s = CONTAINER_OF(w, struct store, space_work);
 
-    s->space_busy = false;
     s->apply_busy = false;
+    s->ballast_up = s->ballast != NULL;
     if (s->space_rc == 0)
         s->fs = s->space_seen;
     if (!s->stopping && !store_dead(s)) {
@@ -109,7 +109,7 @@ static void space_fire(struct env_timer *t)
         env_timer_after(s->env, &s->space_timer, SPACE_CHECK_MS * NS_PER_MS);
         return;
     }
-    s->space_busy = s->apply_busy = true;
+    s->apply_busy = true;
     s->space_work.work = space_work;
     s->space_work.done = space_done;
     store_busy(s);
@@ -137,7 +137,8 @@ void store_space(const struct store *s, struct store_space *out_space)
                                       .used_bytes = total - free_bytes};
     free_bytes -= promised;
     free_bytes -= MIN(free_bytes, reserve);
-    fs_free -= MIN(fs_free, fs_reserve(s));
+    /* What the ballast gave up is not for clients: it is needed again. */
+    fs_free -= MIN(fs_free, fs_reserve(s) + (s->ballast_up ? 0 : s->ballast_bytes));
     out_space->free_bytes = MIN(free_bytes, fs_free);
     out_space->full = out_space->free_bytes == 0;
 }

@@ -12,7 +12,7 @@ static void fail_tell(struct env_task *task)
 {
     struct store *s = CONTAINER_OF(task, struct store, fail_task);
 
-    if (s->on_failure && !s->failure_told && !s->closed) {
+    if (s->on_failure && !s->failure_told) {
         s->failure_told = true;
         s->on_failure(s->on_failure_arg, s->fail_rc, &s->fail_note);
     }

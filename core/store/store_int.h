@@ -436,7 +436,7 @@ struct store {
     struct fs_space fs, space_seen;
     struct env_timer space_timer;
     struct env_work space_work;
-    bool space_busy;
+    bool ballast_up; /* as the reactor knows it; `ballast` belongs to the worker while one runs */
     int space_rc;
     uint64_t ballast_bytes;
     uint64_t last_commit_ns;

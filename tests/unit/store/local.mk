@@ -8,3 +8,7 @@ tests_unit_store_test_store_LDADD = $(LINK_store) $(LINK_test)
 check_PROGRAMS += tests/unit/store/test_store_crash
 tests_unit_store_test_store_crash_SOURCES = tests/unit/store/test_store_crash.c $(store_stage)
 tests_unit_store_test_store_crash_LDADD = $(LINK_store) $(LINK_test)
+
+check_PROGRAMS += tests/unit/store/test_store_faults
+tests_unit_store_test_store_faults_SOURCES = tests/unit/store/test_store_faults.c $(store_stage)
+tests_unit_store_test_store_faults_LDADD = $(LINK_store) $(LINK_test)

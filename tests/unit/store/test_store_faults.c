@@ -1,0 +1,260 @@
+/* test_store_faults.c - memory, disks and file systems fail; bits flip. */
+#include "tests/unit/store/stage.h"
+
+#include <stdio.h>
+
+static void bad(struct stage *st, uint64_t n, const char *what, int rc)
+{
+    T_FAIL("seed %llu, n %llu: %s: %s (%s)", (unsigned long long)st->seed, (unsigned long long)n, what,
+           reason_name(rc), st->why);
+}
+
+static void start(struct stage *st, uint64_t seed)
+{
+    stage_init(st, seed);
+    st->conf.journal_bytes = MIB(1);
+    st->conf.data_bytes = MIB(16);
+    T_OK(stage_mkfs(st));
+    T_OK(stage_open(st));
+}
+
+static void some_work(struct stage *st, unsigned txns)
+{
+    for (unsigned i = 0; i < txns && !st->failed; i++) {
+        if (stage_submit(st, (unsigned)rng_below(&st->rng, STAGE_COLLS)) < 0)
+            break;
+        if (i % 4 == 3)
+            stage_drain(st);
+    }
+    stage_drain(st);
+}
+
+/* The store stopped, or not: after a new start all that was acknowledged is there. */
+static void restart_and_check(struct stage *st, uint64_t n)
+{
+    int rc;
+
+    if (st->order_errors)
+        bad(st, n, "acknowledged out of order", 0);
+    if (st->s)
+        (void)stage_close(st, true);
+    sim_process_kill(st->env);
+    stage_start_process(st);
+    rc = stage_fsck(st);
+    if (rc < 0 || st->problems)
+        bad(st, n, "fsck", rc);
+    rc = stage_open(st);
+    if (rc == 0)
+        rc = stage_recovered(st);
+    if (rc == 0)
+        rc = stage_check_all(st);
+    if (rc < 0)
+        bad(st, n, "restart", rc);
+}
+
+static void fault_everywhere(enum sim_disk_fault fault, uint64_t step, uint64_t *out_stopped)
+{
+    bool hit = true;
+
+    for (uint64_t n = 1; hit; n += step) {
+        struct stage st;
+
+        start(&st, 40 + n % 4);
+        sim_disk_fault(st.m, fault, n);
+        some_work(&st, 25);
+        if (!st.failed && st.s)
+            (void)stage_close(&st, false);
+        hit = st.failed; /* at the latest by the checkpoint of the close */
+        *out_stopped += hit;
+        sim_disk_fault(st.m, fault, 0);
+        restart_and_check(&st, n);
+        stage_fini(&st);
+    }
+}
+
+T(store_faults, a_failed_write_stops_the_store_and_loses_nothing_acknowledged)
+{
+    uint64_t stopped = 0;
+
+    fault_everywhere(SIM_DISK_WRITE_EIO, 1, &stopped);
+    T_GE(stopped, 20);
+}
+
+T(store_faults, a_failed_kv_call_stops_the_store_and_loses_nothing_acknowledged)
+{
+    uint64_t stopped = 0;
+
+    fault_everywhere(SIM_KV_EIO, 1, &stopped);
+    T_GE(stopped, 3);
+}
+
+T(store_faults, a_device_that_cannot_be_read_is_reported_as_damage)
+{
+    uint64_t damaged = 0;
+
+    for (uint64_t n = 1; n <= 12; n++) {
+        struct stage st;
+        int rc;
+
+        start(&st, 60 + n);
+        some_work(&st, 25);
+        T_OK(stage_close(&st, false));
+        T_OK(stage_open(&st));
+        sim_disk_fault(st.m, SIM_DISK_READ_EIO, n);
+        rc = stage_check_all(&st);
+        T_TRUE(rc == 0 || rc == -R_CSUM_MISMATCH);
+        damaged += rc != 0;
+        T_FALSE(st.failed);
+        sim_disk_fault(st.m, SIM_DISK_READ_EIO, 0);
+        T_OK(stage_check_all(&st)); /* it was a read, not a loss */
+        stage_fini(&st);
+    }
+    T_GE(damaged, 6);
+}
+
+/* Every n-th allocation fails, for each n; what submit refused changed nothing, what it took comes
+ * through. */
+T(store_faults, short_memory_refuses_or_delays_and_never_loses)
+{
+    uint64_t refused = 0;
+
+    for (int64_t n = 0; n < 400; n++) {
+        struct stage st;
+        int rc = 0;
+
+        start(&st, 80 + (uint64_t)n % 3);
+        some_work(&st, 6);
+        for (unsigned i = 0; i < 6; i++) {
+            mem_fail_after(i % 2 ? n : n / 4);
+            rc = stage_submit(&st, i % STAGE_COLLS);
+            refused += rc == -ENOMEM;
+            T_TRUE(rc == 0 || rc == -ENOMEM);
+            if (i % 2)
+                sim_run_until(st.sim, sim_now_ns(st.sim) + 20 * NS_PER_MS, NULL, NULL);
+            mem_fail_after(-1);
+        }
+        stage_drain(&st);
+        T_FALSE(st.failed);
+        T_EQ(st.order_errors, 0);
+        rc = stage_check_all(&st);
+        if (rc < 0)
+            bad(&st, (uint64_t)n, "contents", rc);
+        rc = stage_close(&st, false);
+        if (rc < 0)
+            bad(&st, (uint64_t)n, "close", rc);
+        rc = stage_fsck(&st);
+        if (rc < 0 || st.problems)
+            bad(&st, (uint64_t)n, "fsck", rc);
+        stage_fini(&st);
+    }
+    T_GE(refused, 20);
+}
+
+/* Bits flip in a stopped store: an open must refuse, or everything read is right, or said to be
+ * damaged; never wrong. */
+static void flip(const char *path, uint64_t seed, uint64_t bytes, uint64_t *out_found)
+{
+    struct stage st;
+    int rc;
+
+    start(&st, seed);
+    some_work(&st, 20);
+    if (seed % 2)
+        T_OK(stage_close(&st, false));
+    sim_process_kill(st.env);
+    stage_start_process(&st);
+    if (sim_disk_flip(st.m, path, rng_below(&st.rng, bytes), (unsigned)rng_below(&st.rng, 8)) < 0) {
+        stage_fini(&st);
+        return;
+    }
+    rc = stage_open(&st);
+    if (rc == 0) {
+        rc = stage_recovered(&st);
+        if (rc == 0)
+            rc = stage_check_all(&st);
+    }
+    if (rc < 0 && rc != -R_CSUM_MISMATCH && rc != -R_STORE_FAILED && rc != -EIO)
+        bad(&st, seed, path, rc);
+    *out_found += rc < 0;
+    stage_fini(&st);
+}
+
+T(store_faults, a_flipped_bit_is_never_served)
+{
+    uint64_t data = 0, journal = 0, super = 0;
+
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        flip("osd/data", 200 + seed, MIB(1), &data);
+        flip("osd/superblock", 400 + seed, seed % 2 ? 170 : 4096 + 170, &super);
+        if (seed > 30)
+            flip("osd/journal", 600 + seed * 2, 200 << 10, &journal);
+    }
+    printf("found: data %llu, superblock %llu, journal %llu\n", (unsigned long long)data,
+           (unsigned long long)super, (unsigned long long)journal);
+    T_GE(data, 10);
+}
+
+T(store_faults, a_damaged_journal_is_salvaged_when_asked)
+{
+    unsigned salvaged = 0;
+
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        struct stage st;
+
+        start(&st, 900 + seed);
+        some_work(&st, 12);
+        sim_process_kill(st.env);
+        stage_start_process(&st);
+        T_OK(sim_disk_flip(st.m, "osd/journal", 100 + seed * 3000, 3));
+        if (stage_open(&st) != -R_CSUM_MISMATCH) {
+            stage_fini(&st);
+            continue;
+        }
+        st.conf.salvage = true;
+        T_OK(stage_open(&st));
+        T_TRUE(store_salvaged(st.s));
+        salvaged++;
+        /* What it has is a prefix of each coll; writing goes on. */
+        st.acked[0] = st.acked[1] = st.acked[2] = 0;
+        T_OK(stage_recovered(&st));
+        T_OK(stage_check_all(&st));
+        some_work(&st, 5);
+        T_OK(stage_check_all(&st));
+        T_OK(stage_close(&st, false));
+        T_OK(stage_fsck(&st));
+        T_EQ(st.problems, 0);
+        stage_fini(&st);
+    }
+    T_GE(salvaged, 3);
+}
+
+T(store_faults, a_full_file_system_refuses_writes_and_forgets_nothing)
+{
+    struct stage st;
+    struct store_space sp;
+
+    stage_init(&st, 5);
+    st.conf.journal_bytes = MIB(1);
+    st.conf.data_bytes = MIB(64);
+    T_OK(stage_mkfs(&st));
+    T_OK(stage_open(&st));
+    some_work(&st, 10);
+    T_OK(store_admit(st.s, 4096));
+    sim_disk_fault(st.m, SIM_DISK_FULL, 0);
+    sim_run_until(st.sim, sim_now_ns(st.sim) + NS_PER_S, NULL, NULL);
+    T_FALSE(st.failed);
+    T_EQ(store_admit(st.s, 4096), -R_STORE_FULL);
+    T_OK(store_admit(st.s, 0));
+    store_space(st.s, &sp);
+    T_TRUE(sp.full);
+    T_OK(stage_check_all(&st));
+    sim_disk_fault(st.m, SIM_DISK_FULL, UINT64_MAX);
+    sim_run_until(st.sim, sim_now_ns(st.sim) + NS_PER_S, NULL, NULL);
+    T_OK(store_admit(st.s, 4096));
+    some_work(&st, 10);
+    T_OK(stage_check_all(&st));
+    T_OK(stage_close(&st, false));
+    T_OK(stage_fsck(&st));
+    T_EQ(st.problems, 0);
+    stage_fini(&st);
+}
