@@ -12,11 +12,15 @@
  * - After the first change that failed (create, append, sync, rename) no other is made, removals
  *   included: LevelDB cleans up after a failure, and where the folder's sync failed after CURRENT
  *   was renamed, that clean-up would remove the manifest that CURRENT now names.
+ * - The manifest is shown to LevelDB without a torn tail.  A power cut may leave the last, unsynced
+ *   record of it half written, and LevelDB would refuse to open; a record that is bad with good ones
+ *   behind it is rot, and stays for LevelDB to refuse.
  * - Each database has a thread of its own; one slow compaction does not hold up the others.
  * - The lock is flock's: two opens in one process conflict as well.
  * - Tests see each operation beforehand and can make it fail. */
 #include "core/env/ldb_env.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -77,17 +81,89 @@ ssize_t ReadFully(int fd, bool at_offset, uint64_t offset, char *out, size_t n)
     return (ssize_t)got;
 }
 
+uint32_t Unmask(uint32_t masked)
+{
+    uint32_t rot = masked - 0xa282ead8u;
+
+    return (rot >> 17) | (rot << 15);
+}
+
 bool BlockIsWhole(const char *block, size_t n)
 {
-    uint32_t masked, crc;
+    uint32_t masked;
 
     if (n < kBlockTrailerBytes)
         return false;
     memcpy(&masked, block + n - 4, 4);
-    masked = le32toh(masked);
-    crc = crc32c(0, block, n - 4);
-    return masked == ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
+    return Unmask(le32toh(masked)) == crc32c(0, block, n - 4);
 }
+
+/* --- the manifest: blocks of 32 KiB, records of crc (4 bytes), length (2), type (1), payload --- */
+
+constexpr size_t kLogBlockBytes = 32768;
+constexpr size_t kLogHeadBytes = 7;
+
+/* The length of the whole record at `at` with its head, or 0: there is no good one. */
+size_t RecordAt(const std::string &log, size_t at)
+{
+    size_t block_left = kLogBlockBytes - at % kLogBlockBytes;
+    const uint8_t *head = (const uint8_t *)log.data() + at;
+    uint32_t masked;
+    size_t bytes;
+
+    if (block_left < kLogHeadBytes || log.size() - at < kLogHeadBytes)
+        return 0;
+    bytes = kLogHeadBytes + head[4] + 256u * head[5];
+    if (head[6] < 1 || head[6] > 4 || bytes > block_left || bytes > log.size() - at)
+        return 0;
+    memcpy(&masked, head, 4);
+    return Unmask(le32toh(masked)) == crc32c(0, head + 6, bytes - 6) ? bytes : 0;
+}
+
+/* Cut what follows the last good record, unless what is bad lies in front of a good one. */
+void TornTailCut(std::string *log)
+{
+    size_t at = 0, bytes;
+
+    for (;;) {
+        if (kLogBlockBytes - at % kLogBlockBytes < kLogHeadBytes)
+            at += kLogBlockBytes - at % kLogBlockBytes; /* a block's end too small for a head */
+        if (at >= log->size())
+            return;
+        bytes = RecordAt(*log, at);
+        if (bytes == 0)
+            break;
+        at += bytes;
+    }
+    for (size_t behind = at + 1; behind < log->size(); behind++)
+        if (RecordAt(*log, behind))
+            return;
+    log->resize(at);
+}
+
+class Remembered final : public leveldb::SequentialFile {
+public:
+    explicit Remembered(std::string text) : text_(std::move(text))
+    {
+    }
+    Status Read(size_t n, Slice *result, char *scratch) override
+    {
+        n = std::min(n, text_.size() - at_);
+        memcpy(scratch, text_.data() + at_, n);
+        at_ += n;
+        *result = Slice(scratch, n);
+        return Status::OK();
+    }
+    Status Skip(uint64_t n) override
+    {
+        at_ += std::min<uint64_t>(n, text_.size() - at_);
+        return Status::OK();
+    }
+
+private:
+    const std::string text_;
+    size_t at_ = 0;
+};
 
 class ReadOnce final : public leveldb::SequentialFile {
 public:
@@ -336,7 +412,28 @@ Status FolderEnv::NewSequentialFile(const std::string &path, leveldb::Sequential
     if (fd < 0)
         return failed(path, errno);
     *out = new ReadOnce(this, path, fd);
-    return Status::OK();
+    return path.find("/MANIFEST-") == std::string::npos ? Status::OK() : ManifestMend(out);
+}
+
+/* Exchange the manifest just opened for its text without a torn tail. */
+Status FolderEnv::ManifestMend(leveldb::SequentialFile **file)
+{
+    std::vector<char> scratch(kLogBlockBytes);
+    std::string log;
+    Slice part;
+    Status s;
+
+    do {
+        s = (*file)->Read(scratch.size(), &part, scratch.data());
+        log.append(part.data(), s.ok() ? part.size() : 0);
+    } while (s.ok() && part.size() > 0);
+    delete *file;
+    *file = nullptr;
+    if (!s.ok())
+        return s;
+    TornTailCut(&log);
+    *file = new Remembered(std::move(log));
+    return s;
 }
 
 Status FolderEnv::NewRandomAccessFile(const std::string &path, leveldb::RandomAccessFile **out)

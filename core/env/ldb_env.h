@@ -61,6 +61,7 @@ private:
         void *arg;
     };
     void Run();
+    leveldb::Status ManifestMend(leveldb::SequentialFile **file);
 
     const ldb_hooks *const hooks_;
     std::atomic<int> last_errno_{0};

@@ -15,6 +15,10 @@ check_PROGRAMS += tests/unit/env_real/test_kv
 tests_unit_env_real_test_kv_SOURCES = tests/unit/env_real/test_kv.c
 tests_unit_env_real_test_kv_LDADD = $(LINK_rig)
 
+check_PROGRAMS += tests/unit/env_real/test_kv_crash
+tests_unit_env_real_test_kv_crash_SOURCES = tests/unit/env_real/test_kv_crash.c
+tests_unit_env_real_test_kv_crash_LDADD = $(LINK_rig)
+
 check_PROGRAMS += tests/unit/env_real/test_loop
 tests_unit_env_real_test_loop_SOURCES = tests/unit/env_real/test_loop.c
 tests_unit_env_real_test_loop_LDADD = $(LINK_rig)

@@ -447,6 +447,49 @@ T(kv, a_table_that_vanishes_under_an_open_store_is_an_error_and_poisons_it)
     shop_close(&s);
 }
 
+/* The path of the file whose name begins so; the last one found. */
+static void file_find(const char *folder, const char *prefix, char *out, size_t bytes)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+
+    out[0] = '\0';
+    while ((entry = readdir(dir)))
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+            snprintf(out, bytes, "%s/%s", folder, entry->d_name);
+    closedir(dir);
+}
+
+T(kv, a_manifest_that_rotted_is_refused_and_one_with_a_torn_tail_is_read)
+{
+    struct shop s;
+    char path[512];
+    struct note why = {""};
+    struct stat st;
+    uint8_t byte;
+    int fd;
+
+    shop_open(&s);
+    fill(s.kv); /* many tables: many records */
+    T_OK(kv_checkpoint(s.kv));
+    kv_close(s.kv);
+    file_find(s.folder, "MANIFEST-", path, sizeof(path));
+    fd = open(path, O_RDWR);
+    T_OK(fstat(fd, &st));
+    T_GT(st.st_size, 300);
+    T_EQ(pread(fd, &byte, 1, st.st_size / 2), 1);
+    byte ^= 1;
+    T_EQ(pwrite(fd, &byte, 1, st.st_size / 2), 1);
+    T_LT(kv_open(s.env, s.folder, &make, &s.kv, &why), 0);
+    byte ^= 1;
+    T_EQ(pwrite(fd, &byte, 1, st.st_size / 2), 1);
+    T_EQ(pwrite(fd, "no record of any kind", 21, st.st_size), 21);
+    close(fd);
+    T_OK(kv_open(s.env, s.folder, &make, &s.kv, &why));
+    T_EQ(iterated_keys(s.kv), KEYS);
+    shop_close(&s);
+}
+
 /* --- injected faults --- */
 
 struct fault {

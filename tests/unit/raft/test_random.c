@@ -8,6 +8,11 @@
 #include <unistd.h>
 
 /* Sanitizers cost an order of magnitude; the planted bugs need no sanitizer. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { SEEDS = 60, SEEDS_FAILING = 3, SANITIZED = true };
 #else
@@ -80,7 +85,7 @@ static bool caught(uint32_t bug)
 T(raft_random, each_planted_bug_is_seen)
 {
     if (SANITIZED)
-        return;
+        T_SKIP("planted bugs are looked for in builds without sanitizers");
     for (uint32_t bit = 0; bit < RAFT_BUG_COUNT; bit++) {
         if (!caught(UINT32_C(1) << bit))
             T_FAIL("planted bug %u was not seen in %d seeds", bit, BUG_SEEDS);
