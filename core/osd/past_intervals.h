@@ -30,34 +30,37 @@ int past_intervals_walk(struct past_intervals *p, struct pgid pg, const struct o
                         const struct osdmap *next);
 /* The interval that began at `last_clean` had everything: those before it go. */
 void past_intervals_prune(struct past_intervals *p, struct epoch last_clean);
-/* Was `osd` the primary of a kept interval?  Its read leases matter to a new primary: what a member
- * reports as lease_left is the longest of its grants to such OSDs. */
-bool past_intervals_led_by(const struct past_intervals *p, struct osd_id osd);
+/* Was `osd` the primary of a kept interval, and until when in the newest?  Its read leases matter to a
+ * new primary: what a member reports as lease_left is the longest of its grants to such OSDs. */
+bool past_intervals_led_by(const struct past_intervals *p, struct osd_id osd, struct epoch *out_last);
 
 /* Whom to ask: members of kept intervals that are up now, ascending, without duplicates.
  * `out_ids` has room for `max`; returns how many there are (more than max: nothing beyond is written). */
 uint32_t past_intervals_ask(const struct past_intervals *p, const struct osdmap *map,
                             struct osd_id *out_ids, uint32_t max);
 
-/* What is known of an OSD's copy. */
-enum past_answer {
-    PAST_SILENT,   /* has not answered */
-    PAST_USABLE,   /* has a complete, unsalvaged copy */
-    PAST_UNUSABLE, /* has an incomplete or salvaged one */
-    PAST_ABSENT,   /* has none */
+/* What an OSD told about its copy.  (Ids belong to stores: an OSD that answers has its old store.) */
+struct past_answer {
+    bool answered;
+    bool usable;     /* complete and not salvaged */
+    bool salvaged;   /* its store was damaged: what it says proves nothing */
+    struct epoch les; /* 0: it has no copy */
 };
-typedef enum past_answer past_answer_fn(void *arg, struct osd_id id);
+typedef struct past_answer past_answer_fn(void *arg, struct osd_id id);
 enum past_verdict {
-    PAST_SATISFIED, /* each interval has a member whose copy counts, or nobody to wait for */
-    PAST_WAIT,      /* an up member has not answered yet */
-    PAST_DOWN,      /* a member that is down (and not lost) could have what nobody else has */
+    PAST_SATISFIED,
+    PAST_WAIT, /* an up member has not answered yet */
+    PAST_DOWN, /* who could have what nobody else has is down, or up with a copy that does not count */
 };
-/* An interval is satisfied by one usable copy: what it acknowledged was durable on each member.
- * A member counts as written off when it was declared lost after the interval, or exists no more;
- * an interval whose members are all written off, or absent beside one that is, is given up.
- * out_blocking (may be NULL): the first OSD that would help. */
+/* May the PG choose its history from those who answered?  Each interval needs one of these:
+ * - a usable copy (of anyone) that was activated after it: its log has all that was acknowledged;
+ * - a usable copy of a member: what the interval acknowledged was durable on each member;
+ * - a member with an undamaged store that was not activated in it: then the interval never was
+ *   active, for that takes all members;
+ * - no member left: each was declared lost after the interval, or does not exist any more.
+ * out_blocking (may be NULL): an OSD that would help. */
 enum past_verdict past_intervals_judge(const struct past_intervals *p, const struct osdmap *map,
-                                       past_answer_fn *answer, void *arg,
+                                       struct epoch les_max, past_answer_fn *answer, void *arg,
                                        struct osd_id *out_blocking);
 
 /* The PG's `i` row: info and past intervals. */

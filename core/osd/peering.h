@@ -12,6 +12,8 @@
  *   until the own map reaches it.  Unasked notifies (interval 0) are fed as they come.
  * - Maps are fed one epoch at a time: past_intervals_walk() says whether MAP or START.
  * - On -ENOMEM do what `todo` holds, then feed the same event again.  Nothing was lost.
+ * - What the copy promised to earlier primaries (leases it granted) is over before OWN_DURABLE is fed.
+ * - A wish is repeated towards the monitor until the map follows it or the interval ends.
  *
  *              primary                                             member
  *   START -> GET_INFO -> [DOWN | INCOMPLETE | WAIT_ACTING]         START -> STRAY (waits; answers)
@@ -47,8 +49,10 @@ struct peering_peer {
     bool up;        /* in the newest map */
     bool acting;    /* of the acting set */
     bool target;    /* to be backfilled: of up, not of acting */
-    bool asked;     /* a question is under way */
+    bool asked;     /* for its info */
+    bool asked_log; /* for its log */
     bool answered;  /* `info` is theirs in this interval */
+    bool gap;       /* its log does not meet ours after all */
     bool has_missing; /* `missing` and `common` are known (acting and targets) */
     bool restart;   /* activation starts its backfill anew */
     bool activated; /* durably */
@@ -73,12 +77,13 @@ struct peering {
     bool clean;             /* every copy of `acting` has everything, and acting is up */
     uint32_t peer_count, peer_cap;
     struct peering_peer **peer; /* owned, each owned; by osd id; never self */
-    struct osd_id auth;     /* whose log is authoritative: self, or a peer; OSD_NONE: an empty PG */
-    struct version auth_head, auth_tail; /* before merging */
+    struct osd_id auth;     /* whose log is authoritative: self, or a peer; OSD_NONE: a new PG */
+    struct version auth_head, auth_tail;
     struct osd_id blocking; /* DOWN, INCOMPLETE: who would help; or OSD_NONE */
+    bool own_gap;           /* as peer.gap */
     bool own_durable;       /* ACTIVATING: the activation's transaction */
-    bool wished_temp;       /* asked in this interval; repeated by MAP when the wish differs */
-    struct osd_set wish;
+    bool wished;            /* another acting set: repeated with each map */
+    struct osd_set wish;    /* the wished one, even if it is up */
     struct pg_merge_stat merged; /* for counters: what the own merge did */
 };
 
@@ -120,6 +125,7 @@ struct peering_send {
     enum peering_send_kind kind;
     struct osd_id to;
     bool after_durable; /* NOTIFY, ACTIVATED */
+    bool unasked;       /* NOTIFY: goes out with interval 0 */
     uint8_t what;       /* enum pg_query_kind */
     struct version since;
     struct pg_info info;    /* owned */
@@ -158,8 +164,8 @@ struct peering_peer *peering_peer(const struct peering *p, struct osd_id osd); /
 /* Missing on the primary, an acting member or a backfill target that should have it: an operation on
  * it waits until it was copied. */
 bool peering_missing_anywhere(const struct peering *p, const struct oid *oid);
-/* Up to where the log may be trimmed when `durable` is the newest version durable on all acting
- * members and targets. */
+/* Up to where the log may be trimmed when `durable` is the newest version durable on self, all acting
+ * members and all targets.  (What is missing does not bound it: missing tables are durable.) */
 struct version peering_trim_limit(const struct peering *p, struct version durable);
 /* Everything recovered and backfilled on acting and targets? */
 bool peering_all_recovered(const struct peering *p);

@@ -1,7 +1,8 @@
 /* pg_copy.h - one OSD's copy of a PG, as far as it is not objects: info, past intervals, log, missing.
  *
  * All of it is on disk as rows of the PG's collection and changes with transactions.  A copy whose
- * info.created is 0 does not exist: it has no rows. */
+ * info.created is 0 does not exist: it has no rows.  (When its store was salvaged after the pool was
+ * created, info.salvaged is set for it too: the rows may have been lost.) */
 #ifndef CORE_OSD_PG_COPY_H
 #define CORE_OSD_PG_COPY_H
 
@@ -18,10 +19,13 @@ struct pg_copy {
 
 int pg_copy_init(struct pg_copy *c, struct pgid pg); /* does not exist yet; 0 or -ENOMEM */
 void pg_copy_fini(struct pg_copy *c);
+void pg_copy_move(struct pg_copy *from, struct pg_copy *to); /* `from` is then as zeroed */
 static inline bool pg_copy_exists(const struct pg_copy *c)
 {
     return c->info.created.v != 0;
 }
+/* The info as it is now; last_backfill is borrowed from the copy. */
+struct pg_info pg_copy_info_now(const struct pg_copy *c);
 /* The info as it is now. 0 or -ENOMEM; out to be freed by pg_info_fini. */
 int pg_copy_info(const struct pg_copy *c, struct pg_info *out);
 /* Is the object one that this copy should hold (it is before last_backfill)? */
@@ -29,6 +33,8 @@ bool pg_info_covers(const struct pg_info *info, const struct oid *oid);
 
 /* Rewrite the `i` row: after any change of info or past intervals. */
 void pg_copy_info_put(const struct pg_copy *c, struct txn *txn);
+/* The same with another info, which the copy takes on when the transaction was made. */
+void pg_copy_info_put_as(const struct pg_copy *c, const struct pg_info *info, struct txn *txn);
 /* Backfill moved: 0 or -ENOMEM (unchanged).  `complete`: the end; key is not looked at, and
  * `salvaged` is over.  Objects are before the key when their oid key is less. */
 int pg_copy_backfilled(struct pg_copy *c, struct bytes last_backfill, bool complete, struct txn *txn);

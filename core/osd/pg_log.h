@@ -27,10 +27,12 @@ struct pg_log {
     uint32_t cap;              /* a power of two, or 0 */
     struct htable by_oid;
     struct pg_sessions base, now;
+    bool loaded_base; /* while loading: all rows before the first entry were seen */
 };
 
 int pg_log_init(struct pg_log *log);  /* empty, tail and head {0,0}; 0 or -ENOMEM */
 void pg_log_fini(struct pg_log *log); /* zeroed is fine */
+void pg_log_move(struct pg_log *from, struct pg_log *to); /* empties `from` */
 static inline uint64_t pg_log_count(const struct pg_log *log)
 {
     return log->head.seq - log->tail.seq;
@@ -53,14 +55,14 @@ int pg_log_append(struct pg_log *log, struct pg_log_entry *e);
 /* The entry's row. */
 void pg_log_row_put(struct txn *txn, const struct pg_log_entry *e);
 
-/* Drop entries up to and including `upto`, but keep the newest `keep_count`.
+/* Drop entries up to and including `upto`, but keep the newest `keep_count`.  A few more may stay:
+ * entries are dropped in batches.
  *
- * `upto` must be durable on every acting member and backfill target, and lie below the oldest
- * `need` in any copy's missing table (peering_trim_limit says it): else a later interval can
- * neither merge nor know what is missing.  Row changes go to `txn`.
+ * `upto` must be durable on every acting member and backfill target: trimming past that point lets
+ * a later interval find logs that do not meet, or forget what it cannot undo.  Row changes go to `txn`.
  *
- * Returns entries dropped, or -EINVAL (`upto` is past the head), -ENOMEM: nothing dropped (the rest
- * may still be dropped by calling again). */
+ * Returns entries dropped, -EINVAL (`upto` is past the head), or -ENOMEM (log unchanged, the txn is
+ * to be thrown away). */
 int pg_log_trim(struct pg_log *log, struct version upto, uint32_t keep_count, struct txn *txn);
 
 /* Entries after `since` (or after the tail, if that is later), for a message; sessions as of its
@@ -68,6 +70,9 @@ int pg_log_trim(struct pg_log *log, struct version upto, uint32_t keep_count, st
 int pg_log_wire_make(const struct pg_log *log, struct version since, struct pg_log_wire *out);
 /* A log made of a wire log that starts at its sender's tail.  -R_MALFORMED: not contiguous. */
 int pg_log_from_wire(const struct pg_log_wire *wire, struct pg_log *out_new);
+/* Append copies of the entries beyond the head; they must lead to the wire's head.
+ * -R_MALFORMED, -ENOMEM: some may have been appended (callers work on a fork). */
+int pg_log_append_wire(struct pg_log *log, const struct pg_log_wire *wire);
 /* All rows of the log replace those there are. */
 void pg_log_rows_rewrite(const struct pg_log *log, struct txn *txn);
 

@@ -15,7 +15,8 @@ struct pg_merge_stat {
 
 /* Bring `copy` to the authoritative log: its log and missing change, and row changes and deletions
  * of objects go to `txn`.
- * 0; -ERANGE: the logs do not meet (the copy needs a backfill that starts anew); -R_MALFORMED;
+ * 0; -ERANGE: the logs do not meet, or differ too much (the copy needs a backfill that
+ * starts anew); -R_MALFORMED;
  * -ENOMEM.  Failures leave the copy unchanged; the txn is then to be thrown away. */
 int pg_merge(struct pg_copy *copy, const struct pg_log_wire *auth, struct txn *txn,
              struct pg_merge_stat *out_stat);

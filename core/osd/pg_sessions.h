@@ -28,6 +28,8 @@ int pg_sessions_init(struct pg_sessions *s);  /* 0 or -ENOMEM */
 void pg_sessions_fini(struct pg_sessions *s); /* zeroed is fine */
 int pg_sessions_copy(const struct pg_sessions *from, struct pg_sessions *out); /* 0 or -ENOMEM */
 
+void pg_sessions_move(struct pg_sessions *from, struct pg_sessions *to); /* empties `from` */
+
 /* Account for the next entry of the history.  -ENOMEM: unchanged.  With `txn` the row changes go
  * there (`c`, `d` rows); the caller looks at txn->rc. */
 int pg_sessions_apply(struct pg_sessions *s, const struct pg_log_entry *e, struct txn *txn);
@@ -36,14 +38,14 @@ enum pg_lookup { PG_LOOKUP_NEW, PG_LOOKUP_REPEAT, PG_LOOKUP_UNKNOWN };
 enum pg_lookup pg_sessions_lookup(const struct pg_sessions *s, struct reqid reqid,
                                   struct epoch born, uint32_t attempt, struct pg_result *out);
 
-/* As rows of a wire log (arrays owned by the caller), ordered by version; and back.  0 or -ENOMEM.
- * Loading expects an empty `s`; rows may come in any order before pg_sessions_load_end. */
+/* As rows of a wire log (arrays owned by the caller); and back, into an empty `s`: all floors, then
+ * all results, then the end.  0, -ENOMEM, or -R_MALFORMED: a double row, a result of nobody. */
 int pg_sessions_rows(const struct pg_sessions *s, struct pg_floor **out_floors,
                      uint32_t *out_floor_count, struct pg_result **out_results,
                      uint32_t *out_result_count);
 int pg_sessions_load_floor(struct pg_sessions *s, const struct pg_floor *f);
 int pg_sessions_load_result(struct pg_sessions *s, const struct pg_result *r);
-int pg_sessions_load_end(struct pg_sessions *s); /* orders them; -R_MALFORMED: a result of nobody */
+int pg_sessions_load_end(struct pg_sessions *s);
 bool pg_sessions_equal(const struct pg_sessions *a, const struct pg_sessions *b);
 
 #endif
