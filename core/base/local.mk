@@ -31,6 +31,7 @@ libcore_base_a_SOURCES = \
 	core/base/option.c \
 	core/base/option.def \
 	core/base/option.h \
+	core/base/option_fsid.c \
 	core/base/option_print.c \
 	core/base/plant.c \
 	core/base/plant.h \

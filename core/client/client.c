@@ -69,28 +69,6 @@ static int mons_parse(struct cairn *c)
     return c->mon_count ? 0 : -EINVAL;
 }
 
-/* A UUID's hex digits, dashes ignored; anything else leaves zeros: any cluster. */
-static void fsid_parse(const char *text, uint8_t out[16])
-{
-    unsigned n = 0;
-
-    memset(out, 0, 16);
-    for (; *text && n < 32; text++) {
-        unsigned digit;
-
-        if (*text == '-')
-            continue;
-        if (*text >= '0' && *text <= '9')
-            digit = (unsigned)(*text - '0');
-        else if (*text >= 'a' && *text <= 'f')
-            digit = (unsigned)(*text - 'a') + 10;
-        else
-            break;
-        out[n / 2] |= (uint8_t)(digit << (n % 2 ? 0 : 4));
-        n++;
-    }
-}
-
 int client_start(struct cairn *c, const struct cairn_env_conf *conf)
 {
     struct msgr_conf mc = {.self = {.role = ENTITY_CLIENT}, .types = message_types, .hub = conf->hub};
@@ -109,7 +87,7 @@ int client_start(struct cairn *c, const struct cairn_env_conf *conf)
     c->handler = (struct msgr_handler){.message = message, .reset = reset};
     mc.self.instance = c->instance;
     mc.handler = &c->handler;
-    fsid_parse(c->conf.cluster_fsid.s, mc.fsid);
+    (void)config_fsid(&c->conf, mc.fsid); /* none: any cluster's is accepted, and kept */
     rc = mons_parse(c);
     if (rc == 0)
         rc = htable_init(&c->targets, 64);

@@ -133,6 +133,8 @@ struct cairn {
     bool stopping;
     void (*ready)(void *arg, int rc);
     void *ready_arg;
+    void (*watch)(void *arg, const struct osdmap *map);
+    void *watch_arg;
     void (*closed)(void *arg);
     void *closed_arg;
 };

@@ -79,6 +79,16 @@ static void map_set(struct cairn *c, struct osdmap *map, bool jumped)
     osdmap_unref(c->map);
     c->map = map;
     htable_each(&c->targets, update_one, &u);
+    if (c->watch)
+        c->watch(c->watch_arg, map);
+}
+
+void cairn_watch_map(struct cairn *c, void (*changed)(void *arg, const struct osdmap *map), void *arg)
+{
+    c->watch = changed;
+    c->watch_arg = arg;
+    if (changed && c->map)
+        changed(arg, c->map);
 }
 
 static int full_take(struct cairn *c, struct msg_osdmaps *m)

@@ -38,6 +38,11 @@ typedef void cairn_command_fn(void *arg, int rc, const char *text, const void *j
 int cairn_command_env(struct cairn *c, int argc, const char *const *argv, const void *input,
                       size_t input_bytes, uint32_t timeout_ms, cairn_command_fn *done, void *arg);
 
+/* Call `changed(arg, map)` for each new map (borrowed during the call), and once for the present one.
+ * One watcher; NULL ends it. */
+struct osdmap;
+void cairn_watch_map(struct cairn *c, void (*changed)(void *arg, const struct osdmap *map), void *arg);
+
 /* Number of ops resent, for statistics and the simulator's coverage counters. */
 uint64_t cairn_resends(const struct cairn *c);
 
