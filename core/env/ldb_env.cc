@@ -28,6 +28,7 @@
 #include <system_error>
 
 #include <dirent.h>
+#include <endian.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/file.h>

@@ -16,7 +16,7 @@
 
 #include "core/env/real.h"
 
-enum { IOV_COUNT = 256, BACKLOG = 512 };
+enum { IOV_COUNT = 1024 /* IOV_MAX */, BACKLOG = 512 };
 #define READ_BYTES_MAX GIB(1)
 
 struct net_conn {
