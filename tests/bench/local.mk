@@ -7,3 +7,7 @@ tests_bench_bench_env_LDADD = $(LINK_env)
 noinst_PROGRAMS += tests/bench/bench_msgr
 tests_bench_bench_msgr_SOURCES = tests/bench/bench_msgr.c
 tests_bench_bench_msgr_LDADD = $(LINK_msgr)
+
+noinst_PROGRAMS += tests/bench/bench_store
+tests_bench_bench_store_SOURCES = tests/bench/bench_store.c
+tests_bench_bench_store_LDADD = $(LINK_store)
