@@ -27,3 +27,9 @@ tests_fuzz_fuzz_raft_msg_LDADD = $(LINK_raft) $(LINK_fuzz)
 check_PROGRAMS += tests/fuzz/fuzz_session
 tests_fuzz_fuzz_session_SOURCES = tests/fuzz/fuzz_session.c
 tests_fuzz_fuzz_session_LDADD = $(LINK_msgr) $(LINK_fuzz)
+
+check_PROGRAMS += tests/fuzz/fuzz_txn tests/fuzz/fuzz_store
+tests_fuzz_fuzz_txn_SOURCES = tests/fuzz/fuzz_txn.c
+tests_fuzz_fuzz_txn_LDADD = $(LINK_store) $(LINK_fuzz)
+tests_fuzz_fuzz_store_SOURCES = tests/fuzz/fuzz_store.c
+tests_fuzz_fuzz_store_LDADD = $(LINK_store) $(LINK_fuzz)
