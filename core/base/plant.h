@@ -9,16 +9,16 @@
 #include <stdint.h>
 
 enum plant {
-    PLANT_JOURNAL_FLUSH,  /* store: acknowledge without the durable write */
-    PLANT_REPLAY_ORDER,   /* store: replay the journal in the wrong order */
-    PLANT_REUSE_EARLY,    /* store: hand out a freed extent before the checkpoint */
-    PLANT_EARLY_ACK,      /* osd: acknowledge before the replicas */
-    PLANT_SKIP_MERGE,     /* osd: skip the log merge */
-    PLANT_NO_LEASE,       /* osd: read without a lease */
-    PLANT_FORGET_REQID,   /* osd: forget a request id */
-    PLANT_NO_UP_THRU,     /* osd: activate without up_thru */
-    PLANT_TRIM_TOO_FAR,   /* osd: trim the log too far */
-    PLANT_EARLY_REPEAT,   /* osd: answer a repeat before its entry is durable */
+    PLANT_JOURNAL_FLUSH, /* store: acknowledge without the durable write */
+    PLANT_REPLAY_ORDER,  /* store: replay the journal in the wrong order */
+    PLANT_REUSE_EARLY,   /* store: hand out a freed extent before the checkpoint */
+    PLANT_EARLY_ACK,     /* osd: acknowledge before the replicas */
+    PLANT_SKIP_MERGE,    /* osd: skip the log merge */
+    PLANT_NO_LEASE,      /* osd: read without a lease */
+    PLANT_FORGET_REQID,  /* osd: forget a request id */
+    PLANT_NO_UP_THRU,    /* osd: activate without up_thru */
+    PLANT_TRIM_TOO_FAR,  /* osd: trim the log too far */
+    PLANT_EARLY_REPEAT,  /* osd: answer a repeat before its entry is durable */
     PLANT_COUNT
 };
 

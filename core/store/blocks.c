@@ -20,7 +20,8 @@ static void fail(struct build *b, int rc)
         b->rc = rc;
 }
 
-/* --- staged shards -------------------------------------------------------------------------------- */
+/* --- staged shards
+ * -------------------------------------------------------------------------------- */
 
 struct shard *work_shard_find(struct build *b, uint32_t o, uint32_t index)
 {
@@ -83,7 +84,8 @@ static struct shard *shard_change(struct build *b, uint32_t o, uint32_t index)
     return sh;
 }
 
-/* --- staged space ---------------------------------------------------------------------------------- */
+/* --- staged space
+ * ---------------------------------------------------------------------------------- */
 
 static uint64_t take(struct build *b, uint64_t want, uint64_t *out_start)
 {
@@ -134,7 +136,8 @@ static void map(struct shard *sh, uint32_t i, uint64_t phys, uint32_t crc)
     sh->shared &= ~(UINT64_C(1) << i);
 }
 
-/* --- old bytes ------------------------------------------------------------------------------------- */
+/* --- old bytes
+ * ------------------------------------------------------------------------------------- */
 
 static struct work_item *staged_item(struct build *b, uint64_t phys)
 {
@@ -211,13 +214,16 @@ static bool old_bytes(struct build *b, uint32_t o, uint64_t blk, struct buf *out
     return good;
 }
 
-/* --- one block ------------------------------------------------------------------------------------- */
+/* --- one block
+ * ------------------------------------------------------------------------------------- */
 
 /* Give the block new bytes (STORE_BLOCK of them; taken) by way of the journal. */
-static void put_deferred(struct build *b, struct shard *sh, uint32_t i, struct buf *data, uint32_t crc)
+static void put_deferred(struct build *b, struct shard *sh, uint32_t i, struct buf *data,
+                         uint32_t crc)
 {
     uint64_t phys = sh->phys[i];
-    bool in_place = phys != PHYS_HOLE && phys != PHYS_LOST && extents_extra(b->s->extents, phys) == 0;
+    bool in_place =
+        phys != PHYS_HOLE && phys != PHYS_LOST && extents_extra(b->s->extents, phys) == 0;
     struct work_item *it;
 
     if (!in_place) {
@@ -239,7 +245,8 @@ static void put_deferred(struct build *b, struct shard *sh, uint32_t i, struct b
 }
 
 /* The same by way of a fresh block that is written before the journal links it. */
-static void put_direct(struct build *b, struct shard *sh, uint32_t i, struct buf *data, uint32_t crc)
+static void put_direct(struct build *b, struct shard *sh, uint32_t i, struct buf *data,
+                       uint32_t crc)
 {
     struct work_direct *d;
     uint64_t phys;
@@ -284,7 +291,8 @@ struct piece {
     bool bad;     /* the data is known to be damaged */
 };
 
-static void append(struct build *b, struct buf *to, const struct buf *from, uint64_t off, uint64_t bytes)
+static void append(struct build *b, struct buf *to, const struct buf *from, uint64_t off,
+                   uint64_t bytes)
 {
     if (b->rc == 0 && bytes && buf_append(to, from, off, bytes) < 0)
         fail(b, -ENOMEM);
@@ -294,7 +302,8 @@ static void append(struct build *b, struct buf *to, const struct buf *from, uint
 static void merge_piece(struct build *b, uint32_t o, const struct piece *p, uint64_t size)
 {
     uint64_t start = p->blk * STORE_BLOCK;
-    uint64_t kept = size > start ? MIN(size - start, (uint64_t)STORE_BLOCK) : 0; /* old bytes that count */
+    uint64_t kept =
+        size > start ? MIN(size - start, (uint64_t)STORE_BLOCK) : 0; /* old bytes that count */
     bool need_old = p->from > 0 ? kept > 0 : kept > p->to;
     bool good = !p->bad;
     AUTO(buf) merged = {0};
@@ -332,7 +341,8 @@ static uint32_t crc_at(const uint8_t *crcs, uint64_t i)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* --- operations ------------------------------------------------------------------------------------- */
+/* --- operations
+ * ------------------------------------------------------------------------------------- */
 
 struct write {
     uint32_t o;
@@ -347,8 +357,12 @@ static void write_piece(struct build *b, const struct write *wr, uint64_t blk)
 {
     uint64_t start = blk * STORE_BLOCK, end = wr->off + wr->data->bytes;
     uint64_t from = MAX(start, wr->off), to = MIN(start + STORE_BLOCK, end);
-    struct piece p = {.blk = blk, .from = (uint32_t)(from - start), .to = (uint32_t)(to - start),
-                      .data = wr->data, .data_off = from - wr->off, .bad = wr->bad,
+    struct piece p = {.blk = blk,
+                      .from = (uint32_t)(from - start),
+                      .to = (uint32_t)(to - start),
+                      .data = wr->data,
+                      .data_off = from - wr->off,
+                      .bad = wr->bad,
                       .crc = crc_at(wr->crcs, blk - wr->off / STORE_BLOCK)};
 
     merge_piece(b, wr->o, &p, wr->size);
@@ -422,11 +436,13 @@ static void blocks_write(struct build *b, const struct write *wr)
 }
 
 /* A part of one block becomes zeros; a hole stays one. */
-static void zero_piece(struct build *b, uint32_t o, uint64_t blk, uint32_t from, uint32_t to, uint64_t size)
+static void zero_piece(struct build *b, uint32_t o, uint64_t blk, uint32_t from, uint32_t to,
+                       uint64_t size)
 {
     const struct shard *sh = shard_now(b, o, (uint32_t)(blk / SHARD_BLOCKS));
     AUTO(buf) zeros = {0};
-    struct piece p = {.blk = blk, .from = from, .to = to, .data = &zeros, .crc = crc32c_zeros(0, to - from)};
+    struct piece p = {
+        .blk = blk, .from = from, .to = to, .data = &zeros, .crc = crc32c_zeros(0, to - from)};
 
     if (!sh || sh->phys[blk & SHARD_MASK] == PHYS_HOLE)
         return;
@@ -515,10 +531,12 @@ static bool gather(struct build *b, uint32_t o, uint64_t off, uint64_t len, stru
     return good;
 }
 
-static void clone_copy(struct build *b, const struct txn_op *op, const struct tx_op *x, uint64_t rel, uint64_t len)
+static void clone_copy(struct build *b, const struct txn_op *op, const struct tx_op *x,
+                       uint64_t rel, uint64_t len)
 {
     AUTO(buf) data = {0};
-    struct write wr = {.o = op->object, .off = op->off + rel, .data = &data, .size = x->size_before};
+    struct write wr = {
+        .o = op->object, .off = op->off + rel, .data = &data, .size = x->size_before};
     uint8_t *crcs = mem_alloc(4 * (size_t)crc_count(wr.off, len) + 1);
 
     if (!crcs) {
@@ -594,7 +612,10 @@ void blocks_op(struct build *b, const struct txn_op *op, const struct tx_op *x)
 {
     switch (op->kind) {
     case TXN_WRITE: {
-        struct write wr = {.o = op->object, .off = op->off, .data = &op->data, .crcs = op->crcs,
+        struct write wr = {.o = op->object,
+                           .off = op->off,
+                           .data = &op->data,
+                           .crcs = op->crcs,
                            .size = x->size_before};
 
         blocks_write(b, &wr);

@@ -5,9 +5,9 @@
  * not, because that later row may still be lost.  LevelDB may keep any subset of what is written
  * between checkpoints: replay starts at the last checkpoint and rewrites it all.
  *
- * A checkpoint at record S: (1) every deferred block of records up to S is written, every row up to S
- * applied; (2) the data disk is flushed; (3) LevelDB is made durable; (4) the superblock says S, in
- * the other slot; then the ring before it is free, and blocks let go by records up to S become
+ * A checkpoint at record S: (1) every deferred block of records up to S is written, every row up to
+ * S applied; (2) the data disk is flushed; (3) LevelDB is made durable; (4) the superblock says S,
+ * in the other slot; then the ring before it is free, and blocks let go by records up to S become
  * allocatable, in the order in which transactions were resolved. */
 #include "core/store/store_int.h"
 
@@ -50,7 +50,8 @@ static struct tx *record_after(struct store *s, struct tx *tx)
     return tx->link.next == &s->records ? NULL : CONTAINER_OF(tx->link.next, struct tx, link);
 }
 
-/* --- applying ------------------------------------------------------------------------------------------ */
+/* --- applying
+ * ------------------------------------------------------------------------------------------ */
 
 static int batch_flush(struct store *s, struct kv_batch **b)
 {
@@ -131,7 +132,8 @@ static void apply_done(struct env_work *w)
         if (!store_dead(s))
             checkpoint_kv_done(s);
     } else {
-        struct applied_batch *d = s->drops.cap ? (struct applied_batch *)s->drops.at + s->drops.n++ : NULL;
+        struct applied_batch *d =
+            s->drops.cap ? (struct applied_batch *)s->drops.at + s->drops.n++ : NULL;
 
         counter_add(&s->m.applied_rows, a->rows.n);
         *d = (struct applied_batch){a->upto, ++s->applied_batches};
@@ -222,7 +224,8 @@ static void drop_rows(struct store *s, uint64_t upto)
 void overlay_release(struct store *s)
 {
     struct applied_batch *d = s->drops.at;
-    uint64_t oldest = list_empty(&s->readers) ? UINT64_MAX : LIST_FIRST(&s->readers, struct kvread, link)->stamp;
+    uint64_t oldest =
+        list_empty(&s->readers) ? UINT64_MAX : LIST_FIRST(&s->readers, struct kvread, link)->stamp;
     uint32_t n = 0;
 
     while (n < s->drops.n && d[n].stamp <= oldest)
@@ -233,7 +236,8 @@ void overlay_release(struct store *s)
     }
 }
 
-/* --- the checkpoint ----------------------------------------------------------------------------------- */
+/* --- the checkpoint
+ * ----------------------------------------------------------------------------------- */
 
 /* Blocks that covered transactions let go become free, up to the first one that is not covered: a
  * block with several owners is let go by several transactions, and each of them must count. */
@@ -255,7 +259,7 @@ static void release_covered(struct store *s)
 static void checkpoint_end(struct store *s)
 {
     s->journal.tail = s->ck_pos;
-    LIST_EACH_SAFE(l, &s->records) {
+    LIST_EACH_SAFE (l, &s->records) {
         struct tx *tx = CONTAINER_OF(l, struct tx, link);
 
         if (tx->seq > s->ck_seq)
@@ -295,8 +299,11 @@ static void checkpoint_superblock(struct store *s)
     s->ck_sb.tail_crc = s->ck_crc;
     s->ck_sb.next_nid = s->ck_nid;
     s->ck_sb.clean = s->stopping && s->ck_seq == s->journal.seq;
-    s->ck_io = (struct disk_io){.disk = s->sb_disk, .op = DISK_WRITE, .flags = DISK_DURABLE,
-                                .off = (uint64_t)(1 - s->sb_slot) * DISK_BLOCK, .bytes = DISK_BLOCK,
+    s->ck_io = (struct disk_io){.disk = s->sb_disk,
+                                .op = DISK_WRITE,
+                                .flags = DISK_DURABLE,
+                                .off = (uint64_t)(1 - s->sb_slot) * DISK_BLOCK,
+                                .bytes = DISK_BLOCK,
                                 .done = superblock_written};
     if (!b || buf_append_blob(&s->ck_io.data, b, 0, DISK_BLOCK) < 0) {
         blob_unref(b);

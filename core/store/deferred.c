@@ -1,13 +1,13 @@
 /* deferred.c - data on its way to its blocks.
  *
- * Deferred blocks (struct item) have been, or will be, acknowledged from the journal.  Until they are
- * on the data disk readers get them from memory: store.dblocks finds the versions of a block, newest
- * first.  A version is written to its block only when its record is durable, else a crash would leave
- * new bytes under an old checksum; one write per block is under way at a time.  When a newer version
- * is durable, older ones need not be written any more.
+ * Deferred blocks (struct item) have been, or will be, acknowledged from the journal.  Until they
+ * are on the data disk readers get them from memory: store.dblocks finds the versions of a block,
+ * newest first.  A version is written to its block only when its record is durable, else a crash
+ * would leave new bytes under an old checksum; one write per block is under way at a time.  When a
+ * newer version is durable, older ones need not be written any more.
  *
- * Direct writes go to fresh blocks at once; when all of a transaction's are on the disk, a flush that
- * many share makes them durable, and only then may the journal link them. */
+ * Direct writes go to fresh blocks at once; when all of a transaction's are on the disk, a flush
+ * that many share makes them durable, and only then may the journal link them. */
 #include "core/store/store_int.h"
 
 static int dirty_cmp(struct dblock *a, struct dblock *b)
@@ -47,7 +47,7 @@ static void set_dirty(struct store *s, struct dblock *b, bool dirty)
 
 static struct item *newest_durable(const struct dblock *b)
 {
-    LIST_EACH(l, &b->versions) {
+    LIST_EACH (l, &b->versions) {
         struct item *it = CONTAINER_OF(l, struct item, link);
 
         if (it->tx->stage == TX_DURABLE)
@@ -117,10 +117,11 @@ bool block_in_memory(const struct store *s, uint64_t phys, struct buf *out_share
     struct dblock *b = s->item_bytes ? dblock_find(s, phys) : NULL;
 
     if (b) {
-        *out_rc = buf_slice(&LIST_FIRST(&b->versions, struct item, link)->data, 0, STORE_BLOCK, out_shared);
+        *out_rc = buf_slice(&LIST_FIRST(&b->versions, struct item, link)->data, 0, STORE_BLOCK,
+                            out_shared);
         return true;
     }
-    LIST_EACH(l, &s->directs) {
+    LIST_EACH (l, &s->directs) {
         struct direct *d = CONTAINER_OF(l, struct direct, link);
 
         if (phys < d->phys || phys >= d->phys + d->blocks)
@@ -131,7 +132,8 @@ bool block_in_memory(const struct store *s, uint64_t phys, struct buf *out_share
     return false;
 }
 
-/* --- writing back ------------------------------------------------------------------------------------ */
+/* --- writing back
+ * ------------------------------------------------------------------------------------ */
 
 enum { DEFER_RUN = DEFER_IO_MAX / STORE_BLOCK };
 
@@ -224,7 +226,8 @@ void defer_run(struct store *s)
         s->defer_drain = false;
 }
 
-/* --- direct writes ------------------------------------------------------------------------------------ */
+/* --- direct writes
+ * ------------------------------------------------------------------------------------ */
 
 static void flush_done(struct disk_io *io)
 {

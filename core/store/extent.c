@@ -9,8 +9,13 @@
 #include "core/base/hash.h"
 #include "core/base/htable.h"
 
-enum { CHUNK_BLOCKS = 32768, CHUNK_WORDS = CHUNK_BLOCKS / 64, REGION_BLOCKS = 64, OWNERS_MAX = 60000,
-       SEARCH_CHUNKS = 16 };
+enum {
+    CHUNK_BLOCKS = 32768,
+    CHUNK_WORDS = CHUNK_BLOCKS / 64,
+    REGION_BLOCKS = 64,
+    OWNERS_MAX = 60000,
+    SEARCH_CHUNKS = 16
+};
 
 struct region {
     struct hnode node;
@@ -21,7 +26,7 @@ struct region {
 
 struct extents {
     uint64_t blocks, free_blocks;
-    uint64_t *used; /* owned; bit set: has an owner, or waits for a checkpoint */
+    uint64_t *used;       /* owned; bit set: has an owner, or waits for a checkpoint */
     uint32_t *chunk_free; /* owned */
     uint64_t chunks, low; /* no chunk before `low` has a free block */
     struct htable regions;
@@ -102,7 +107,8 @@ static uint64_t take_run(struct extents *e, uint64_t start, uint64_t want)
 }
 
 /* The longest free run of a chunk, up to `want`; runs end at the chunk's end. */
-static uint64_t chunk_search(const struct extents *e, uint64_t chunk, uint64_t want, uint64_t *out_start)
+static uint64_t chunk_search(const struct extents *e, uint64_t chunk, uint64_t want,
+                             uint64_t *out_start)
 {
     uint64_t at = chunk * CHUNK_BLOCKS, end = at + CHUNK_BLOCKS, best = 0;
 

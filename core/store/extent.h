@@ -1,9 +1,9 @@
 /* extent.h - which blocks of the data disk are free, and how many owners the others have.
  *
- * In memory only; built at open from the shards of all onodes.  A block has one owner, or more after
- * a clone (counted here as extra owners).  What becomes free is given back with extents_release,
- * which the store calls only when a checkpoint covers the free.
- * Threads: the store's reactor (the builder at open: a worker). */
+ * In memory only; built at open from the shards of all onodes.  A block has one owner, or more
+ * after a clone (counted here as extra owners).  What becomes free is given back with
+ * extents_release, which the store calls only when a checkpoint covers the free. Threads: the
+ * store's reactor (the builder at open: a worker). */
 #ifndef CORE_STORE_EXTENT_H
 #define CORE_STORE_EXTENT_H
 
@@ -16,8 +16,8 @@ void extents_destroy(struct extents *e);
 uint64_t extents_free_blocks(const struct extents *e);
 uint64_t extents_blocks(const struct extents *e);
 
-/* Up to `want` contiguous blocks, at `hint` if that is free, else as low on the disk as a run of that
- * length is found without a long search (a sparse data file should not grow over free room).
+/* Up to `want` contiguous blocks, at `hint` if that is free, else as low on the disk as a run of
+ * that length is found without a long search (a sparse data file should not grow over free room).
  * Returns how many; 0: none are free. */
 uint64_t extents_take(struct extents *e, uint64_t want, uint64_t hint, uint64_t *out_start);
 /* Needs no memory. */

@@ -72,7 +72,8 @@ int superblock_decode(const uint8_t *block, struct superblock *out_sb)
     return 0;
 }
 
-/* --- keys ------------------------------------------------------------------------------------------ */
+/* --- keys
+ * ------------------------------------------------------------------------------------------ */
 
 static void wr_be32(struct writer *w, uint32_t v)
 {
@@ -178,7 +179,8 @@ int row_value_get(struct bytes key, struct bytes stored, struct bytes *out_value
     return 0;
 }
 
-/* --- the journal ----------------------------------------------------------------------------------- */
+/* --- the journal
+ * ----------------------------------------------------------------------------------- */
 
 enum { HEAD_CRC_AT = GROUP_HEAD_BYTES - 4 };
 
@@ -243,8 +245,10 @@ int group_head_decode(const uint8_t *at, struct group_head *out_head)
 
 uint64_t group_blocks(const struct group_head *h)
 {
-    return ROUND_UP((uint64_t)GROUP_HEAD_BYTES + h->front_bytes + (uint64_t)h->block_count * STORE_BLOCK,
-                    DISK_BLOCK) / DISK_BLOCK;
+    return ROUND_UP((uint64_t)GROUP_HEAD_BYTES + h->front_bytes +
+                        (uint64_t)h->block_count * STORE_BLOCK,
+                    DISK_BLOCK) /
+           DISK_BLOCK;
 }
 
 void record_begin(struct writer *w, struct pgid coll)

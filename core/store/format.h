@@ -18,14 +18,14 @@ enum {
     SUPERBLOCK_SLOTS = 2,
     GROUP_HEAD_BYTES = 80
 };
-#define PHYS_HOLE UINT64_C(0)    /* block 0 of the data disk is never given out */
-#define PHYS_LOST UINT64_MAX     /* was mapped; where is no longer known */
+#define PHYS_HOLE UINT64_C(0) /* block 0 of the data disk is never given out */
+#define PHYS_LOST UINT64_MAX  /* was mapped; where is no longer known */
 
 struct superblock {
     struct store_id id;
-    uint64_t generation;  /* grows with each one written */
-    uint64_t epoch;       /* grows with each open */
-    uint64_t salt;        /* of this store's journal */
+    uint64_t generation; /* grows with each one written */
+    uint64_t epoch;      /* grows with each open */
+    uint64_t salt;       /* of this store's journal */
     uint64_t journal_blocks, data_blocks, ballast_bytes;
     uint64_t tail_pos, tail_seq; /* the checkpoint: the next group, the last record before it */
     uint32_t tail_crc;           /* of the group before tail_pos */
@@ -34,7 +34,8 @@ struct superblock {
 };
 /* Into one block of DISK_BLOCK bytes. */
 void superblock_encode(const struct superblock *sb, uint8_t *block);
-int superblock_decode(const uint8_t *block, struct superblock *out_sb); /* -R_BAD_MAGIC: zeros or other */
+int superblock_decode(const uint8_t *block,
+                      struct superblock *out_sb); /* -R_BAD_MAGIC: zeros or other */
 
 /* Keys are written to `w`. */
 void key_onode(struct writer *w, const struct oid *oid);
@@ -48,7 +49,8 @@ int key_nid_get(struct bytes key, uint64_t *out_nid, struct bytes *out_rest); /*
 
 /* Omap and meta values: the bytes, then a CRC of key and bytes. */
 void wr_row_value(struct writer *w, struct bytes key, struct bytes value);
-int row_value_get(struct bytes key, struct bytes stored, struct bytes *out_value); /* -R_CSUM_MISMATCH */
+int row_value_get(struct bytes key, struct bytes stored,
+                  struct bytes *out_value); /* -R_CSUM_MISMATCH */
 
 /* Immutable, counted: u16 name length, u32 value length, name, value; in memcmp order of names. */
 struct xattrs {
@@ -58,9 +60,11 @@ struct xattrs {
 struct xattrs *xattrs_ref(struct xattrs *x); /* NULL is none */
 void xattrs_unref(struct xattrs *x);
 /* A changed copy; value.data NULL removes.  *out may be NULL: none are left. */
-int xattrs_change(const struct xattrs *x, struct bytes name, struct bytes value, struct xattrs **out);
+int xattrs_change(const struct xattrs *x, struct bytes name, struct bytes value,
+                  struct xattrs **out);
 bool xattrs_find(const struct xattrs *x, struct bytes name, struct bytes *out_value);
-bool xattrs_after(const struct xattrs *x, struct bytes after, struct bytes *out_name, struct bytes *out_value);
+bool xattrs_after(const struct xattrs *x, struct bytes after, struct bytes *out_name,
+                  struct bytes *out_value);
 
 struct onode_meta {
     bool exists;
@@ -73,11 +77,11 @@ struct onode_meta {
 void onode_meta_copy(struct onode_meta *to, const struct onode_meta *from); /* takes a ref */
 void onode_meta_fini(struct onode_meta *m);
 /* `tags`: the shard tags, trailing zeros dropped by the caller. */
-void onode_encode(struct writer *w, struct bytes key, const struct onode_meta *m, const uint32_t *tags,
-                  uint32_t tag_count);
+void onode_encode(struct writer *w, struct bytes key, const struct onode_meta *m,
+                  const uint32_t *tags, uint32_t tag_count);
 /* *out_tags: mem_alloc'ed (NULL when there are none), for the caller to free. */
-int onode_decode(struct bytes key, struct bytes stored, struct onode_meta *out_meta, uint32_t **out_tags,
-                 uint32_t *out_tag_count);
+int onode_decode(struct bytes key, struct bytes stored, struct onode_meta *out_meta,
+                 uint32_t **out_tags, uint32_t *out_tag_count);
 /* Only what a listing needs. */
 int onode_peek(struct bytes key, struct bytes stored, struct onode_meta *out_meta_borrowed);
 
@@ -88,15 +92,18 @@ struct shard {
     uint64_t shared;             /* bit i: phys[i] has other owners by a clone */
 };
 bool shard_empty(const struct shard *sh);
-uint32_t shard_encode(struct writer *w, uint64_t nid, uint32_t index, const struct shard *sh); /* the tag */
-uint32_t shard_tag(struct bytes stored); /* never 0 */
+uint32_t shard_encode(struct writer *w, uint64_t nid, uint32_t index,
+                      const struct shard *sh); /* the tag */
+uint32_t shard_tag(struct bytes stored);       /* never 0 */
 int shard_decode(struct bytes stored, uint64_t nid, uint32_t index, struct shard *out_shard);
-void shard_lose(struct shard *sh, uint32_t blocks); /* every block up to `blocks` becomes PHYS_LOST */
+void shard_lose(struct shard *sh,
+                uint32_t blocks); /* every block up to `blocks` becomes PHYS_LOST */
 
 /* A journal group: head, record fronts, data of deferred blocks, zeros up to a block. */
 struct group_head {
     uint64_t salt, epoch, pos, seq_first, sb_generation;
-    uint32_t record_count, front_bytes, block_count; /* block_count: deferred blocks behind the fronts */
+    uint32_t record_count, front_bytes,
+        block_count;   /* block_count: deferred blocks behind the fronts */
     uint32_t prev_crc; /* of the group before */
     uint32_t body_crc; /* fronts and data */
     uint32_t head_crc; /* of the head, with body_crc in it: names the group in the chain */
@@ -119,6 +126,7 @@ void record_block(struct writer *w, uint64_t phys, uint32_t crc);
 void record_end(struct writer *w); /* from the start of `w` */
 /* Walk: record_enter on the fronts, then record_next until 0. */
 int record_enter(struct cursor *fronts, struct cursor *out_record, struct pgid *out_coll);
-int record_next(struct cursor *record, struct record_row *out_row); /* 1, 0 at the end, or negative */
+int record_next(struct cursor *record,
+                struct record_row *out_row); /* 1, 0 at the end, or negative */
 
 #endif

@@ -3,8 +3,9 @@
  * What LevelDB holds and what the journal would replay are read as one order of rows; blocks whose
  * deferred data still lies in the journal are taken from there.  Then: every onode decodes and says
  * which shards it has (by tag); every shard row belongs to an onode and has the tag it said; every
- * block it maps is on the disk, has one owner (more only where a clone marked it), and holds bytes of
- * the checksum; every omap row belongs to an object that has omap rows; every value fits its key. */
+ * block it maps is on the disk, has one owner (more only where a clone marked it), and holds bytes
+ * of the checksum; every omap row belongs to an object that has omap rows; every value fits its
+ * key. */
 #include "core/store/replay.h"
 
 #include <stdarg.h>
@@ -55,7 +56,8 @@ static void problem(struct fsck *f, const char *fmt, ...)
         f->problem(f->arg, text);
 }
 
-/* --- the journal in memory ----------------------------------------------------------------------------- */
+/* --- the journal in memory
+ * ----------------------------------------------------------------------------- */
 
 static int take_row(void *arg, const struct record_row *rec)
 {
@@ -118,7 +120,8 @@ static int load_journal(struct fsck *f)
 }
 
 /* Every row of one kind, LevelDB and journal as one order. */
-static int each_row(struct fsck *f, uint8_t kind, int (*visit)(struct fsck *f, struct bytes key, struct bytes value))
+static int each_row(struct fsck *f, uint8_t kind,
+                    int (*visit)(struct fsck *f, struct bytes key, struct bytes value))
 {
     uint8_t from[1] = {kind}, to[1] = {(uint8_t)(kind + 1)};
     struct row *p = overlay_from(&f->overlay, (struct bytes){from, 1});
@@ -148,7 +151,8 @@ static int each_row(struct fsck *f, uint8_t kind, int (*visit)(struct fsck *f, s
     return rc < 0 ? rc : have < 0 ? have : 0;
 }
 
-/* --- the checks ----------------------------------------------------------------------------------------- */
+/* --- the checks
+ * ----------------------------------------------------------------------------------------- */
 
 static struct fs_node *node_find(const struct fsck *f, uint64_t nid)
 {
@@ -172,7 +176,8 @@ static int check_onode(struct fsck *f, struct bytes key, struct bytes value)
     if (rc == -ENOMEM)
         return rc;
     if (rc < 0) {
-        problem(f, "onode %llu in order: %s", (unsigned long long)f->report->objects, reason_text(rc));
+        problem(f, "onode %llu in order: %s", (unsigned long long)f->report->objects,
+                reason_text(rc));
         return 0;
     }
     n = arena_zalloc(&f->arena, sizeof(*n) + count * sizeof(*tags));
@@ -205,15 +210,18 @@ static bool bit_test_set(uint64_t *map, uint64_t bit)
 
 static void check_owner(struct fsck *f, uint64_t nid, uint64_t phys, bool shared)
 {
-    (void)bit_test_set(f->owned, phys); /* several owners are fine as long as one at most is unmarked */
+    (void)bit_test_set(f->owned,
+                       phys); /* several owners are fine as long as one at most is unmarked */
     if (!shared && bit_test_set(f->alone, phys))
         problem(f, "block %llu of object %llu has another owner", (unsigned long long)phys,
                 (unsigned long long)nid);
 }
 
-static int check_block(struct fsck *f, const struct fs_node *n, uint64_t block, const struct shard *sh, uint32_t i)
+static int check_block(struct fsck *f, const struct fs_node *n, uint64_t block,
+                       const struct shard *sh, uint32_t i)
 {
-    unsigned long long at = (unsigned long long)block * STORE_BLOCK, nid = (unsigned long long)n->nid;
+    unsigned long long at = (unsigned long long)block * STORE_BLOCK,
+                       nid = (unsigned long long)n->nid;
     uint64_t phys = sh->phys[i];
     struct fs_block *b;
     uint32_t crc;
@@ -240,7 +248,8 @@ static int check_block(struct fsck *f, const struct fs_node *n, uint64_t block, 
         if (rc == -ENOMEM)
             return rc;
         if (rc < 0) {
-            problem(f, "object %llu at byte %llu: block %llu cannot be read", nid, at, (unsigned long long)phys);
+            problem(f, "object %llu at byte %llu: block %llu cannot be read", nid, at,
+                    (unsigned long long)phys);
             return 0;
         }
         crc = crc32c(0, f->block, STORE_BLOCK);
@@ -268,7 +277,8 @@ static int check_shard(struct fsck *f, struct bytes key, struct bytes value)
     }
     n->seen++;
     if (shard_tag(value) != n->tags[index] || shard_decode(value, nid, index, &sh) < 0) {
-        problem(f, "region %u of object %llu is not the one its onode knows", index, (unsigned long long)nid);
+        problem(f, "region %u of object %llu is not the one its onode knows", index,
+                (unsigned long long)nid);
         return 0;
     }
     f->report->extents++;
@@ -287,7 +297,8 @@ static void check_seen(struct hnode *hn, void *arg)
     for (uint32_t i = 0; i < n->tag_count; i++)
         tags += n->tags[i] != 0;
     if (tags != n->seen)
-        problem(f, "object %llu has %u regions, its onode knows %u", (unsigned long long)n->nid, n->seen, tags);
+        problem(f, "object %llu has %u regions, its onode knows %u", (unsigned long long)n->nid,
+                n->seen, tags);
 }
 
 static int check_omap(struct fsck *f, struct bytes key, struct bytes value)
@@ -311,13 +322,15 @@ static int check_meta_row(struct fsck *f, struct bytes key, struct bytes value)
 
     f->report->meta_rows++;
     if (key_meta_get(key, &pg, &rest) < 0 || row_value_get(key, value, &bytes) < 0)
-        problem(f, "row %llu of the placement groups is damaged", (unsigned long long)f->report->meta_rows);
+        problem(f, "row %llu of the placement groups is damaged",
+                (unsigned long long)f->report->meta_rows);
     else if (f->check_meta)
         f->check_meta(f->arg, pg, rest, bytes);
     return 0;
 }
 
-/* --- the run -------------------------------------------------------------------------------------------- */
+/* --- the run
+ * -------------------------------------------------------------------------------------------- */
 
 static int open_one(struct fsck *f, const char *name, struct disk **out, struct note *why)
 {
@@ -386,8 +399,9 @@ static int fsck_run(struct fsck *f, struct note *why)
 
 int store_fsck(struct env *env, const char *folder, struct fsck_report *out_report,
                void (*problem_cb)(void *arg, const char *text),
-               void (*check_meta)(void *arg, struct pgid coll, struct bytes key, struct bytes value), void *arg,
-               struct note *why)
+               void (*check_meta)(void *arg, struct pgid coll, struct bytes key,
+                                  struct bytes value),
+               void *arg, struct note *why)
 {
     struct fsck *f = mem_zalloc(sizeof(*f));
     AUTO_FREE char *lock_path = store_path(folder, "lock");

@@ -1,11 +1,11 @@
 /* journal.c - records become durable, many in one write.
  *
  * The journal is a ring of blocks on its own preallocated disk.  A group of records is one durable
- * write; while it is under way, further records gather for the next.  With one group in flight there
- * is a simple rule at replay: only the last group can be torn, so a bad one that is followed by a
- * valid one is damage.  A group names its position, which grows for ever, the store's salt, the
- * epoch of this opening, and the CRC of the group before it: what an earlier lap or an earlier life
- * left in the ring never continues the chain.
+ * write; while it is under way, further records gather for the next.  With one group in flight
+ * there is a simple rule at replay: only the last group can be torn, so a bad one that is followed
+ * by a valid one is damage.  A group names its position, which grows for ever, the store's salt,
+ * the epoch of this opening, and the CRC of the group before it: what an earlier lap or an earlier
+ * life left in the ring never continues the chain.
  *
  * The ring never overwrites what a checkpoint does not cover: a group that does not fit waits. */
 #include "core/store/store_int.h"
@@ -127,7 +127,7 @@ static uint32_t group_size(struct store *s, struct group_head *out_head)
     uint64_t max = MIN((uint64_t)GROUP_BYTES_MAX, j->blocks * DISK_BLOCK / 4);
     struct group_head h = {0};
 
-    LIST_EACH(l, &j->pending) {
+    LIST_EACH (l, &j->pending) {
         struct tx *tx = CONTAINER_OF(l, struct tx, link);
         uint64_t bytes = h.front_bytes + tx->front_bytes +
                          (uint64_t)(h.block_count + tx->item_count) * STORE_BLOCK;
@@ -155,7 +155,7 @@ static int group_encode(struct store *s, struct group_head *h, struct buf *out)
         return rc;
     }
     at = front->data + GROUP_HEAD_BYTES;
-    LIST_EACH(l, &s->journal.pending) {
+    LIST_EACH (l, &s->journal.pending) {
         struct tx *tx = CONTAINER_OF(l, struct tx, link);
 
         if (left-- == 0)
@@ -183,10 +183,13 @@ static int group_submit(struct store *s, struct buf *data)
     int rc = 0;
 
     g->parts_left = first < data->bytes ? 2 : 1;
-    g->io[0] = (struct disk_io){.disk = j->disk, .op = DISK_WRITE, .flags = flags, .off = at * DISK_BLOCK,
+    g->io[0] = (struct disk_io){.disk = j->disk,
+                                .op = DISK_WRITE,
+                                .flags = flags,
+                                .off = at * DISK_BLOCK,
                                 .done = part0_done};
-    g->io[1] = (struct disk_io){.disk = j->disk, .op = DISK_WRITE, .flags = flags, .off = 0,
-                                .done = part1_done};
+    g->io[1] = (struct disk_io){
+        .disk = j->disk, .op = DISK_WRITE, .flags = flags, .off = 0, .done = part1_done};
     if (g->parts_left == 2) {
         rc = buf_slice(data, 0, first, &g->io[0].data);
         if (rc == 0)

@@ -31,7 +31,8 @@ struct kvread *kvread_create(struct store *s, void (*done)(struct kvread *), voi
         return NULL;
     memset(k, 0, offsetof(struct kvread, arena));
     arena_init(&k->arena);
-    memset((char *)k + offsetof(struct kvread, keys), 0, sizeof(*k) - offsetof(struct kvread, keys));
+    memset((char *)k + offsetof(struct kvread, keys), 0,
+           sizeof(*k) - offsetof(struct kvread, keys));
     k->s = s;
     list_init(&k->link);
     k->done = done;

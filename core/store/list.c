@@ -1,4 +1,5 @@
-/* list.c - scans that are not of one object: object names, the rows of a PG, the PGs that have rows.
+/* list.c - scans that are not of one object: object names, the rows of a PG, the PGs that have
+ * rows.
  *
  * A scan waits until every transaction submitted before it has its after-images (tickets are given
  * out in order of submission), then reads LevelDB and the overlay as one order. */
@@ -152,7 +153,9 @@ static int colls_row(struct scan *sc, struct bytes key)
 
 static uint32_t rows_max(const struct scan *sc)
 {
-    uint32_t n = sc->kind == SCAN_LIST ? sc->l->rows_max : sc->kind == SCAN_META ? sc->m->rows_max : 1;
+    uint32_t n = sc->kind == SCAN_LIST   ? sc->l->rows_max
+                 : sc->kind == SCAN_META ? sc->m->rows_max
+                                         : 1;
 
     return n ? n : SCAN_ROWS_DEFAULT;
 }
@@ -249,10 +252,11 @@ static void scan_start(struct scan *sc)
 
 static bool earlier_unresolved(const struct store *s, uint64_t ticket)
 {
-    LIST_EACH(l, &s->coll_list) {
+    LIST_EACH (l, &s->coll_list) {
         struct coll *c = CONTAINER_OF(l, struct coll, link);
 
-        if (!list_empty(&c->todo) && LIST_FIRST(&c->todo, struct tx, resolved_link)->ticket <= ticket)
+        if (!list_empty(&c->todo) &&
+            LIST_FIRST(&c->todo, struct tx, resolved_link)->ticket <= ticket)
             return true;
     }
     return false;
@@ -271,7 +275,7 @@ static void scan_run(struct env_task *task)
 /* By tasks: the caller may be anywhere. */
 void scans_wake(struct store *s)
 {
-    LIST_EACH_SAFE(l, &s->scans) {
+    LIST_EACH_SAFE (l, &s->scans) {
         struct scan *sc = CONTAINER_OF(l, struct scan, link);
 
         if (!store_dead(s) && earlier_unresolved(s, sc->ticket))
@@ -310,7 +314,8 @@ void store_list(struct store *s, struct store_list *l)
     l->rows = NULL;
     l->row_count = 0;
     l->more = false;
-    l->rc = l->from.len > OID_KEY_MAX || l->to.len > OID_KEY_MAX ? -EINVAL : scan_create(s, SCAN_LIST, &sc);
+    l->rc = l->from.len > OID_KEY_MAX || l->to.len > OID_KEY_MAX ? -EINVAL
+                                                                 : scan_create(s, SCAN_LIST, &sc);
     if (l->rc < 0) {
         env_task_init(&l->task, list_refused);
         env_post(s->env, &l->task);

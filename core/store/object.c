@@ -1,9 +1,10 @@
 /* object.c - the cache of onodes, and the handles that pin them.
  *
  * A cached object carries two views.  `meta` is projected: what getters see, after everything that
- * was submitted.  `tags`, `shards` and `nid` are resolved: after the transactions whose after-images
- * exist.  The two differ only while a transaction waits for a load.  Shards come into memory one by
- * one; an object leaves memory as a whole, the least recently used first, when nobody holds it.
+ * was submitted.  `tags`, `shards` and `nid` are resolved: after the transactions whose
+ * after-images exist.  The two differ only while a transaction waits for a load.  Shards come into
+ * memory one by one; an object leaves memory as a whole, the least recently used first, when nobody
+ * holds it.
  *
  * An onode that cannot be read gives a handle that says "damaged": reads fail, and only a delete in
  * a transaction heals it. */
@@ -129,7 +130,8 @@ int object_room(struct object *obj, uint32_t shard_count)
     return 0;
 }
 
-/* --- opening -------------------------------------------------------------------------------------- */
+/* --- opening
+ * -------------------------------------------------------------------------------------- */
 
 static int onode_load(struct object *obj, struct bytes key, struct bytes value)
 {
@@ -332,7 +334,8 @@ int object_xattr_next(const struct object *obj, struct bytes after, struct bytes
     return xattrs_after(obj->meta.xattrs, after, out_name, out_value) ? 1 : 0;
 }
 
-/* --- shards --------------------------------------------------------------------------------------- */
+/* --- shards
+ * --------------------------------------------------------------------------------------- */
 
 struct fetch {
     struct object **objs; /* ref, one per key (arena of the kvread) */
@@ -351,10 +354,11 @@ static int shard_install(struct object *obj, uint32_t i, struct bytes value)
     sh = mem_alloc(sizeof(*sh));
     if (!sh)
         return -ENOMEM;
-    if (!value.data || shard_tag(value) != obj->tags[i] || shard_decode(value, obj->nid, i, sh) < 0) {
+    if (!value.data || shard_tag(value) != obj->tags[i] ||
+        shard_decode(value, obj->nid, i, sh) < 0) {
         counter_add(&obj->s->m.csum_errors, 1);
-        log_error(&obj->s->log, "the map of an object's region cannot be read", KV_U64("nid", obj->nid),
-                  KV_U64("region", i));
+        log_error(&obj->s->log, "the map of an object's region cannot be read",
+                  KV_U64("nid", obj->nid), KV_U64("region", i));
         shard_lose(sh, SHARD_BLOCKS);
     }
     obj->shards[i] = sh;
@@ -417,7 +421,8 @@ static bool shard_missing(const struct object *obj, uint32_t i)
 }
 
 /* Fill in the keys that LevelDB must answer; what the overlay has comes in at once. */
-static int fetch_fill(struct store *s, struct kvread *k, const struct shard_load *want, uint32_t count)
+static int fetch_fill(struct store *s, struct kvread *k, const struct shard_load *want,
+                      uint32_t count)
 {
     struct fetch *f = k->arg;
     uint32_t n = 0;
@@ -436,7 +441,8 @@ static int fetch_fill(struct store *s, struct kvread *k, const struct shard_load
             newer = overlay_get(&s->overlay, (struct bytes){memory, (uint32_t)key.len}, &value);
             if (newer)
                 rc = shard_install(obj, i, newer == ROW_PUT ? value : (struct bytes){0});
-            else if ((rc = kvread_copy(k, (struct bytes){memory, (uint32_t)key.len}, &k->keys[n])) == 0) {
+            else if ((rc = kvread_copy(k, (struct bytes){memory, (uint32_t)key.len},
+                                       &k->keys[n])) == 0) {
                 f->objs[n] = obj;
                 f->indexes[n++] = i;
             }

@@ -1,7 +1,8 @@
 /* omap.c - an object's key/value rows: some keys, or a range.
  *
- * LevelDB is asked on a worker, the overlay is merged when the answer is back (kvread.c says why that
- * is one consistent state).  Each value is verified against the checksum that binds it to its key. */
+ * LevelDB is asked on a worker, the overlay is merged when the answer is back (kvread.c says why
+ * that is one consistent state).  Each value is verified against the checksum that binds it to its
+ * key. */
 #include "core/store/read.h"
 
 enum { OMAP_ROWS_DEFAULT = 1024, OMAP_BYTES_DEFAULT = 4 << 20, PAIR_STEP = 64 };
@@ -138,7 +139,8 @@ void omap_read(struct read_op *op)
     struct kvread *k;
     int rc;
 
-    if (!op->obj->exists || (get && op->r->key_count == 0) || (!get && bytes_compare(op->r->from, op->r->to) >= 0 && op->r->to.len)) {
+    if (!op->obj->exists || (get && op->r->key_count == 0) ||
+        (!get && bytes_compare(op->r->from, op->r->to) >= 0 && op->r->to.len)) {
         read_finish(op, 0);
         return;
     }

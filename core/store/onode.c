@@ -6,8 +6,16 @@
 
 #include "core/base/crc.h"
 
-enum { ONODE_COMPAT = 1, SHARD_COMPAT = 1, FLAG_OMAP = 1, FLAG_DAMAGED = 2, RUN_SHARED = 1, RUN_LOST = 2,
-       XATTR_HEAD = 6, RUN_BYTES = 11 };
+enum {
+    ONODE_COMPAT = 1,
+    SHARD_COMPAT = 1,
+    FLAG_OMAP = 1,
+    FLAG_DAMAGED = 2,
+    RUN_SHARED = 1,
+    RUN_LOST = 2,
+    XATTR_HEAD = 6,
+    RUN_BYTES = 11
+};
 
 struct xattrs *xattrs_ref(struct xattrs *x)
 {
@@ -31,10 +39,11 @@ static struct xattr_at xattr_at(const struct xattrs *x, uint32_t off)
 {
     const uint8_t *p = x->data + off;
     uint32_t name = (uint32_t)p[0] | (uint32_t)p[1] << 8;
-    uint32_t value = (uint32_t)p[2] | (uint32_t)p[3] << 8 | (uint32_t)p[4] << 16 | (uint32_t)p[5] << 24;
+    uint32_t value =
+        (uint32_t)p[2] | (uint32_t)p[3] << 8 | (uint32_t)p[4] << 16 | (uint32_t)p[5] << 24;
 
-    return (struct xattr_at){{p + XATTR_HEAD, name}, {p + XATTR_HEAD + name, value},
-                             XATTR_HEAD + name + value};
+    return (struct xattr_at){
+        {p + XATTR_HEAD, name}, {p + XATTR_HEAD + name, value}, XATTR_HEAD + name + value};
 }
 
 /* The place of `name`, or of the first one behind it.  Says whether it is there. */
@@ -66,7 +75,8 @@ bool xattrs_find(const struct xattrs *x, struct bytes name, struct bytes *out_va
     return true;
 }
 
-bool xattrs_after(const struct xattrs *x, struct bytes after, struct bytes *out_name, struct bytes *out_value)
+bool xattrs_after(const struct xattrs *x, struct bytes after, struct bytes *out_name,
+                  struct bytes *out_value)
 {
     uint32_t off = 0;
     struct xattr_at a;
@@ -83,7 +93,8 @@ bool xattrs_after(const struct xattrs *x, struct bytes after, struct bytes *out_
     return true;
 }
 
-int xattrs_change(const struct xattrs *x, struct bytes name, struct bytes value, struct xattrs **out)
+int xattrs_change(const struct xattrs *x, struct bytes name, struct bytes value,
+                  struct xattrs **out)
 {
     uint32_t off, old = 0, bytes = x ? x->bytes : 0, count = x ? x->count : 0, rest;
     bool there = xattr_seek(x, name, &off);
@@ -141,8 +152,8 @@ void onode_meta_fini(struct onode_meta *m)
     *m = (struct onode_meta){0};
 }
 
-void onode_encode(struct writer *w, struct bytes key, const struct onode_meta *m, const uint32_t *tags,
-                  uint32_t tag_count)
+void onode_encode(struct writer *w, struct bytes key, const struct onode_meta *m,
+                  const uint32_t *tags, uint32_t tag_count)
 {
     size_t mark = wr_begin(w, 1, 1);
 
@@ -184,7 +195,8 @@ struct onode_rest {
     struct bytes xattrs;
 };
 
-static void onode_front(struct bytes key, struct cursor *body, struct onode_meta *m, struct onode_rest *rest)
+static void onode_front(struct bytes key, struct cursor *body, struct onode_meta *m,
+                        struct onode_rest *rest)
 {
     uint8_t flags;
 
@@ -217,8 +229,8 @@ int onode_peek(struct bytes key, struct bytes stored, struct onode_meta *out_met
     return 0;
 }
 
-int onode_decode(struct bytes key, struct bytes stored, struct onode_meta *out_meta, uint32_t **out_tags,
-                 uint32_t *out_tag_count)
+int onode_decode(struct bytes key, struct bytes stored, struct onode_meta *out_meta,
+                 uint32_t **out_tags, uint32_t *out_tag_count)
 {
     struct cursor c = cur_over(stored.data, stored.len), body;
     struct onode_meta m = {0};

@@ -1,19 +1,20 @@
 /* open.c - a store is made, and opened: lock, superblock, replay, free space.
  *
  * Opening replays the journal into LevelDB and the data disk, makes both durable, and writes a
- * superblock whose checkpoint is the journal's end, so a running store starts with an empty ring.  A
+ * superblock whose checkpoint is the journal's end, so a running store starts with an empty ring. A
  * crash during replay leaves the old superblock: the same replay runs again.  Nothing is replayed
  * before the whole journal was verified.
  *
- * Free space is what no shard maps.  It is derived here, by one scan of LevelDB, and nowhere stored. */
+ * Free space is what no shard maps.  It is derived here, by one scan of LevelDB, and nowhere
+ * stored. */
 #include "core/store/replay.h"
 
 #include <stdio.h>
 
 enum { CACHE_DEFAULT = 16 << 20, JOURNAL_BLOCKS_MIN = 256 };
-#define DATA_DEFAULT GIB(64)
+#define DATA_DEFAULT    GIB(64)
 #define JOURNAL_DEFAULT MIB(64)
-#define BALLAST_MAX MIB(64)
+#define BALLAST_MAX     MIB(64)
 
 char *store_path(const char *folder, const char *name)
 {
@@ -29,8 +30,8 @@ struct opening {
     void *arg;
 };
 
-static int open_disk(struct env *env, const char *folder, const char *name, const struct disk_conf *conf,
-                     struct disk **out, struct note *why)
+static int open_disk(struct env *env, const char *folder, const char *name,
+                     const struct disk_conf *conf, struct disk **out, struct note *why)
 {
     AUTO_FREE char *path = store_path(folder, name);
 
@@ -72,11 +73,14 @@ int superblock_write_now(struct disk *d, struct superblock *sb, uint32_t *slot)
     return rc;
 }
 
-/* --- mkfs --------------------------------------------------------------------------------------------- */
+/* --- mkfs
+ * --------------------------------------------------------------------------------------------- */
 
-static int mkfs_superblock(struct env *env, const struct store_conf *conf, struct superblock *sb, struct note *why)
+static int mkfs_superblock(struct env *env, const struct store_conf *conf, struct superblock *sb,
+                           struct note *why)
 {
-    struct disk_conf sb_conf = {.create = true, .zeroed = true, .bytes = SUPERBLOCK_SLOTS * DISK_BLOCK};
+    struct disk_conf sb_conf = {
+        .create = true, .zeroed = true, .bytes = SUPERBLOCK_SLOTS * DISK_BLOCK};
     struct disk *d = NULL;
     uint32_t slot = 1;
     int rc = open_disk(env, conf->folder, "superblock", &sb_conf, &d, why);
@@ -87,9 +91,11 @@ static int mkfs_superblock(struct env *env, const struct store_conf *conf, struc
     return rc;
 }
 
-static int mkfs_files(struct env *env, const struct store_conf *conf, const struct superblock *sb, struct note *why)
+static int mkfs_files(struct env *env, const struct store_conf *conf, const struct superblock *sb,
+                      struct note *why)
 {
-    struct disk_conf journal = {.create = true, .zeroed = true, .bytes = sb->journal_blocks * DISK_BLOCK};
+    struct disk_conf journal = {
+        .create = true, .zeroed = true, .bytes = sb->journal_blocks * DISK_BLOCK};
     struct disk_conf data = {.create = true, .bytes = sb->data_blocks * DISK_BLOCK};
     struct kv_conf kv_conf = {.create = true};
     struct disk *d = NULL;
@@ -132,7 +138,8 @@ static int mkfs_probe(struct env *env, const char *folder)
     return rc;
 }
 
-int store_mkfs(struct env *env, const struct store_conf *conf, const struct store_id *id, struct note *why)
+int store_mkfs(struct env *env, const struct store_conf *conf, const struct store_id *id,
+               struct note *why)
 {
     uint64_t data = conf->data_bytes ? conf->data_bytes : DATA_DEFAULT;
     uint64_t journal = conf->journal_bytes ? conf->journal_bytes : JOURNAL_DEFAULT;
@@ -165,7 +172,8 @@ int store_mkfs(struct env *env, const struct store_conf *conf, const struct stor
     return rc;
 }
 
-/* --- replay ------------------------------------------------------------------------------------------- */
+/* --- replay
+ * ------------------------------------------------------------------------------------------- */
 
 struct replaying {
     struct store *s;
@@ -222,7 +230,8 @@ static int replay_block(void *arg, uint64_t phys, uint32_t crc, const uint8_t *d
 {
     struct replaying *r = arg;
 
-    UNUSED(crc); /* the group's own CRC covers the data; this one may be wrong on purpose (blocks.c) */
+    UNUSED(
+        crc); /* the group's own CRC covers the data; this one may be wrong on purpose (blocks.c) */
     if (phys == 0 || phys >= r->s->sb.data_blocks)
         return -R_MALFORMED;
     return disk_write_now(r->s->data, phys * STORE_BLOCK, data, STORE_BLOCK);
@@ -281,7 +290,8 @@ static int journal_open(struct store *s, struct note *why)
         if (sc.records)
             log_info(&s->log, "replayed the journal", KV_U64("records", sc.records));
         s->sb.tail_pos = sc.end_pos;
-        if (s->salvaged) /* a lap further: what is behind the damage must never continue the chain */
+        if (s->salvaged) /* a lap further: what is behind the damage must never continue the chain
+                          */
             s->sb.tail_pos += 2 * s->sb.journal_blocks;
         s->sb.tail_seq = sc.end_seq;
         s->sb.tail_crc = sc.end_crc;
@@ -290,7 +300,8 @@ static int journal_open(struct store *s, struct note *why)
     return rc;
 }
 
-/* --- free space --------------------------------------------------------------------------------------- */
+/* --- free space
+ * --------------------------------------------------------------------------------------- */
 
 static int scan_onodes(struct store *s)
 {
@@ -343,7 +354,8 @@ static int scan_shards(struct store *s)
         if (rc == 0)
             rc = shard_decode(value, nid, index, &sh);
         if (rc < 0) { /* reads of that object find it; its blocks are nobody's now */
-            log_error(&s->log, "the map of an object's region is damaged", KV_U64("nid", nid), KV_RC(rc));
+            log_error(&s->log, "the map of an object's region is damaged", KV_U64("nid", nid),
+                      KV_RC(rc));
             continue;
         }
         s->next_nid = MAX(s->next_nid, nid + 1);
@@ -355,7 +367,8 @@ static int scan_shards(struct store *s)
     return rc;
 }
 
-/* --- open --------------------------------------------------------------------------------------------- */
+/* --- open
+ * --------------------------------------------------------------------------------------------- */
 
 static int open_superblock(struct store *s, struct note *why)
 {
@@ -429,7 +442,8 @@ static void open_ballast(struct store *s)
         disk_close(TAKE(s->ballast));
     }
     if (s->fs.free_bytes > 4 * s->ballast_bytes)
-        (void)ballast_make(s->env, s->folder, s->ballast_bytes, &s->ballast); /* space.c tries again */
+        (void)ballast_make(s->env, s->folder, s->ballast_bytes,
+                           &s->ballast); /* space.c tries again */
 }
 
 static int open_steps(struct store *s, struct note *why)
@@ -513,7 +527,8 @@ static int store_init(struct store *s)
 }
 
 int store_open(struct env *env, const struct store_conf *conf,
-               void (*opened)(void *arg, int rc, struct store *store, const struct note *why), void *arg)
+               void (*opened)(void *arg, int rc, struct store *store, const struct note *why),
+               void *arg)
 {
     struct store *s = mem_zalloc(sizeof(*s));
     struct opening *o = mem_zalloc(sizeof(*o));

@@ -1,8 +1,8 @@
 /* overlay.c - the rows that are newer than LevelDB, as one ordered map.
  *
- * `points` holds the newest put or delete of each key, `ranges` the range deletes that LevelDB has not
- * seen.  A range takes the place of every point it covers when it comes, so a point that is here is
- * always newer than any range over it; only keys without a point have to ask the ranges.
+ * `points` holds the newest put or delete of each key, `ranges` the range deletes that LevelDB has
+ * not seen.  A range takes the place of every point it covers when it comes, so a point that is
+ * here is always newer than any range over it; only keys without a point have to ask the ranges.
  *
  * A row that was replaced leaves the tree and remembers its successor: whether it must still be
  * applied depends on whether the successor is applied in the same batch (checkpoint.c). */

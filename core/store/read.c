@@ -1,9 +1,9 @@
 /* read.c - an object's bytes, verified.
  *
  * A read waits until the after-images of every transaction submitted before it exist, brings the
- * shards it needs into memory, and notes which block (and which checksum) each piece is: that is the
- * state it answers with.  Blocks not yet on the device come from memory, the others in as few device
- * reads as their places allow.  Then every block is verified.
+ * shards it needs into memory, and notes which block (and which checksum) each piece is: that is
+ * the state it answers with.  Blocks not yet on the device come from memory, the others in as few
+ * device reads as their places allow.  Then every block is verified.
  *
  * Meanwhile the object may change, and its old blocks may be overwritten in place or reused: a
  * mismatch counts as damage only if the object's map has not changed since; else the read starts
@@ -60,13 +60,15 @@ static void read_bad(struct read_op *op, uint64_t block)
     struct store_read *r = op->r;
 
     counter_add(&op->s->m.csum_errors, 1);
-    log_error(&op->s->log, "damaged data", KV_U64("nid", op->obj->nid), KV_U64("off", block * STORE_BLOCK));
+    log_error(&op->s->log, "damaged data", KV_U64("nid", op->obj->nid),
+              KV_U64("off", block * STORE_BLOCK));
     r->bad_off = block * STORE_BLOCK;
     r->bad_len = STORE_BLOCK;
     read_finish(op, -R_CSUM_MISMATCH);
 }
 
-/* --- the answer --------------------------------------------------------------------------------------- */
+/* --- the answer
+ * --------------------------------------------------------------------------------------- */
 
 static int append_crcs(struct read_op *op)
 {
@@ -83,7 +85,8 @@ static int append_crcs(struct read_op *op)
         uint64_t start = MAX((first + i) * STORE_BLOCK, op->off);
         uint64_t end = MIN((first + i + 1) * STORE_BLOCK, op->end);
 
-        wr_u32(&w, end - start == STORE_BLOCK ? op->crcs[i] : buf_crc32c(&r->data, start - op->off, end - start));
+        wr_u32(&w, end - start == STORE_BLOCK ? op->crcs[i]
+                                              : buf_crc32c(&r->data, start - op->off, end - start));
     }
     return 0;
 }
@@ -136,7 +139,8 @@ static void read_verify(struct read_op *op)
     read_finish(op, assemble(op));
 }
 
-/* --- the plan ------------------------------------------------------------------------------------------ */
+/* --- the plan
+ * ------------------------------------------------------------------------------------------ */
 
 static const struct shard *read_shard(const struct object *obj, uint64_t block)
 {
@@ -218,7 +222,8 @@ static void seg_read(struct disk_io *io)
     else if (io->rc == -ENOMEM)
         op->rc = -ENOMEM; /* says nothing about the blocks */
     else
-        log_error(&op->s->log, "the data disk cannot be read", KV_U64("off", io->off), KV_RC(io->rc));
+        log_error(&op->s->log, "the data disk cannot be read", KV_U64("off", io->off),
+                  KV_RC(io->rc));
     if (--op->ios)
         return;
     if (store_dead(op->s))
@@ -281,7 +286,8 @@ static void read_extents(struct read_op *op)
     read_finish(op, rc);
 }
 
-/* --- driving ------------------------------------------------------------------------------------------- */
+/* --- driving
+ * ------------------------------------------------------------------------------------------- */
 
 static void shards_ready(void *arg, int rc)
 {
@@ -370,7 +376,7 @@ void object_wake(struct object *obj)
 
 void readers_fail(struct store *s)
 {
-    LIST_EACH_SAFE(l, &s->reads) {
+    LIST_EACH_SAFE (l, &s->reads) {
         struct read_op *op = CONTAINER_OF(l, struct read_op, all_link);
 
         if (!op->waiting)

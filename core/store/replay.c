@@ -4,14 +4,15 @@
  * checkpoint's position: each group must name the store's salt, its own position and the CRC of the
  * group before.  Where the chain ends there is nothing (a torn last group, or what an earlier lap
  * left).  Since one group is in flight at a time, a valid group further on, within the lap, means
- * that the one here was acknowledged and is damaged now.  A group that knows a newer superblock than
- * the one we have means the same of the superblock: replay from an older checkpoint could write old
- * data over blocks that were used anew since. */
+ * that the one here was acknowledged and is damaged now.  A group that knows a newer superblock
+ * than the one we have means the same of the superblock: replay from an older checkpoint could
+ * write old data over blocks that were used anew since. */
 #include "core/store/replay.h"
 
 enum { READ_BLOCKS = 256 };
 
-int superblock_load(struct disk *d, struct superblock *out_sb, uint32_t *out_slot, bool *out_other_bad)
+int superblock_load(struct disk *d, struct superblock *out_sb, uint32_t *out_slot,
+                    bool *out_other_bad)
 {
     uint8_t *block = mem_aligned(DISK_BLOCK, DISK_BLOCK);
     struct superblock sb[SUPERBLOCK_SLOTS];
@@ -42,7 +43,8 @@ int superblock_load(struct disk *d, struct superblock *out_sb, uint32_t *out_slo
     return 0;
 }
 
-/* A run of ring blocks, wrapping.  Bad blocks of the device become zeros, and count as bad groups. */
+/* A run of ring blocks, wrapping.  Bad blocks of the device become zeros, and count as bad groups.
+ */
 static int ring_read(struct journal_scan *sc, uint64_t pos, uint64_t blocks, uint8_t *out)
 {
     while (blocks) {
@@ -51,7 +53,8 @@ static int ring_read(struct journal_scan *sc, uint64_t pos, uint64_t blocks, uin
         int rc = disk_read_now(sc->disk, at * DISK_BLOCK, out, n * DISK_BLOCK);
 
         for (uint64_t i = 0; i < n && rc < 0 && rc != -ENOMEM; i++)
-            if (disk_read_now(sc->disk, (at + i) * DISK_BLOCK, out + i * DISK_BLOCK, DISK_BLOCK) < 0)
+            if (disk_read_now(sc->disk, (at + i) * DISK_BLOCK, out + i * DISK_BLOCK, DISK_BLOCK) <
+                0)
                 memset(out + i * DISK_BLOCK, 0, DISK_BLOCK);
         if (rc == -ENOMEM)
             return rc;
@@ -62,8 +65,10 @@ static int ring_read(struct journal_scan *sc, uint64_t pos, uint64_t blocks, uin
     return 0;
 }
 
-/* A whole group at `pos`: its head, and all its bytes (the caller frees).  -R_CSUM_MISMATCH: none. */
-static int group_read(struct journal_scan *sc, uint64_t pos, struct group_head *out_head, uint8_t **out_bytes)
+/* A whole group at `pos`: its head, and all its bytes (the caller frees).  -R_CSUM_MISMATCH: none.
+ */
+static int group_read(struct journal_scan *sc, uint64_t pos, struct group_head *out_head,
+                      uint8_t **out_bytes)
 {
     uint8_t *bytes = mem_aligned(DISK_BLOCK, DISK_BLOCK);
     struct group_head h;
@@ -98,7 +103,8 @@ static int group_read(struct journal_scan *sc, uint64_t pos, struct group_head *
 }
 
 /* The records of a group, given to `sink` (NULL: only checked). */
-static int group_walk(const struct group_head *h, const uint8_t *bytes, const struct replay_sink *sink)
+static int group_walk(const struct group_head *h, const uint8_t *bytes,
+                      const struct replay_sink *sink)
 {
     struct cursor fronts = cur_over(bytes + GROUP_HEAD_BYTES, h->front_bytes);
     const uint8_t *data = bytes + GROUP_HEAD_BYTES + h->front_bytes;
@@ -190,7 +196,8 @@ int journal_scan(struct journal_scan *sc)
         rc = group_walk(&h, bytes, NULL);
         mem_free(bytes);
         if (rc < 0 || h.sb_generation > sb->generation) {
-            note_set(&sc->note, "journal: group at position %llu: %s", (unsigned long long)sc->end_pos,
+            note_set(&sc->note, "journal: group at position %llu: %s",
+                     (unsigned long long)sc->end_pos,
                      rc < 0 ? "records do not decode" : "knows a newer superblock");
             sc->damaged = true;
             if (rc < 0)
@@ -207,7 +214,8 @@ int journal_scan(struct journal_scan *sc)
     }
     rc = valid_behind(sc, &found);
     if (rc == 0 && found) {
-        note_set(&sc->note, "journal: group at position %llu is damaged", (unsigned long long)sc->end_pos);
+        note_set(&sc->note, "journal: group at position %llu is damaged",
+                 (unsigned long long)sc->end_pos);
         sc->damaged = true;
     }
     return rc;

@@ -11,7 +11,8 @@ struct journal_scan {
     struct vec groups; /* uint64_t: positions, in order */
     uint64_t end_pos, end_seq, records;
     uint32_t end_crc;
-    bool damaged; /* a bad group that is not a torn tail, or an older superblock than the groups know */
+    bool damaged; /* a bad group that is not a torn tail, or an older superblock than the groups
+                     know */
     struct note note;
 };
 /* Find and verify every group from the tail on.  0 (also when it is damaged), or a failure. */
@@ -27,6 +28,7 @@ int journal_walk(struct journal_scan *sc, const struct replay_sink *sink);
 
 int superblock_write_now(struct disk *d, struct superblock *sb, uint32_t *slot);
 /* Both slots read; the newer good one.  -ENOENT: never written; -R_CSUM_MISMATCH: both bad. */
-int superblock_load(struct disk *d, struct superblock *out_sb, uint32_t *out_slot, bool *out_other_bad);
+int superblock_load(struct disk *d, struct superblock *out_sb, uint32_t *out_slot,
+                    bool *out_other_bad);
 
 #endif

@@ -10,7 +10,8 @@
 
 #include "core/base/crc.h"
 
-/* --- rows ------------------------------------------------------------------------------------------- */
+/* --- rows
+ * ------------------------------------------------------------------------------------------- */
 
 static void add_row(struct build *b, uint8_t op, struct bytes key, struct bytes value)
 {
@@ -175,7 +176,8 @@ static void object_rows(struct build *b, uint32_t o)
     writer_fini(&w);
 }
 
-/* --- build and undo ---------------------------------------------------------------------------------- */
+/* --- build and undo
+ * ---------------------------------------------------------------------------------- */
 
 static int build_start(struct tx *tx, struct build **out_b)
 {
@@ -190,14 +192,20 @@ static int build_start(struct tx *tx, struct build **out_b)
         s->scratch_build = b;
         s->scratch_build_objects = MAX(objects, 16u);
     }
-    *b = (struct build){.s = s, .tx = tx, .w = &s->scratch, .rows = &s->scratch_rows,
-                        .items = &s->scratch_items, .directs = &s->scratch_directs,
-                        .allocs = &s->scratch_allocs, .frees = &s->scratch_frees,
-                        .shares = &s->scratch_shares, .shards = &s->scratch_shards,
+    *b = (struct build){.s = s,
+                        .tx = tx,
+                        .w = &s->scratch,
+                        .rows = &s->scratch_rows,
+                        .items = &s->scratch_items,
+                        .directs = &s->scratch_directs,
+                        .allocs = &s->scratch_allocs,
+                        .frees = &s->scratch_frees,
+                        .shares = &s->scratch_shares,
+                        .shards = &s->scratch_shards,
                         .needs = &s->scratch_needs};
     memset(b->dropped, 0, objects * sizeof(bool));
-    b->rows->n = b->items->n = b->directs->n = b->allocs->n = b->frees->n = b->shares->n = b->shards->n =
-        b->needs->n = 0;
+    b->rows->n = b->items->n = b->directs->n = b->allocs->n = b->frees->n = b->shares->n =
+        b->shards->n = b->needs->n = 0;
     s->scratch.len = 0;
     s->scratch.rc = 0;
     *out_b = b;
@@ -221,7 +229,8 @@ static void build_undo(struct build *b)
     for (uint32_t i = 0; i < b->directs->n; i++)
         buf_fini(&d[i].data);
     for (uint32_t i = 0; i < b->shares->n; i++)
-        (void)extents_unshare(b->s->extents, share[i]); /* the share just made: never the last owner */
+        (void)extents_unshare(b->s->extents,
+                              share[i]); /* the share just made: never the last owner */
     for (uint32_t i = 0; i < b->allocs->n; i++)
         extents_release(b->s->extents, r[i].start, r[i].count);
 }
@@ -255,7 +264,8 @@ static void build_ops(struct build *b)
         b->rc = b->w->rc;
 }
 
-/* --- loads ------------------------------------------------------------------------------------------- */
+/* --- loads
+ * ------------------------------------------------------------------------------------------- */
 
 struct old_read {
     struct disk_io io;
@@ -295,8 +305,11 @@ static int old_load(struct tx *tx, uint64_t phys)
         return -ENOMEM;
     r->tx = tx;
     r->coll = tx->coll;
-    r->io = (struct disk_io){.disk = s->data, .op = DISK_READ, .off = phys * STORE_BLOCK,
-                             .bytes = STORE_BLOCK, .done = old_done};
+    r->io = (struct disk_io){.disk = s->data,
+                             .op = DISK_READ,
+                             .off = phys * STORE_BLOCK,
+                             .bytes = STORE_BLOCK,
+                             .done = old_done};
     tx->coll->loads++;
     store_busy(s);
     disk_submit(s->env, &r->io);
@@ -353,7 +366,8 @@ static int load_needs(struct build *b)
     return rc < 0 ? rc : 0;
 }
 
-/* --- commit ------------------------------------------------------------------------------------------ */
+/* --- commit
+ * ------------------------------------------------------------------------------------------ */
 
 static int items_prepare(struct build *b)
 {

@@ -1,10 +1,10 @@
 /* space.c - saying no in time.
  *
  * Writes are refused at admission, while there is still a reserve, so that the journal, LevelDB and
- * the deferred writes of what was admitted never meet a full disk.  Two measures count: blocks of the
- * data disk, and, since data file and LevelDB grow on a file system that others use too, what that
- * file system has left.  The latter is asked on a worker a few times a second, and again just before
- * each batch that LevelDB writes.
+ * the deferred writes of what was admitted never meet a full disk.  Two measures count: blocks of
+ * the data disk, and, since data file and LevelDB grow on a file system that others use too, what
+ * that file system has left.  The latter is asked on a worker a few times a second, and again just
+ * before each batch that LevelDB writes.
  *
  * The ballast is a file of real blocks.  When the file system is nearly full it is removed, so that
  * replay, deletes and checkpoints still have room; when there is room again it is made anew. */
@@ -78,7 +78,8 @@ static void space_work(struct env_work *w)
         return;
     if (s->ballast_bytes && s->ballast && fs.free_bytes < fs_low_bytes(s))
         ballast_drop(s);
-    else if (s->ballast_bytes && !s->ballast && fs.free_bytes > fs_reserve(s) + 2 * s->ballast_bytes)
+    else if (s->ballast_bytes && !s->ballast &&
+             fs.free_bytes > fs_reserve(s) + 2 * s->ballast_bytes)
         (void)ballast_make(s->env, s->folder, s->ballast_bytes, &s->ballast);
     s->space_seen = fs;
 }
@@ -129,11 +130,14 @@ void space_stop(struct store *s)
 
 void store_space(const struct store *s, struct store_space *out_space)
 {
-    uint64_t total = (extents_blocks(s->extents) - 1) * STORE_BLOCK, reserve = space_reserve_bytes(total);
+    uint64_t total = (extents_blocks(s->extents) - 1) * STORE_BLOCK,
+             reserve = space_reserve_bytes(total);
     uint64_t free_bytes = extents_free_blocks(s->extents) * STORE_BLOCK;
-    uint64_t promised = MIN(free_bytes, s->reserved_blocks * STORE_BLOCK), fs_free = s->fs.free_bytes;
+    uint64_t promised = MIN(free_bytes, s->reserved_blocks * STORE_BLOCK),
+             fs_free = s->fs.free_bytes;
 
-    *out_space = (struct store_space){.total_bytes = total - reserve, .objects = s->object_count,
+    *out_space = (struct store_space){.total_bytes = total - reserve,
+                                      .objects = s->object_count,
                                       .used_bytes = total - free_bytes};
     free_bytes -= promised;
     free_bytes -= MIN(free_bytes, reserve);
@@ -149,7 +153,8 @@ int store_admit(struct store *s, uint64_t bytes)
 
     if (store_dead(s) || s->stopping)
         return -R_STOPPED;
-    if (s->queued_bytes > QUEUED_BYTES_MAX || s->unapplied_bytes + s->item_bytes > UNAPPLIED_BYTES_MAX)
+    if (s->queued_bytes > QUEUED_BYTES_MAX ||
+        s->unapplied_bytes + s->item_bytes > UNAPPLIED_BYTES_MAX)
         return -R_BACK_PRESSURE;
     if (bytes == 0)
         return 0;

@@ -1,9 +1,10 @@
 /* store.c - the life of an open store: progress, failure, close, numbers.
  *
- * `busy` counts everything that will come back to this reactor (I/O, works, posted tasks, timers that
- * matter).  A close waits for what was submitted, makes a last checkpoint, waits for busy to be zero,
- * then a worker closes the files.  After a failed write the store is dead: nothing is acknowledged,
- * nothing new is started, and the close that must follow abandons what is in memory. */
+ * `busy` counts everything that will come back to this reactor (I/O, works, posted tasks, timers
+ * that matter).  A close waits for what was submitted, makes a last checkpoint, waits for busy to
+ * be zero, then a worker closes the files.  After a failed write the store is dead: nothing is
+ * acknowledged, nothing new is started, and the close that must follow abandons what is in memory.
+ */
 #include "core/store/store_int.h"
 
 static void close_step(struct store *s);
@@ -33,7 +34,8 @@ void store_fail(struct store *s, int rc, const char *what)
     readers_fail(s);
 }
 
-void store_on_failure(struct store *s, void (*failed)(void *arg, int rc, const struct note *why), void *arg)
+void store_on_failure(struct store *s, void (*failed)(void *arg, int rc, const struct note *why),
+                      void *arg)
 {
     s->on_failure = failed;
     s->on_failure_arg = arg;
@@ -99,7 +101,8 @@ void store_busy_end(struct store *s)
         close_step(s);
 }
 
-/* --- closing ------------------------------------------------------------------------------------------- */
+/* --- closing
+ * ------------------------------------------------------------------------------------------- */
 
 static void free_list(struct list *l)
 {
@@ -116,7 +119,7 @@ static void free_dblocks(struct store *s)
     while (s->dblocks.slots && (n = htable_any(&s->dblocks))) {
         struct dblock *b = CONTAINER_OF(n, struct dblock, node);
 
-        LIST_EACH(l, &b->versions)
+        LIST_EACH (l, &b->versions)
             buf_fini(&CONTAINER_OF(l, struct item, link)->data);
         htable_remove(&s->dblocks, n);
         mem_free(b);
@@ -208,7 +211,8 @@ static void close_step(struct store *s)
             store_progress(s);
             return;
         }
-        if (s->journal.tail != s->journal.head && !s->ck_wanted) { /* the one under way began too early */
+        if (s->journal.tail != s->journal.head &&
+            !s->ck_wanted) { /* the one under way began too early */
             s->ck_wanted = true;
             store_progress(s);
             return;
@@ -242,7 +246,7 @@ static void cancel_timers(struct store *s)
         env_timer_cancel(s->env, &s->later);
         s->busy--;
     }
-    LIST_EACH(l, &s->coll_list) {
+    LIST_EACH (l, &s->coll_list) {
         struct coll *c = CONTAINER_OF(l, struct coll, link);
 
         if (c->waiting && c->loads == 0) {
@@ -269,7 +273,8 @@ void store_close(struct store *s, bool now, void (*closed)(void *arg), void *arg
     }
 }
 
-/* --- numbers ------------------------------------------------------------------------------------------- */
+/* --- numbers
+ * ------------------------------------------------------------------------------------------- */
 
 const struct store_id *store_identity(const struct store *s)
 {
@@ -291,8 +296,10 @@ int store_metrics(struct store *s, struct metric_set *set)
         {"store_txns_total", "Transactions accepted", &m->txns},
         {"store_groups_total", "Journal writes", &m->groups},
         {"store_journal_bytes_total", "Bytes written to the journal", &m->journal_bytes},
-        {"store_direct_bytes_total", "Bytes written to extents before the journal linked them", &m->direct_bytes},
-        {"store_deferred_blocks_total", "Blocks moved from the journal to their place", &m->deferred_blocks},
+        {"store_direct_bytes_total", "Bytes written to extents before the journal linked them",
+         &m->direct_bytes},
+        {"store_deferred_blocks_total", "Blocks moved from the journal to their place",
+         &m->deferred_blocks},
         {"store_checkpoints_total", "Checkpoints", &m->checkpoints},
         {"store_applied_rows_total", "Rows written to the key-value store", &m->applied_rows},
         {"store_reads_total", "Data reads", &m->reads},
@@ -301,7 +308,8 @@ int store_metrics(struct store *s, struct metric_set *set)
         {"store_checksum_errors_total", "Damage found", &m->csum_errors},
         {"store_kv_reads_total", "Reads of the key-value store", &m->loads},
         {"store_no_memory_total", "Times that work waited for memory", &m->no_memory},
-        {"store_journal_full_total", "Times that a group waited for a checkpoint", &m->journal_full},
+        {"store_journal_full_total", "Times that a group waited for a checkpoint",
+         &m->journal_full},
     };
     const struct {
         const char *name, *help;
@@ -323,7 +331,8 @@ int store_metrics(struct store *s, struct metric_set *set)
     for (size_t i = 0; i < ARRAY_LEN(gauges) && rc == 0; i++)
         rc = metric_add_gauge(set, gauges[i].name, gauges[i].help, NULL, gauges[i].g);
     if (rc == 0)
-        rc = metric_add_histogram(set, "store_commit_seconds", "From submit to durable", NULL, &m->commit);
+        rc = metric_add_histogram(set, "store_commit_seconds", "From submit to durable", NULL,
+                                  &m->commit);
     return rc;
 }
 

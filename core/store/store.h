@@ -1,17 +1,17 @@
 /* store.h - one OSD's local store: journal, LevelDB and an extent-allocated data file.
  *
- * Folder: superblock, journal, data (sparse file or a link to a raw device), kv/ (LevelDB), ballast,
- * lock.  See core/store/README.md and doc/format/store.md; the rules are architecture 6.
+ * Folder: superblock, journal, data (sparse file or a link to a raw device), kv/ (LevelDB),
+ * ballast, lock.  See core/store/README.md and doc/format/store.md; the rules are architecture 6.
  *
  * Order and visibility.  store_submit resolves transactions of one coll in submit order and they
  * become durable in that order.  From the moment submit returns, every later read and every getter
- * of an object handle sees its effect ("projected" state), durable or not.  `committed` comes when it is
- * durable; a failed one never completes: the store stops (store_failed), nothing is guessed.
+ * of an object handle sees its effect ("projected" state), durable or not.  `committed` comes when
+ * it is durable; a failed one never completes: the store stops (store_failed), nothing is guessed.
  *
- * Reads verify checksums.  -R_CSUM_MISMATCH names the damage; the caller repairs by writing good bytes
- * through store_submit.  Damage to journal, tables or superblock found at open: -R_CSUM_MISMATCH, or
- * with conf.salvage an open store that says so (store_salvaged): its objects may be missing or old and
- * the owner must treat every PG on it as incomplete.
+ * Reads verify checksums.  -R_CSUM_MISMATCH names the damage; the caller repairs by writing good
+ * bytes through store_submit.  Damage to journal, tables or superblock found at open:
+ * -R_CSUM_MISMATCH, or with conf.salvage an open store that says so (store_salvaged): its objects
+ * may be missing or old and the owner must treat every PG on it as incomplete.
  *
  * Threads: one env; calls and completions on its reactor. */
 #ifndef CORE_STORE_STORE_H
@@ -37,24 +37,27 @@ struct store_id {
     int32_t osd;
 };
 /* Make a new one; blocks.  -EEXIST when there is one already. */
-int store_mkfs(struct env *env, const struct store_conf *conf, const struct store_id *id, struct note *why);
+int store_mkfs(struct env *env, const struct store_conf *conf, const struct store_id *id,
+               struct note *why);
 
-/* Open: lock, superblock, replay.  Runs on workers; `opened(arg, rc, store, why)` comes from the loop.
- * -R_STORE_LOCKED, -ENOENT, -R_CSUM_MISMATCH, -R_STORE_FULL (no room to replay), ... */
+/* Open: lock, superblock, replay.  Runs on workers; `opened(arg, rc, store, why)` comes from the
+ * loop. -R_STORE_LOCKED, -ENOENT, -R_CSUM_MISMATCH, -R_STORE_FULL (no room to replay), ... */
 int store_open(struct env *env, const struct store_conf *conf,
-               void (*opened)(void *arg, int rc, struct store *store, const struct note *why), void *arg);
+               void (*opened)(void *arg, int rc, struct store *store, const struct note *why),
+               void *arg);
 const struct store_id *store_identity(const struct store *s);
 bool store_salvaged(const struct store *s);
 /* Called once, from the loop, when the store stops by itself after a failed write. */
-void store_on_failure(struct store *s, void (*failed)(void *arg, int rc, const struct note *why), void *arg);
-/* Finish what was submitted, checkpoint, close; `closed(arg)` from the loop; the store is gone then.
- * With `now`: no checkpoint, in-flight work is abandoned (as a crash would). */
+void store_on_failure(struct store *s, void (*failed)(void *arg, int rc, const struct note *why),
+                      void *arg);
+/* Finish what was submitted, checkpoint, close; `closed(arg)` from the loop; the store is gone
+ * then. With `now`: no checkpoint, in-flight work is abandoned (as a crash would). */
 void store_close(struct store *s, bool now, void (*closed)(void *arg), void *arg);
 
 /* --- objects --- */
 
-/* A counted handle on one object's cached onode (which may say "does not exist").  It pins the onode;
- * getters are synchronous and see the projected state. */
+/* A counted handle on one object's cached onode (which may say "does not exist").  It pins the
+ * onode; getters are synchronous and see the projected state. */
 struct object;
 struct object_open {
     struct env_task task; /* store's */
@@ -77,14 +80,17 @@ uint64_t object_size(const struct object *obj);
 struct version object_version(const struct object *obj); /* {0,0} when it does not exist */
 /* Borrowed until the next submit.  0 or -R_NO_XATTR. */
 int object_xattr(const struct object *obj, struct bytes name, struct bytes *out_value);
-/* Names and values in memcmp order of names, from `after` (exclusive; empty: first). 1, or 0 at the end. */
-int object_xattr_next(const struct object *obj, struct bytes after, struct bytes *out_name, struct bytes *out_value);
+/* Names and values in memcmp order of names, from `after` (exclusive; empty: first). 1, or 0 at the
+ * end. */
+int object_xattr_next(const struct object *obj, struct bytes after, struct bytes *out_name,
+                      struct bytes *out_value);
 
 enum store_read_kind {
     STORE_DATA,       /* off, len -> data, crcs: short at the object's end; holes read as zeros */
     STORE_EXTENTS,    /* off, len -> rows of (u64 off, u64 len) that hold data */
     STORE_OMAP_GET,   /* keys -> pairs for those that exist */
-    STORE_OMAP_RANGE, /* from (inclusive), to (exclusive, empty: none), max_rows, max_bytes -> pairs, more */
+    STORE_OMAP_RANGE, /* from (inclusive), to (exclusive, empty: none), max_rows, max_bytes ->
+                         pairs, more */
 };
 struct store_pair {
     struct bytes key, value; /* borrowed from the read's arena */
@@ -100,12 +106,12 @@ struct store_read {
     uint32_t rows_max, bytes_max;
     struct arena *arena; /* borrowed: results live there */
     /* results */
-    struct buf data;     /* caller frees */
-    uint8_t *crcs;       /* in the arena: u32 LE for each block touched, of the bytes returned in it */
+    struct buf data; /* caller frees */
+    uint8_t *crcs;   /* in the arena: u32 LE for each block touched, of the bytes returned in it */
     struct store_pair *pairs;
     uint32_t pair_count;
     bool more;
-    int rc;              /* -R_CSUM_MISMATCH: bad_off, bad_len name the first bad block */
+    int rc; /* -R_CSUM_MISMATCH: bad_off, bad_len name the first bad block */
     uint64_t bad_off, bad_len;
     void (*done)(struct store_read *r);
     void *impl;
@@ -173,8 +179,9 @@ struct store_commit {
  * `committed`.  Takes its own reference on `t`.  0, or, with nothing changed: t->rc, -ENOMEM,
  * -R_STOPPED, -R_STORE_FULL (only for transactions that need space and were not admitted). */
 int store_submit(struct store *s, struct txn *t, struct store_commit *c);
-/* Ask before ordering a write: 0, -R_STORE_FULL when the reserve would be touched, -R_BACK_PRESSURE when
- * queues are at their limits.  `bytes` of payload.  Deletes ask with 0 and are let through longer. */
+/* Ask before ordering a write: 0, -R_STORE_FULL when the reserve would be touched, -R_BACK_PRESSURE
+ * when queues are at their limits.  `bytes` of payload.  Deletes ask with 0 and are let through
+ * longer. */
 int store_admit(struct store *s, uint64_t bytes);
 
 struct store_space {
@@ -192,12 +199,13 @@ struct fsck_report {
     uint64_t objects, extents, bytes_checked, omap_rows, meta_rows, journal_records;
     uint64_t errors; /* each one was given to `problem` */
 };
-/* Check everything: superblock, journal, each onode, each extent owned once or free, each block's CRC,
- * omap values, meta rows by `check_meta` (may be NULL; PG logs are the OSD's business).  Changes nothing.
- * Blocks; needs an env of env_blocking_create or a worker. */
+/* Check everything: superblock, journal, each onode, each extent owned once or free, each block's
+ * CRC, omap values, meta rows by `check_meta` (may be NULL; PG logs are the OSD's business).
+ * Changes nothing. Blocks; needs an env of env_blocking_create or a worker. */
 int store_fsck(struct env *env, const char *folder, struct fsck_report *out_report,
                void (*problem)(void *arg, const char *text),
-               void (*check_meta)(void *arg, struct pgid coll, struct bytes key, struct bytes value), void *arg,
-               struct note *why);
+               void (*check_meta)(void *arg, struct pgid coll, struct bytes key,
+                                  struct bytes value),
+               void *arg, struct note *why);
 
 #endif

@@ -27,19 +27,19 @@
 #include "core/store/store.h"
 
 enum {
-    DIRECT_BYTES_MIN = 65536,     /* a write above this goes to fresh extents, not the journal */
-    TX_ITEMS_MAX = 256,           /* deferred blocks of one transaction; the rest goes direct */
-    GROUP_BYTES_MAX = 4 << 20,    /* a journal group stops growing here */
-    DEFER_START_BYTES = 4 << 20,  /* durable deferred data that starts the writer */
-    DEFER_IO_MAX = 1 << 20,       /* one deferred device write */
+    DIRECT_BYTES_MIN = 65536,    /* a write above this goes to fresh extents, not the journal */
+    TX_ITEMS_MAX = 256,          /* deferred blocks of one transaction; the rest goes direct */
+    GROUP_BYTES_MAX = 4 << 20,   /* a journal group stops growing here */
+    DEFER_START_BYTES = 4 << 20, /* durable deferred data that starts the writer */
+    DEFER_IO_MAX = 1 << 20,      /* one deferred device write */
     DEFER_DEPTH = 16,
-    APPLY_START_BYTES = 4 << 20,  /* unapplied rows that start a batch */
-    APPLY_BATCH_BYTES = 1 << 20,  /* one LevelDB batch */
-    RECORDS_MAX = 32768,          /* records since the checkpoint that start the next one */
+    APPLY_START_BYTES = 4 << 20,    /* unapplied rows that start a batch */
+    APPLY_BATCH_BYTES = 1 << 20,    /* one LevelDB batch */
+    RECORDS_MAX = 32768,            /* records since the checkpoint that start the next one */
     UNAPPLIED_BYTES_MAX = 48 << 20, /* admission refuses above: rows and deferred data in memory */
-    QUEUED_BYTES_MAX = 64 << 20,  /* admission refuses above: submitted, not durable */
-    READ_IO_MAX = 1 << 20,        /* one device read */
-    DIRECT_IO_BLOCKS = 1024,      /* one device write of a large write */
+    QUEUED_BYTES_MAX = 64 << 20,    /* admission refuses above: submitted, not durable */
+    READ_IO_MAX = 1 << 20,          /* one device read */
+    DIRECT_IO_BLOCKS = 1024,        /* one device write of a large write */
     NO_MEMORY_RETRY_MS = 10
 };
 
@@ -58,15 +58,17 @@ static inline void vec_free(struct vec *v)
     *v = (struct vec){0};
 }
 
-/* --- the overlay: rows that readers of LevelDB would miss ---------------------------------------- */
+/* --- the overlay: rows that readers of LevelDB would miss ----------------------------------------
+ */
 
 enum row_kind { ROW_PUT = 1, ROW_DEL, ROW_RANGE };
 struct row {
     RB_ENTRY(row) node; /* overlay.points or overlay.ranges, by kind */
-    struct bytes key, value; /* borrowed from tx->front; RANGE: from (inclusive) .. to (exclusive) */
-    struct row *next;        /* the row that replaced this one (a later put, delete or range) */
-    struct tx *tx;           /* borrowed */
-    uint64_t order;          /* of insertion; the ranges' second key */
+    struct bytes key,
+        value;        /* borrowed from tx->front; RANGE: from (inclusive) .. to (exclusive) */
+    struct row *next; /* the row that replaced this one (a later put, delete or range) */
+    struct tx *tx;    /* borrowed */
+    uint64_t order;   /* of insertion; the ranges' second key */
     uint8_t kind;
     bool linked; /* in its tree */
 };
@@ -84,7 +86,8 @@ struct row *overlay_from(const struct overlay *o, struct bytes from); /* first p
 struct row *overlay_next(struct row *r);
 bool overlay_hidden(const struct overlay *o, struct bytes key); /* a range covers it */
 
-/* --- reads of LevelDB on a worker ----------------------------------------------------------------- */
+/* --- reads of LevelDB on a worker
+ * ----------------------------------------------------------------- */
 
 struct kvrow {
     struct kvrow *next;
@@ -111,7 +114,8 @@ struct kvread {
     void *arg;
 };
 struct kvread *kvread_create(struct store *s, void (*done)(struct kvread *), void *arg);
-int kvread_keys(struct kvread *k, uint32_t count); /* room for them; the caller fills in arena bytes */
+int kvread_keys(struct kvread *k,
+                uint32_t count); /* room for them; the caller fills in arena bytes */
 int kvread_copy(struct kvread *k, struct bytes b, struct bytes *out);
 void kvread_start(struct kvread *k);
 void kvread_finish(struct kvread *k); /* ends the pin, frees it */
@@ -127,7 +131,8 @@ struct merge {
 void merge_start(struct merge *m, const struct store *s, const struct kvread *k);
 bool merge_next(struct merge *m, struct bytes *out_key, struct bytes *out_value);
 
-/* --- objects --------------------------------------------------------------------------------------- */
+/* --- objects
+ * --------------------------------------------------------------------------------------- */
 
 struct object {
     struct hnode node; /* store.objects by oid_hash64 */
@@ -137,20 +142,20 @@ struct object {
     uint32_t refs;
     bool loaded, loading;
     int load_rc;
-    struct list opens;        /* object_open.task.link, while loading */
-    struct onode_meta meta;   /* projected: after everything that was submitted */
-    struct shard **shards;    /* owned; resolved state.  NULL: absent (tag 0) or not in memory */
-    uint32_t *tags;           /* owned; resolved: 0 is absent */
+    struct list opens;      /* object_open.task.link, while loading */
+    struct onode_meta meta; /* projected: after everything that was submitted */
+    struct shard **shards;  /* owned; resolved state.  NULL: absent (tag 0) or not in memory */
+    uint32_t *tags;         /* owned; resolved: 0 is absent */
     uint32_t shard_cap, shards_loaded;
-    uint64_t nid, size;       /* resolved: of the shards; 0 when it does not exist */
-    bool exists, damaged;     /* resolved */
+    uint64_t nid, size;           /* resolved: of the shards; 0 when it does not exist */
+    bool exists, damaged;         /* resolved */
     uint64_t submitted, resolved; /* transactions on it, counted */
-    uint64_t data_gen;        /* grows when its mapping changes */
-    struct list waiters;      /* store_read impl, until resolved reaches theirs */
-    uint32_t cost;            /* bytes charged to the cache */
+    uint64_t data_gen;            /* grows when its mapping changes */
+    struct list waiters;          /* store_read impl, until resolved reaches theirs */
+    uint32_t cost;                /* bytes charged to the cache */
 };
 struct object *object_find(struct store *s, const struct oid *oid); /* in the cache and loaded */
-void object_cost(struct object *obj); /* recount */
+void object_cost(struct object *obj);                               /* recount */
 void cache_trim(struct store *s, uint64_t keep_bytes);
 int object_room(struct object *obj, uint32_t shard_count); /* tags and shards for so many */
 /* Load absent ones of `count` shards: 0 all in memory, 1 under way (done comes later), -ENOMEM. */
@@ -163,7 +168,8 @@ int shards_load(struct store *s, const struct shard_load *want, uint32_t count,
 void object_wake(struct object *obj); /* readers whose transactions are resolved now */
 void scans_wake(struct store *s);     /* likewise for scans */
 
-/* --- transactions inside the store ---------------------------------------------------------------- */
+/* --- transactions inside the store
+ * ---------------------------------------------------------------- */
 
 struct tx_object {
     struct object *obj;     /* ref until committed */
@@ -186,7 +192,7 @@ struct item {
     bool done;
 };
 struct dblock {
-    struct hnode node; /* store.dblocks by phys */
+    struct hnode node;           /* store.dblocks by phys */
     RB_ENTRY(dblock) dirty_node; /* store.dirty: has a durable version to write */
     uint64_t phys;
     struct list versions;
@@ -202,38 +208,44 @@ struct direct {
     uint64_t phys;
     uint32_t blocks;
 };
-enum tx_stage { TX_QUEUED, TX_WAITING /* for a load */, TX_WRITING /* direct data */, TX_READY,
-                TX_JOURNAL, TX_DURABLE };
+enum tx_stage {
+    TX_QUEUED,
+    TX_WAITING /* for a load */,
+    TX_WRITING /* direct data */,
+    TX_READY,
+    TX_JOURNAL,
+    TX_DURABLE
+};
 struct tx {
     struct list link;          /* coll.queue, then journal.pending, then store.records */
     struct list resolved_link; /* coll.todo, then store.resolved, in resolve order */
     struct store *s;
-    struct txn *t;           /* ref until committed */
-    struct store_commit *c;  /* borrowed until committed */
+    struct txn *t;          /* ref until committed */
+    struct store_commit *c; /* borrowed until committed */
     struct coll *coll;
     struct tx_object *objs;
     struct tx_op *opx;
-    struct list flush_link;  /* store.flush_wait */
+    struct list flush_link; /* store.flush_wait */
     enum tx_stage stage;
-    uint64_t seq;            /* journal order, from 1 */
-    uint64_t end_pos;        /* journal position after its group */
-    uint32_t end_crc;        /* and that group's crc, for the chain */
-    uint64_t ticket;         /* order of submission, over all colls */
-    uint64_t reserved;       /* blocks promised at submit */
+    uint64_t seq;      /* journal order, from 1 */
+    uint64_t end_pos;  /* journal position after its group */
+    uint32_t end_crc;  /* and that group's crc, for the chain */
+    uint64_t ticket;   /* order of submission, over all colls */
+    uint64_t reserved; /* blocks promised at submit */
     uint64_t cost;
     uint64_t start_ns;
-    void *mem;               /* owned: rows, items, front */
+    void *mem; /* owned: rows, items, front */
     struct row *rows;
     struct item *items;
     uint8_t *front;
     uint32_t row_count, front_bytes, row_bytes, item_count, items_left;
     bool rows_dropped;
-    struct direct *directs;  /* owned */
+    struct direct *directs; /* owned */
     uint32_t direct_count, directs_left;
-    uint64_t *frees;         /* owned */
+    uint64_t *frees; /* owned */
     uint32_t free_count;
-    struct vec olds;         /* struct old_block, loaded for partial merges */
-    bool covered;            /* by a checkpoint */
+    struct vec olds; /* struct old_block, loaded for partial merges */
+    bool covered;    /* by a checkpoint */
 };
 struct old_block {
     uint64_t phys;
@@ -287,8 +299,8 @@ struct build {
     struct tx *tx;
     struct writer *w;
     struct vec *rows, *items, *directs, *allocs, *frees, *shares, *shards, *needs;
-    uint64_t hint; /* where the next block would be contiguous */
-    int rc;        /* the first failure */
+    uint64_t hint;  /* where the next block would be contiguous */
+    int rc;         /* the first failure */
     bool dropped[]; /* by object index: its shards from before are gone */
 };
 /* blocks.c: what each data operation does to the shards.  Failures stay in b->rc, things to load in
@@ -308,7 +320,8 @@ void tx_release_rows(struct tx *tx); /* when neither the overlay nor an item nee
 /* The newest bytes of a block that is not (surely) on the device: an item's or a direct's. */
 bool block_in_memory(const struct store *s, uint64_t phys, struct buf *out_shared, int *out_rc);
 
-/* --- the journal ------------------------------------------------------------------------------------ */
+/* --- the journal
+ * ------------------------------------------------------------------------------------ */
 
 struct group {
     struct disk_io io[2]; /* two when it wraps */
@@ -320,12 +333,12 @@ struct group {
     int rc;
 };
 struct journal {
-    struct disk *disk; /* owned */
-    uint64_t blocks;   /* of the ring */
+    struct disk *disk;   /* owned */
+    uint64_t blocks;     /* of the ring */
     uint64_t head, tail; /* positions in blocks, ever growing; at `head` the next group goes */
     uint64_t seq;        /* the last one given out */
     uint64_t durable_seq, durable_pos;
-    uint32_t chain_crc;  /* of the group before head */
+    uint32_t chain_crc; /* of the group before head */
     uint32_t durable_crc;
     struct list pending; /* tx.link: ready, in order */
     struct group group;
@@ -338,7 +351,8 @@ void journal_init(struct store *s);
 void journal_add(struct tx *tx);
 void journal_kick(struct store *s);
 
-/* --- checkpoint -------------------------------------------------------------------------------------- */
+/* --- checkpoint
+ * -------------------------------------------------------------------------------------- */
 
 enum ck_stage { CK_IDLE, CK_WRITE_BACK, CK_FLUSH, CK_KV, CK_SUPERBLOCK };
 struct apply {
@@ -356,10 +370,11 @@ struct applied_batch {
 };
 
 struct store_metrics {
-    struct counter txns, groups, journal_bytes, direct_bytes, deferred_blocks, checkpoints, applied_rows,
-        reads, read_bytes, read_memory_blocks, csum_errors, loads, no_memory, journal_full;
-    struct gauge used_bytes, free_bytes, cache_bytes, overlay_bytes, deferred_bytes, queued_bytes, full,
-        objects;
+    struct counter txns, groups, journal_bytes, direct_bytes, deferred_blocks, checkpoints,
+        applied_rows, reads, read_bytes, read_memory_blocks, csum_errors, loads, no_memory,
+        journal_full;
+    struct gauge used_bytes, free_bytes, cache_bytes, overlay_bytes, deferred_bytes, queued_bytes,
+        full, objects;
     struct histogram commit;
 };
 
@@ -399,7 +414,7 @@ struct store {
     uint64_t dirty_count;
     uint64_t item_bytes; /* of all items not done */
     uint32_t defer_ios;
-    bool defer_drain;    /* write until none is dirty */
+    bool defer_drain; /* write until none is dirty */
     struct list directs, flush_wait;
     struct list flushing;
     struct disk_io flush_io;
@@ -414,7 +429,8 @@ struct store {
     struct vec drops; /* struct applied_batch: applied, still held in the overlay by readers */
     struct apply apply;
     bool apply_busy;
-    struct tx *apply_next, *drop_next, *ck_next; /* first of `records` not yet applied, dropped, clean */
+    struct tx *apply_next, *drop_next,
+        *ck_next; /* first of `records` not yet applied, dropped, clean */
     struct env_timer later;
     bool later_armed;
 
@@ -427,8 +443,8 @@ struct store {
     struct superblock ck_sb;
     bool ck_kv_done;
 
-    struct vec scratch_rows, scratch_items, scratch_directs, scratch_allocs, scratch_frees, scratch_shares,
-        scratch_shards, scratch_needs;
+    struct vec scratch_rows, scratch_items, scratch_directs, scratch_allocs, scratch_frees,
+        scratch_shares, scratch_shards, scratch_needs;
     struct build *scratch_build;
     uint32_t scratch_build_objects;
     struct writer scratch;
@@ -476,8 +492,8 @@ void object_destroy(struct object *obj); /* its memory; it is in no table */
 void store_free(struct store *s);
 void store_files_close(struct store *s);
 
-void defer_add(struct item *it);       /* visible to readers */
-void defer_durable(struct tx *tx);     /* its items may be written to their blocks */
+void defer_add(struct item *it);   /* visible to readers */
+void defer_durable(struct tx *tx); /* its items may be written to their blocks */
 void defer_run(struct store *s);
 void direct_submit(struct tx *tx);
 void direct_flush(struct store *s);
@@ -487,10 +503,10 @@ void records_add(struct tx *tx); /* durable now */
 void overlay_release(struct store *s);
 void checkpoint_run(struct store *s);
 
-
 void space_start(struct store *s);
 void space_stop(struct store *s);
-void space_gate(struct store *s, struct fs_space *out, bool *out_low); /* worker: before LevelDB writes */
+void space_gate(struct store *s, struct fs_space *out,
+                bool *out_low); /* worker: before LevelDB writes */
 uint64_t space_reserve_bytes(uint64_t total);
 int ballast_make(struct env *env, const char *folder, uint64_t bytes, struct disk **out_disk);
 char *store_path(const char *folder, const char *name);

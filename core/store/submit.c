@@ -2,8 +2,8 @@
  *
  * store_submit changes nothing until it can no longer fail: memory is allocated, the projection is
  * made on the side, space is promised.  Then getters see the new state at once, and the transaction
- * waits in its coll's queue for its after-images (resolve.c).  In the common case everything it needs
- * is in memory and that happens before store_submit returns.
+ * waits in its coll's queue for its after-images (resolve.c).  In the common case everything it
+ * needs is in memory and that happens before store_submit returns.
  *
  * A coll is a queue and nothing more; it exists while it has transactions.  Its transactions are
  * resolved in order and enter the journal in order: one that still writes its data directly holds
@@ -14,8 +14,8 @@
 
 static bool makes_object(uint8_t kind)
 {
-    return kind == TXN_TOUCH || kind == TXN_WRITE || kind == TXN_TRUNCATE || kind == TXN_XATTR_SET ||
-           kind == TXN_OMAP_SET || kind == TXN_CLONE_RANGE;
+    return kind == TXN_TOUCH || kind == TXN_WRITE || kind == TXN_TRUNCATE ||
+           kind == TXN_XATTR_SET || kind == TXN_OMAP_SET || kind == TXN_CLONE_RANGE;
 }
 
 static bool is_meta(uint8_t kind)
@@ -47,7 +47,8 @@ static int project_xattr(struct onode_meta *m, struct bytes name, struct bytes v
     return 0;
 }
 
-static int project_clone(struct tx *tx, const struct txn_op *op, struct tx_op *x, struct onode_meta *m)
+static int project_clone(struct tx *tx, const struct txn_op *op, struct tx_op *x,
+                         struct onode_meta *m)
 {
     const struct onode_meta *src = &tx->objs[op->src].meta;
 
@@ -103,9 +104,12 @@ static int project_op(struct tx *tx, const struct txn_op *op, struct tx_op *x)
 }
 
 /* A bound on the blocks that its after-images may take, and on the bytes of its record. */
-static void tx_bounds(const struct txn_op *op, const struct tx_op *x, uint64_t *blocks, uint64_t *bytes)
+static void tx_bounds(const struct txn_op *op, const struct tx_op *x, uint64_t *blocks,
+                      uint64_t *bytes)
 {
-    uint64_t len = op->kind == TXN_WRITE ? op->data.bytes : op->kind == TXN_CLONE_RANGE ? x->len : 0;
+    uint64_t len = op->kind == TXN_WRITE         ? op->data.bytes
+                   : op->kind == TXN_CLONE_RANGE ? x->len
+                                                 : 0;
 
     *bytes += op->key.len + op->value.len + 64;
     if (op->kind == TXN_WRITE || op->kind == TXN_CLONE_RANGE)
@@ -129,7 +133,8 @@ static int project(struct tx *tx, uint64_t *out_bytes)
         int rc = 0;
 
         if (!is_meta(op->kind)) {
-            if (op->object >= t->object_count || (op->kind == TXN_CLONE_RANGE && op->src >= t->object_count))
+            if (op->object >= t->object_count ||
+                (op->kind == TXN_CLONE_RANGE && op->src >= t->object_count))
                 return -EINVAL;
             rc = project_op(tx, op, &tx->opx[i]);
         }
@@ -164,7 +169,8 @@ static int tx_objects(struct tx *tx)
 
 static struct tx *tx_create(struct store *s, struct txn *t)
 {
-    size_t objs = ROUND_UP(sizeof(struct tx), 16), opx = objs + t->object_count * sizeof(struct tx_object);
+    size_t objs = ROUND_UP(sizeof(struct tx), 16),
+           opx = objs + t->object_count * sizeof(struct tx_object);
     struct tx *tx = mem_zalloc(opx + t->op_count * sizeof(struct tx_op));
 
     if (!tx)
@@ -211,7 +217,8 @@ void tx_free(struct tx *tx)
     mem_free(tx);
 }
 
-/* --- colls ---------------------------------------------------------------------------------------- */
+/* --- colls
+ * ---------------------------------------------------------------------------------------- */
 
 static struct coll *coll_find(struct store *s, struct pgid id)
 {
@@ -335,7 +342,8 @@ void coll_ready(struct tx *tx)
     coll_run(tx->coll);
 }
 
-/* --- the door --------------------------------------------------------------------------------------- */
+/* --- the door
+ * --------------------------------------------------------------------------------------- */
 
 static uint64_t record_bytes_max(const struct store *s)
 {

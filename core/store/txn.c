@@ -1,6 +1,6 @@
 /* txn.c - building a transaction, and its bytes on the wire.
  *
- * A transaction owns one arena (keys, values, checksums, names) and references to payload.  Builders
+ * A transaction owns one arena (keys, values, checksums, names) and references to payload. Builders
  * never return an error: the first failure stays in `rc` and the store refuses the transaction.
  * The codec checks everything it reads; what it accepts, a builder could have made.
  * doc/format/txn.md */
@@ -10,7 +10,13 @@
 #include "core/base/crc.h"
 #include "core/base/size.h"
 
-enum { TXN_VERSION_NOW = 1, TXN_COMPAT = 1, TXN_OBJECTS_MAX = 4096, TXN_OPS_MAX = 1 << 18, OP_BYTES_MIN = 3 };
+enum {
+    TXN_VERSION_NOW = 1,
+    TXN_COMPAT = 1,
+    TXN_OBJECTS_MAX = 4096,
+    TXN_OPS_MAX = 1 << 18,
+    OP_BYTES_MIN = 3
+};
 
 struct txn *txn_create(struct pgid coll)
 {
@@ -142,7 +148,8 @@ static int keep(struct txn *t, struct bytes b, struct bytes *out)
     return 0;
 }
 
-static void op_key_value(struct txn *t, uint8_t kind, uint16_t o, struct bytes key, struct bytes value)
+static void op_key_value(struct txn *t, uint8_t kind, uint16_t o, struct bytes key,
+                         struct bytes value)
 {
     struct txn_op *op = op_add(t, kind, o);
     int rc;
@@ -267,7 +274,8 @@ void txn_omap_rm_range(struct txn *t, uint16_t o, struct bytes from, struct byte
     op_row(t, TXN_OMAP_RM_RANGE, o, from, to, OMAP_KEY_MAX);
 }
 
-void txn_clone_range(struct txn *t, uint16_t dst, uint16_t src, uint64_t src_off, uint64_t len, uint64_t dst_off)
+void txn_clone_range(struct txn *t, uint16_t dst, uint16_t src, uint64_t src_off, uint64_t len,
+                     uint64_t dst_off)
 {
     struct txn_op *op;
 
@@ -307,7 +315,8 @@ void txn_meta_rm_range(struct txn *t, struct bytes from, struct bytes to)
     op_row(t, TXN_META_RM_RANGE, 0, from, to, OMAP_KEY_MAX);
 }
 
-/* --- codec ------------------------------------------------------------------------------------------ */
+/* --- codec
+ * ------------------------------------------------------------------------------------------ */
 
 static void op_encode(const struct txn_op *op, struct writer *w)
 {
@@ -370,7 +379,8 @@ void txn_encode(const struct txn *t, struct writer *front, struct buf *data)
     wr_end_plain(front, mark);
 }
 
-static void write_decode(struct cursor *c, struct txn *t, uint16_t o, const struct buf *data, uint64_t *at)
+static void write_decode(struct cursor *c, struct txn *t, uint16_t o, const struct buf *data,
+                         uint64_t *at)
 {
     uint64_t off = cur_u64(c), len = cur_u64(c);
     struct bytes crcs;

@@ -2,8 +2,8 @@
  *
  *     bench_store FOLDER [SECONDS]     (FOLDER/store is made anew and left there)
  *
- * Each small transaction is what an OSD submits for a 4 KiB write: the write, an xattr, a version, a
- * log row, the info row, and the trimming of an old log row. */
+ * Each small transaction is what an OSD submits for a 4 KiB write: the write, an xattr, a version,
+ * a log row, the info row, and the trimming of an old log row. */
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,7 +132,8 @@ static void committed(struct store_commit *c)
     finished(sl, sl->b->kind == 1 ? LARGE_BYTES : 4096);
 }
 
-static void write_done(struct bench *b, struct slot *sl, uint32_t i, uint64_t off, const struct buf *data)
+static void write_done(struct bench *b, struct slot *sl, uint32_t i, uint64_t off,
+                       const struct buf *data)
 {
     struct txn *t = txn_create((struct pgid){{1}, i % COLLS});
     char key[24], old[24];
@@ -181,8 +182,11 @@ static void next(struct slot *sl)
         write_done(b, sl, i, 0, &b->large);
     } else {
         arena_init(&sl->arena);
-        sl->r = (struct store_read){.obj = b->objs[b->kind == 3 ? i % 64 : i], .kind = STORE_DATA,
-                                    .off = b->kind == 3 ? off % 65536 : off, .len = 4096, .arena = &sl->arena,
+        sl->r = (struct store_read){.obj = b->objs[b->kind == 3 ? i % 64 : i],
+                                    .kind = STORE_DATA,
+                                    .off = b->kind == 3 ? off % 65536 : off,
+                                    .len = 4096,
+                                    .arena = &sl->arena,
                                     .done = read_done};
         store_read(b->s, &sl->r);
     }
@@ -220,7 +224,8 @@ static void run(struct bench *b, const char *what, int kind, unsigned depth, dou
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
     s = (double)b->ns / 1e9;
     printf("%-28s depth %2u  %9.0f/s  %8.1f MiB/s  %8.1f us  %6.1f us CPU each\n", what, depth,
-           (double)b->done / s, (double)b->bytes / s / 1048576.0, (double)b->lat_ns / (double)b->done / 1e3,
+           (double)b->done / s, (double)b->bytes / s / 1048576.0,
+           (double)b->lat_ns / (double)b->done / 1e3,
            (cpu_ns(&after) - cpu_ns(&before)) / (double)b->done / 1e3);
 }
 
@@ -255,7 +260,8 @@ int main(int argc, char **argv)
     rng_seed(&b.rng, 1);
     for (uint32_t i = 0; i < LARGE_BYTES; i++)
         blob->data[i] = (uint8_t)(i * 2654435761u >> 13);
-    if (buf_append_blob(&b.small, blob, 0, 4096) < 0 || buf_append_blob(&b.large, blob, 0, LARGE_BYTES) < 0)
+    if (buf_append_blob(&b.small, blob, 0, 4096) < 0 ||
+        buf_append_blob(&b.large, blob, 0, LARGE_BYTES) < 0)
         die("memory", -ENOMEM);
     host_call(b.h, 0, do_start, &b);
     wait_over(&b);

@@ -16,3 +16,7 @@ tests_unit_store_test_store_faults_LDADD = $(LINK_store) $(LINK_test)
 check_PROGRAMS += tests/unit/store/test_format
 tests_unit_store_test_format_SOURCES = tests/unit/store/test_format.c
 tests_unit_store_test_format_LDADD = $(LINK_store) $(LINK_test)
+
+check_PROGRAMS += tests/unit/store/test_store_real
+tests_unit_store_test_store_real_SOURCES = tests/unit/store/test_store_real.c
+tests_unit_store_test_store_real_LDADD = $(LINK_store) $(LINK_test)

@@ -13,7 +13,8 @@ __attribute__((constructor)) static void scopes(void)
 #endif
 }
 
-/* --- the model ---------------------------------------------------------------------------------------- */
+/* --- the model
+ * ---------------------------------------------------------------------------------------- */
 
 void model_init(struct model *m)
 {
@@ -59,9 +60,8 @@ static void grow(struct model_object *o, uint64_t end)
 
 struct oid stage_oid(unsigned coll, unsigned o)
 {
-    static const char *names[STAGE_COLLS][STAGE_OBJECTS] = {{"a0", "a1", "a2", "a3"},
-                                                            {"b0", "b1", "b2", "b3"},
-                                                            {"c0", "c1", "c2", "c3"}};
+    static const char *names[STAGE_COLLS][STAGE_OBJECTS] = {
+        {"a0", "a1", "a2", "a3"}, {"b0", "b1", "b2", "b3"}, {"c0", "c1", "c2", "c3"}};
     struct oid oid = {0};
 
     (void)oid_make((struct pool_id){1}, BYTES_STR(names[coll][o]), &oid); /* short names */
@@ -102,7 +102,8 @@ static void fill(uint8_t *p, uint64_t len, uint64_t seed)
     }
 }
 
-/* --- one transaction: to the model, and (inside the process) to a txn ----------------------------------- */
+/* --- one transaction: to the model, and (inside the process) to a txn
+ * ----------------------------------- */
 
 struct play {
     struct model *m;
@@ -116,7 +117,8 @@ struct play {
 static void play_write(struct play *p, struct model_object *o, uint16_t to)
 {
     static const uint64_t sizes[] = {1, 100, 4096, 4096, 8192, 20000, 65536, 70000, 300000};
-    uint64_t len = sizes[rng_below(&p->r, p->small_only ? 6 : 9)], off = rng_below(&p->r, STAGE_BYTES_MAX - len);
+    uint64_t len = sizes[rng_below(&p->r, p->small_only ? 6 : 9)],
+             off = rng_below(&p->r, STAGE_BYTES_MAX - len);
     uint64_t seed = rng_u64(&p->r);
 
     if (rng_chance(&p->r, 1, 2))
@@ -146,7 +148,8 @@ static void play_zero(struct play *p, struct model_object *o, uint16_t to)
 
 static void play_truncate(struct play *p, struct model_object *o, uint16_t to)
 {
-    uint64_t size = rng_chance(&p->r, 1, 2) ? rng_below(&p->r, STAGE_BYTES_MAX) : ROUND_DOWN(o->size / 2, 4096);
+    uint64_t size =
+        rng_chance(&p->r, 1, 2) ? rng_below(&p->r, STAGE_BYTES_MAX) : ROUND_DOWN(o->size / 2, 4096);
 
     if (size < o->size)
         memset(o->data + size, 0, o->size - size);
@@ -159,7 +162,8 @@ static void play_truncate(struct play *p, struct model_object *o, uint16_t to)
 static void play_clone(struct play *p, struct model_object *dst, uint16_t to)
 {
     struct model_object *src = &p->m->o[p->coll][rng_below(&p->r, STAGE_OBJECTS)];
-    uint64_t len = rng_below(&p->r, 200000), from = rng_below(&p->r, 200000), at = rng_below(&p->r, 200000), n;
+    uint64_t len = rng_below(&p->r, 200000), from = rng_below(&p->r, 200000),
+             at = rng_below(&p->r, 200000), n;
     struct oid oid = stage_oid(p->coll, (unsigned)(src - p->m->o[p->coll]));
 
     if (rng_chance(&p->r, 2, 3)) {
@@ -274,7 +278,8 @@ static void play_txn(struct play *p, uint64_t seed)
     txn_meta_rm_range(p->t, BYTES_STR(from), BYTES_STR(to));
 }
 
-/* --- the stage ------------------------------------------------------------------------------------------ */
+/* --- the stage
+ * ------------------------------------------------------------------------------------------ */
 
 void stage_start_process(struct stage *st)
 {
@@ -289,8 +294,8 @@ void stage_init(struct stage *st, uint64_t seed)
     st->seed = seed;
     st->sim = sim_create(&(struct sim_conf){.seed = seed});
     st->m = sim_machine_create(st->sim, "m", "127.0.0.1");
-    st->conf = (struct store_conf){.folder = "osd", .data_bytes = MIB(32), .journal_bytes = MIB(2),
-                                   .cache_bytes = 20000};
+    st->conf = (struct store_conf){
+        .folder = "osd", .data_bytes = MIB(32), .journal_bytes = MIB(2), .cache_bytes = 20000};
     rng_seed(&st->rng, seed * 77 + 5);
     model_init(&st->model);
     stage_start_process(st);
@@ -500,14 +505,15 @@ struct submission {
     int rc;
 };
 
-/* The transaction is played on a copy of the model's bytes first: a refusal must leave it unchanged, so
- * the caller plays it once more without a txn when it was taken. */
+/* The transaction is played on a copy of the model's bytes first: a refusal must leave it
+ * unchanged, so the caller plays it once more without a txn when it was taken. */
 static void do_submit(void *arg)
 {
     struct submission *sub = arg;
     struct stage *st = sub->st;
     static struct model copy; /* libc memory, reused: one thread */
-    struct play p = {.coll = sub->coll, .n = st->submitted[sub->coll] + 1, .small_only = st->small_only};
+    struct play p = {
+        .coll = sub->coll, .n = st->submitted[sub->coll] + 1, .small_only = st->small_only};
     struct commit *c;
 
     if (!copy.o[0][0].data)
@@ -577,12 +583,12 @@ void stage_drain(struct stage *st)
 {
     sim_run_until(st->sim, sim_now_ns(st->sim) + 100 * NS_PER_S, drained, st);
     if (!drained(st))
-        T_FAIL("seed %llu: transactions were not acknowledged in 100 s", (unsigned long long)st->seed);
+        T_FAIL("seed %llu: transactions were not acknowledged in 100 s",
+               (unsigned long long)st->seed);
 }
 
-/* --- reading ------------------------------------------------------------------------------------------- */
-
-
+/* --- reading
+ * ------------------------------------------------------------------------------------------- */
 
 struct read_box {
     struct store_read r;
@@ -724,7 +730,8 @@ static int check_meta(struct stage *st, unsigned c, unsigned i)
     for (unsigned k = 0; k < STAGE_XATTRS; k++) {
         int rc = object_xattr(obj, BYTES_STR(xattr_names[k]), &v);
 
-        if ((rc == 0) != (m->xattr[k] != 0) || (rc == 0 && !bytes_equal(v, value_of(m->xattr[k], memory))))
+        if ((rc == 0) != (m->xattr[k] != 0) ||
+            (rc == 0 && !bytes_equal(v, value_of(m->xattr[k], memory))))
             return differs(st, "xattr", c, i, k);
     }
     return 0;
@@ -737,8 +744,9 @@ int stage_check_object(struct stage *st, unsigned c, unsigned i)
     if (rc == 0)
         rc = check_rc(st, "data", check_data(st, c, i, 0, STAGE_BYTES_MAX));
     if (rc == 0)
-        rc = check_rc(st, "part", check_data(st, c, i, rng_below(&st->rng, STAGE_BYTES_MAX),
-                                             rng_below(&st->rng, 20000) + 1));
+        rc = check_rc(st, "part",
+                      check_data(st, c, i, rng_below(&st->rng, STAGE_BYTES_MAX),
+                                 rng_below(&st->rng, 20000) + 1));
     if (rc == 0)
         rc = check_rc(st, "omap", check_omap(st, c, i));
     return rc;
@@ -795,7 +803,8 @@ static int check_list(struct stage *st)
             want += st->model.o[c][i].exists;
             for (uint32_t k = 0; k < b.l.row_count; k++)
                 if (oid_equal(&b.l.rows[k].oid, &oid))
-                    found += st->model.o[c][i].exists && b.l.rows[k].size == st->model.o[c][i].size &&
+                    found += st->model.o[c][i].exists &&
+                             b.l.rows[k].size == st->model.o[c][i].size &&
                              version_eq(b.l.rows[k].version, st->model.o[c][i].version);
         }
     for (uint32_t k = 1; k < b.l.row_count && rc == 0; k++)

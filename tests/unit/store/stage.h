@@ -1,9 +1,9 @@
 /* stage.h - a store under test beside a small model of it.
  *
- * The model is a list of transaction seeds for each coll; playing the first n of them gives what the
- * store must hold after n transactions.  So a store that lost power is checked by asking it how far
- * it got (a meta row says so), and comparing everything.  The model's memory is libc's: it outlives
- * the simulated process. */
+ * The model is a list of transaction seeds for each coll; playing the first n of them gives what
+ * the store must hold after n transactions.  So a store that lost power is checked by asking it how
+ * far it got (a meta row says so), and comparing everything.  The model's memory is libc's: it
+ * outlives the simulated process. */
 #ifndef TESTS_UNIT_STORE_STAGE_H
 #define TESTS_UNIT_STORE_STAGE_H
 
@@ -13,8 +13,15 @@
 #include "core/store/store.h"
 #include "tests/unit/t.h"
 
-enum { STAGE_COLLS = 3, STAGE_OBJECTS = 4 /* of each coll */, STAGE_TXNS_MAX = 4096, STAGE_BYTES_MAX = 400 << 10,
-       STAGE_XATTRS = 4, STAGE_KEYS = 24, STAGE_LOG_KEEP = 5 };
+enum {
+    STAGE_COLLS = 3,
+    STAGE_OBJECTS = 4 /* of each coll */,
+    STAGE_TXNS_MAX = 4096,
+    STAGE_BYTES_MAX = 400 << 10,
+    STAGE_XATTRS = 4,
+    STAGE_KEYS = 24,
+    STAGE_LOG_KEEP = 5
+};
 
 struct model_object {
     bool exists;
@@ -40,7 +47,7 @@ struct stage {
     struct object *held[STAGE_COLLS][STAGE_OBJECTS];
     struct model model; /* of everything submitted */
     struct rng rng;
-    int rc;         /* of the last open, submit, read */
+    int rc; /* of the last open, submit, read */
     uint32_t waiting;
     bool done, failed, large;
     bool small_only;

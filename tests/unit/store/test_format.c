@@ -132,14 +132,37 @@ static void sample_shard(struct shard *sh)
 T(format, golden_bytes_of_the_disk_decode)
 {
     struct shard sh, back;
-    struct onode_meta m = {.exists = true, .omap = true, .nid = 12, .size = 300000, .version = {{5}, 6}}, mb;
+    struct onode_meta m = {.exists = true,
+                           .omap = true,
+                           .nid = 12,
+                           .size = 300000,
+                           .version = {{5}, 6}},
+                      mb;
     uint32_t tags[2] = {0, 99}, *tb = NULL, count = 0;
     AUTO(writer) shard = {0}, onode = {0}, head = {0}, super = {0};
-    struct group_head h = {.salt = 1, .epoch = 2, .pos = 3, .seq_first = 4, .sb_generation = 5,
-                           .record_count = 6, .front_bytes = 7, .block_count = 8, .prev_crc = 9, .body_crc = 10};
-    struct superblock sb = {.id = {.fsid = {1}, .uuid = {2}, .osd = 3}, .generation = 4, .epoch = 5, .salt = 6,
-                            .journal_blocks = 256, .data_blocks = 4096, .ballast_bytes = 7, .tail_pos = 8,
-                            .tail_seq = 9, .tail_crc = 10, .next_nid = 11, .clean = true}, sb2;
+    struct group_head h = {.salt = 1,
+                           .epoch = 2,
+                           .pos = 3,
+                           .seq_first = 4,
+                           .sb_generation = 5,
+                           .record_count = 6,
+                           .front_bytes = 7,
+                           .block_count = 8,
+                           .prev_crc = 9,
+                           .body_crc = 10};
+    struct superblock sb = {.id = {.fsid = {1}, .uuid = {2}, .osd = 3},
+                            .generation = 4,
+                            .epoch = 5,
+                            .salt = 6,
+                            .journal_blocks = 256,
+                            .data_blocks = 4096,
+                            .ballast_bytes = 7,
+                            .tail_pos = 8,
+                            .tail_seq = 9,
+                            .tail_crc = 10,
+                            .next_nid = 11,
+                            .clean = true},
+                      sb2;
     uint8_t block[DISK_BLOCK], bytes[GROUP_HEAD_BYTES];
 
     sample_shard(&sh);
@@ -147,12 +170,14 @@ T(format, golden_bytes_of_the_disk_decode)
     golden("store-shard", &shard);
     T_OK(shard_decode((struct bytes){shard.data, (uint32_t)shard.len}, 12, 1, &back));
     T_MEM_EQ(&sh, &back, sizeof(sh));
-    T_LT(shard_decode((struct bytes){shard.data, (uint32_t)shard.len}, 12, 2, &back), 0); /* misplaced */
+    T_LT(shard_decode((struct bytes){shard.data, (uint32_t)shard.len}, 12, 2, &back),
+         0); /* misplaced */
 
     T_OK(xattrs_change(NULL, BYTES_STR("b"), BYTES_STR("2"), &m.xattrs));
     onode_encode(&onode, BYTES_STR("key"), &m, tags, 2);
     golden("store-onode", &onode);
-    T_OK(onode_decode(BYTES_STR("key"), (struct bytes){onode.data, (uint32_t)onode.len}, &mb, &tb, &count));
+    T_OK(onode_decode(BYTES_STR("key"), (struct bytes){onode.data, (uint32_t)onode.len}, &mb, &tb,
+                      &count));
     T_EQ(count, 2);
     T_EQ(tb[1], 99);
     T_EQ(mb.size, 300000);
@@ -214,7 +239,8 @@ T(extent, free_space_is_what_nobody_took)
         uint64_t start, n;
 
         if (rng_chance(&r, 1, 2)) {
-            n = extents_take(e, rng_between(&r, 1, 300), rng_chance(&r, 1, 3) ? rng_below(&r, 100000) : 0, &start);
+            n = extents_take(e, rng_between(&r, 1, 300),
+                             rng_chance(&r, 1, 3) ? rng_below(&r, 100000) : 0, &start);
             for (uint64_t b = start; b < start + n; b++) {
                 T_EQ(used[b], 0);
                 used[b] = 1;

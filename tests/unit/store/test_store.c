@@ -1,4 +1,5 @@
-/* test_store.c - a store in calm weather: everything written is read back, at once and after reopening. */
+/* test_store.c - a store in calm weather: everything written is read back, at once and after
+ * reopening. */
 #include "tests/unit/store/stage.h"
 
 #define OK(st, call)                                                                               \

@@ -1,9 +1,10 @@
-/* test_store_crash.c - the power goes at every I/O: nothing acknowledged is lost, nothing is half there.
+/* test_store_crash.c - the power goes at every I/O: nothing acknowledged is lost, nothing is half
+ * there.
  *
  * One seed is one run of random transactions; it is run once to count its I/Os, then once for each
- * of them with the power cut as that one starts.  After each cut the store is proven by fsck with its
- * journal unreplayed, opened (in some runs the power goes again during replay), compared with the
- * model's prefix, used again, and proven again. */
+ * of them with the power cut as that one starts.  After each cut the store is proven by fsck with
+ * its journal unreplayed, opened (in some runs the power goes again during replay), compared with
+ * the model's prefix, used again, and proven again. */
 #include "tests/unit/store/stage.h"
 
 #include <stdio.h>
@@ -39,7 +40,9 @@ static void work(struct stage *st, unsigned txns)
     stage_drain(st);
 }
 
-enum { TIGHT = 1000 }; /* seeds from here on: so little room that every block is used again and again */
+enum {
+    TIGHT = 1000
+}; /* seeds from here on: so little room that every block is used again and again */
 
 static void prepare(struct stage *st, uint64_t seed)
 {
@@ -164,7 +167,8 @@ T(store_crash, a_power_cut_at_any_io_loses_nothing_acknowledged)
     cut_everywhere(more && getenv("STORE_FIRST") ? strtoull(getenv("STORE_FIRST"), NULL, 10) : 1,
                    more ? strtoull(more, NULL, 10) : 12, 45, &t);
     printf("states %llu, of them in a second life %llu, cut again in replay %llu\n",
-           (unsigned long long)t.states, (unsigned long long)t.lives, (unsigned long long)t.replays_cut);
+           (unsigned long long)t.states, (unsigned long long)t.lives,
+           (unsigned long long)t.replays_cut);
     if (!more) {
         T_GE(t.states, 2000);
         T_GE(t.replays_cut, 100);

@@ -5,8 +5,8 @@
 
 static void bad(struct stage *st, uint64_t n, const char *what, int rc)
 {
-    T_FAIL("seed %llu, n %llu: %s: %s (%s)", (unsigned long long)st->seed, (unsigned long long)n, what,
-           reason_name(rc), st->why);
+    T_FAIL("seed %llu, n %llu: %s: %s (%s)", (unsigned long long)st->seed, (unsigned long long)n,
+           what, reason_name(rc), st->why);
 }
 
 static void start(struct stage *st, uint64_t seed)
