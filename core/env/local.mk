@@ -8,8 +8,9 @@ libcore_env_a_SOURCES = \
 # The real side.
 libcore_env_a_SOURCES += \
 	core/env/real.h core/env/real_disk.h core/env/real_kv.h \
-	core/env/real_disk.c core/env/real_disk_open.c core/env/real_file.c core/env/real_host.c \
-	core/env/real_kv.c core/env/real_net.c core/env/real_uring.c core/env/real_work.c
+	core/env/real_disk.c core/env/real_disk_open.c core/env/real_env.c core/env/real_file.c \
+	core/env/real_host.c core/env/real_kv.c core/env/real_loop.c core/env/real_net.c \
+	core/env/real_uring.c core/env/real_work.c
 
 # LevelDB and its Env: the one C++ in the core.
 libcore_env_a_SOURCES += core/env/ldb.h core/env/ldb_env.h core/env/ldb.cc core/env/ldb_env.cc

@@ -30,17 +30,16 @@ struct workers; /* real_work.c */
 struct uring;   /* real_uring.c */
 
 struct reactor {
-    struct real_env env; /* first */
-    struct host *host;   /* borrowed */
+    struct real_env env;     /* first */
     struct workers *workers; /* borrowed */
-    pthread_t handle;    /* for joining */
+    pthread_t handle;        /* for joining */
     _Atomic uint64_t thread; /* pthread_self() of the running loop; 0: not running */
     bool stopping;
 
     uv_loop_t loop;
-    uv_poll_t wake;      /* watches wake_fd */
-    uv_timer_t alarm;    /* the earliest of `timers` */
-    int wake_fd;         /* eventfd: mail for a sleeping loop, and completions of the ring */
+    uv_poll_t wake;   /* watches wake_fd */
+    uv_timer_t alarm; /* the earliest of `timers` */
+    int wake_fd;      /* eventfd: mail for a sleeping loop, and completions of the ring */
 
     struct list posted;   /* env_task.link: run in the next round */
     struct list deferred; /* run at the end of this turn */
@@ -67,9 +66,23 @@ struct reactor *reactor_of(struct env *env); /* asserts that there is one */
 void reactor_enter(struct reactor *r);
 void reactor_left(struct reactor *r);
 
+/* real_env.c */
 const struct env_ops *real_ops(void);
 void real_env_init(struct real_env *e, struct reactor *r, struct log_sink *sink);
-uint64_t real_now_ns(struct env *env);
+uint64_t real_now_ns(struct env *env); /* any thread; needs no env */
+
+/* real_loop.c */
+int reactor_init(struct reactor *r, struct workers *workers, const struct host_conf *conf);
+void reactor_fini(struct reactor *r);
+void *reactor_run(void *reactor);           /* the thread */
+bool reactor_busy(const struct reactor *r); /* something is left to run or to complete */
+bool real_is_home(struct env *env);
+void real_post(struct env *env, struct env_task *task);
+void real_defer(struct env *env, struct env_task *task);
+void real_timer_at(struct env *env, struct env_timer *t, uint64_t at_ns);
+void real_timer_cancel(struct env *env, struct env_timer *t);
+int real_watch_start(struct env *env, struct env_watch *w, int fd);
+void real_watch_stop(struct env *env, struct env_watch *w);
 
 /* real_work.c */
 int workers_create(unsigned threads, struct workers **out_workers);

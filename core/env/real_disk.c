@@ -256,8 +256,8 @@ static int transfer_now(struct disk *d, bool write, uint64_t off, uint8_t *at, s
     unsigned retries = 0;
 
     while (bytes) {
-        ssize_t n = write ? pwrite(d->fd, at, bytes, (off_t)off)
-                          : pread(d->fd, at, bytes, (off_t)off);
+        ssize_t n =
+            write ? pwrite(d->fd, at, bytes, (off_t)off) : pread(d->fd, at, bytes, (off_t)off);
 
         if (n < 0 && errno != EINTR && errno != EAGAIN)
             return -errno;

@@ -15,7 +15,7 @@ struct disk {
     uint32_t mem_align; /* of addresses, when direct */
     uint32_t len_align; /* of each piece's length, when direct */
     bool read_only;
-    _Atomic bool failed; /* a write or flush has: nothing that follows can be called durable */
+    _Atomic bool failed;   /* a write or flush has: nothing that follows can be called durable */
     _Atomic uint32_t busy; /* requests under way */
 };
 
@@ -42,10 +42,10 @@ void disk_req_finish(struct disk_req *q);
 
 /* real_uring.c: *out_ring stays NULL where io_uring does not work. */
 void disk_ring_create(int wake_fd, struct uring **out_ring);
-void disk_ring_destroy(struct uring *ring); /* NULL is fine */
+void disk_ring_destroy(struct uring *ring);                 /* NULL is fine */
 void disk_ring_add(struct uring *ring, struct disk_req *q); /* issued at the end of the turn */
-void disk_turn_reap(struct reactor *r); /* finish what has completed */
-void disk_turn_end(struct reactor *r);  /* issue what was added, in one system call */
+void disk_turn_reap(struct reactor *r);                     /* finish what has completed */
+void disk_turn_end(struct reactor *r);         /* issue what was added, in one system call */
 bool disk_turn_stuck(const struct reactor *r); /* the kernel had no room: try again, don't wait */
 
 /* real_disk.c */

@@ -3,13 +3,13 @@
  * The first failed call poisons the store: a LevelDB whose log could not be written goes on as if
  * nothing had happened, and what it says after that is worth nothing.  Only a key that is not
  * there, and lack of memory before LevelDB was asked, are no failures of the store. */
+#include "core/env/real_kv.h"
 #include "core/env/kv_batch.h"
 #include "core/env/real.h"
-#include "core/env/real_kv.h"
 
-#define CACHE_BYTES_DEFAULT MIB(8)
+#define CACHE_BYTES_DEFAULT  MIB(8)
 #define WRITE_BUFFER_DEFAULT MIB(4)
-#define STALL_NS NS_PER_MS /* LevelDB's own brake is one millisecond a write */
+#define STALL_NS             NS_PER_MS /* LevelDB's own brake is one millisecond a write */
 
 struct kv {
     struct env *env;     /* borrowed, first */
@@ -19,10 +19,10 @@ struct kv {
 };
 
 struct kv_iter {
-    struct env *env;      /* borrowed, first */
-    struct kv *kv;        /* borrowed: outlives it */
-    struct ldb_iter *it;  /* owned */
-    struct bytes to;      /* `to_key`, or empty: no end */
+    struct env *env;     /* borrowed, first */
+    struct kv *kv;       /* borrowed: outlives it */
+    struct ldb_iter *it; /* owned */
+    struct bytes to;     /* `to_key`, or empty: no end */
     uint8_t to_key[];
 };
 

@@ -26,14 +26,14 @@ struct net_conn {
     uv_tcp_t tcp;
     uv_connect_t connect;
     uv_write_t write;
-    struct buf queue; /* owned: not yet in the kernel */
-    uint64_t writing; /* bytes at the queue's front that uv_write holds */
+    struct buf queue;  /* owned: not yet in the kernel */
+    uint64_t writing;  /* bytes at the queue's front that uv_write holds */
     struct list dirty; /* in reactor.net_dirty */
     int close_rc;      /* what `closed` will say */
     bool open;         /* connected */
     bool paused;       /* `space` gave nothing */
     bool closing;
-    bool in_space;    /* `space` is being asked: the handle must not be closed under libuv's hands */
+    bool in_space; /* `space` is being asked: the handle must not be closed under libuv's hands */
     bool close_asked; /* ... net_close was called meanwhile */
 };
 

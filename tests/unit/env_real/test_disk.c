@@ -1,4 +1,5 @@
-/* test_disk.c - disks of the real env: through the ring, through workers, and without direct I/O. */
+/* test_disk.c - disks of the real env: through the ring, through workers, and without direct I/O.
+ */
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
@@ -247,7 +248,9 @@ static void many_at_once_all_complete(struct rig *g, struct disk *d)
         uint64_t off = (uint64_t)i * DISK_BLOCK;
 
         m->ones[i].m = m;
-        m->ones[i].io = (struct disk_io){.disk = d, .op = DISK_WRITE, .off = off,
+        m->ones[i].io = (struct disk_io){.disk = d,
+                                         .op = DISK_WRITE,
+                                         .off = off,
                                          .flags = rng_chance(&rng, 1, 3) ? DISK_DURABLE : 0,
                                          .done = many_done};
         m->ones[i].io.data = pattern(off, DISK_BLOCK, rng_chance(&rng, 1, 8) ? 2 : 1);

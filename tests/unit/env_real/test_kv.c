@@ -186,7 +186,8 @@ T(kv, a_batch_that_lost_a_record_for_want_of_memory_is_not_written)
     shop_open(&s);
     T_OK(kv_batch_put(b, BYTES_STR("first"), BYTES_STR("1")));
     mem_fail_after(0);
-    T_EQ(kv_batch_put(b, BYTES_STR("second"), (struct bytes){(uint8_t *)big, sizeof(big)}), -ENOMEM);
+    T_EQ(kv_batch_put(b, BYTES_STR("second"), (struct bytes){(uint8_t *)big, sizeof(big)}),
+         -ENOMEM);
     mem_fail_after(-1);
     T_EQ(kv_write(s.kv, b), -ENOMEM);
     T_STR_EQ(get_str(s.kv, "first"), "ENOENT"); /* and the store is well */
@@ -245,7 +246,8 @@ static unsigned wrong_keys(struct kv *kv, unsigned *out_failed)
         rc = kv_get(kv, BYTES_STR(key), &got);
         if (rc == 0 && got.bytes == VALUE_BYTES)
             buf_copy_out(&got, 0, have, VALUE_BYTES);
-        if (rc == -ENOENT || (rc == 0 && (got.bytes != VALUE_BYTES || memcmp(have, value, VALUE_BYTES))))
+        if (rc == -ENOENT ||
+            (rc == 0 && (got.bytes != VALUE_BYTES || memcmp(have, value, VALUE_BYTES))))
             wrong++;
         else if (rc < 0)
             failed++;

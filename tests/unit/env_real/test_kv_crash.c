@@ -1,7 +1,7 @@
 /* test_kv_crash.c - what the real LevelDB has after a crash.
  *
- * Power cut: our Env shows every create, append, sync, rename, removal and folder sync of a run to a
- * recorder.  From the record a folder is rebuilt as a power cut at some point could have left it:
+ * Power cut: our Env shows every create, append, sync, rename, removal and folder sync of a run to
+ * a recorder.  From the record a folder is rebuilt as a power cut at some point could have left it:
  * synced bytes are there; of unsynced ones none, all, a part, or a part with garbage behind it;
  * each change of a name that no folder sync followed is there or not, whatever the others are.  A
  * store opened on it must hold everything before the last successful checkpoint, later batches
@@ -63,7 +63,8 @@ static struct kv_batch *batch_make(uint32_t i, uint8_t deeds[KEYS])
     return b;
 }
 
-/* Which batch wrote the value that key `k` has; -1: there is none.  *out_torn: no batch wrote it. */
+/* Which batch wrote the value that key `k` has; -1: there is none.  *out_torn: no batch wrote it.
+ */
 static int64_t batch_seen(struct kv *kv, uint32_t k, bool *out_torn)
 {
     struct buf value = {0};
@@ -140,8 +141,8 @@ struct act {
     size_t bytes;
 };
 struct mark {
-    size_t acts;          /* recorded when the checkpoint had returned */
-    uint32_t sure;        /* batches before it */
+    size_t acts;   /* recorded when the checkpoint had returned */
+    uint32_t sure; /* batches before it */
 };
 struct record {
     struct ldb_hooks hooks;

@@ -16,10 +16,10 @@ struct end {
     struct net_conn *conn;
     struct env *env;
     unsigned opened, closed, drained, received, inside;
-    int rc;          /* of closed */
-    uint64_t bytes;  /* received */
-    uint32_t crc;    /* of them */
-    bool stuck;      /* gives no space */
+    int rc;         /* of closed */
+    uint64_t bytes; /* received */
+    uint32_t crc;   /* of them */
+    bool stuck;     /* gives no space */
     bool echo;
     bool close_on_open, close_on_space, close_on_receive, close_on_drain;
     uint64_t to_send; /* feeds itself on `drained` */
@@ -275,10 +275,22 @@ static void stream_works(const char *addr, const char *peer_prefix)
     pair_stop(p);
 }
 
+static bool ipv6_is_here(void)
+{
+    struct sockaddr_in6 sa = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool here = fd >= 0 && bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return here;
+}
+
 T(net, a_stream_carries_bytes_both_ways_and_ends_once_on_both_sides)
 {
     stream_works("127.0.0.1:0", "127.0.0.1:");
-    stream_works("[::1]:0", "[::1]:");
+    if (ipv6_is_here())
+        stream_works("[::1]:0", "[::1]:");
 }
 
 static void connect_and_send(void *arg)
