@@ -2,3 +2,5 @@
 noinst_LIBRARIES += libs3.a
 libs3_a_CPPFLAGS = $(S3_CPPFLAGS)
 libs3_a_SOURCES =
+
+include s3/bucket/local.mk

@@ -1,0 +1,311 @@
+/* bucket.h - buckets and objects as S3 means them, kept as objects of two pools (README.md).
+ *
+ * The layer below HTTP: no sockets, no XML, no signatures.  A struct bucket_layer belongs to one
+ * env; any number of gateways work on the same pools at the same time, and any may die at any
+ * instruction.
+ *
+ * Every call that takes a callback returns 0 and then calls back exactly once, from the loop, never
+ * inside the call; or it returns a negative code and never calls back.  Arguments (struct bytes,
+ * names, headers) are copied before the call returns.  What a callback is given is borrowed: good
+ * until it returns, unless it says otherwise.
+ *
+ * Codes (0, -errno, -R_X), as HTTP may map them:
+ *   NO_BUCKET BUCKET_EXISTS (another's) BUCKET_YOURS BUCKET_NOT_EMPTY BAD_BUCKET_NAME BUCKET_BUSY
+ *   NO_KEY KEY_TOO_LONG BAD_KEY PRECONDITION NO_UPLOAD BAD_PART BAD_PART_ORDER PART_TOO_SMALL
+ *   ENTITY_TOO_LARGE META_TOO_LARGE DENIED NO_USER INTENT_LOST DATA_LOST
+ *   -ENOMEM, -EAGAIN and the client's own (NO_POOL, STOPPED, -ETIMEDOUT, ...): 503, try again.
+ * After such a failure of a change nobody knows whether it took place, as with any S3 error 5xx.
+ *
+ * Threads: the env's reactor. */
+#ifndef S3_BUCKET_BUCKET_H
+#define S3_BUCKET_BUCKET_H
+
+#include "core/base/buf.h"
+#include "core/base/cursor.h"
+#include "core/base/metrics.h"
+#include "core/base/note.h"
+#include "core/env/env.h"
+
+struct cairn;
+struct bucket_layer;
+
+enum {
+    S3_USER_NAME_MAX = 64,
+    S3_ACCESS_KEY_MAX = 128,
+    S3_SECRET_MAX = 128,
+    S3_BUCKET_NAME_MIN = 3,
+    S3_BUCKET_NAME_MAX = 63,
+    S3_KEY_MAX = 1024,           /* bytes; UTF-8 without NUL */
+    S3_HEADERS_MAX = 100,        /* kept with one object */
+    S3_HEADERS_BYTES_MAX = 8192, /* names and values */
+    S3_PART_NUMBER_MAX = 10000,
+    S3_UPLOAD_ID_LEN = 32, /* lower-case hexadecimal digits */
+    S3_LIST_MAX = 1000,
+};
+#define S3_PART_BYTES_MIN   MIB(5) /* of every part but the last */
+#define S3_OBJECT_BYTES_MAX (UINT64_C(5) << 40)
+#define S3_PUT_BYTES_MAX    (UINT64_C(5) << 30) /* of one PUT or one part */
+
+/* Who asks.  Only s3/auth makes one, from a request whose signature it has verified. */
+struct s3_principal {
+    char name[S3_USER_NAME_MAX + 1];
+};
+
+/* ---- the layer ---- */
+
+struct bucket_conf {
+    uint32_t stripe_bytes;     /* of one data object; 0: 4 MiB */
+    uint32_t window_objects;   /* data objects in flight of one PUT or GET; 0: 4 */
+    uint32_t inline_bytes_max; /* smaller objects lie in the index; 0: 16 KiB (the most) */
+    uint32_t data_timeout_ms;  /* of one data object's write or read; 0: 120,000 */
+    uint32_t reader_grace_ms;  /* unlinked data is kept at least so long; 0: 900,000 */
+    uint32_t intent_stale_ms;  /* an intent untouched for so long is given up; 0: 3,600,000 */
+    uint32_t collect_every_ms; /* pause between rounds of the collector; 0: 60,000 */
+    uint32_t collect_rows_max; /* rows a round deletes of one shard; 0: 1,000 */
+    uint32_t upload_keep_ms; /* result of a completed upload is kept for a repeat; 0: 86,400,000 */
+    uint32_t user_ttl_ms;    /* 0: 60,000 */
+    uint32_t no_user_ttl_ms; /* 0: 3,000 */
+    bool no_collector;       /* it runs only by bucket_collect */
+    bool no_pools;           /* do not make the pools; they are there */
+};
+
+/* `cluster` (borrowed) was opened on `env` and outlives the layer.  The pools s3.index and s3.data
+ * are made if they are missing, then `ready(arg, 0)`; calls may come before that, and wait.  0, or
+ * -ENOMEM. */
+int bucket_layer_start(struct env *env, struct cairn *cluster, const struct bucket_conf *conf,
+                       void (*ready)(void *arg, int rc), void *arg,
+                       struct bucket_layer **out_layer);
+/* New calls fail with -R_STOPPED, what runs is cancelled and called back, then `stopped(arg)` from
+ * the loop; the layer is gone then.  PUTs and GETs in progress fail; they must still be aborted and
+ * closed by their owners, inside `stopped` at the latest. */
+void bucket_layer_stop(struct bucket_layer *l, void (*stopped)(void *arg), void *arg);
+
+struct bucket_counters {
+    struct counter puts, puts_inline, puts_aborted, gets, deletes, heads, lists;
+    struct counter link_retries;    /* the entry had changed meanwhile */
+    struct counter shard_refreshes; /* a shard's row had changed meanwhile */
+    struct counter renewals;        /* of readers and of intents */
+    struct counter collected_versions, collected_objects, stale_intents, shards_deleted;
+    struct counter deletes_undone; /* deletions of buckets that another gateway rolled back */
+    struct gauge gets_open, puts_open, put_bytes;
+};
+const struct bucket_counters *bucket_counters(const struct bucket_layer *l);
+int bucket_metrics(struct bucket_layer *l, struct metric_set *set); /* at start-up; 0 or -ENOMEM */
+
+/* ---- users ---- */
+
+struct s3_user {
+    char name[S3_USER_NAME_MAX + 1];
+    char access_key[S3_ACCESS_KEY_MAX + 1];
+    char secret_key[S3_SECRET_MAX + 1]; /* never logged */
+};
+/* Cached; -R_NO_USER when there is none.  `user` is NULL unless rc is 0. */
+typedef void s3_user_fn(void *arg, int rc, const struct s3_user *user);
+int bucket_user(struct bucket_layer *l, struct bytes access_key, s3_user_fn *done, void *arg);
+
+/* ---- buckets ---- */
+
+/* 3 to 63 of a-z 0-9 . -, beginning and ending with a letter or digit, no "..", ".-", "-.", not an
+ * IPv4 address, no xn-- / sthree- prefix, no -s3alias / --ol-s3 suffix. */
+bool bucket_name_valid(struct bytes name);
+
+typedef void bucket_done_fn(void *arg, int rc);
+/* -R_BUCKET_YOURS: `who` has it already; -R_BUCKET_EXISTS: somebody else. */
+int bucket_create(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                  bucket_done_fn *done, void *arg);
+/* Uploads in progress do not keep a bucket: they are aborted with it. */
+int bucket_delete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                  bucket_done_fn *done, void *arg);
+
+struct bucket_info {
+    struct bytes name;
+    const char *owner;   /* as struct s3_principal */
+    uint64_t created_ns; /* wall clock, since 1970 UTC */
+};
+/* HEAD bucket, GetBucketLocation.  `info` is NULL unless rc is 0. */
+typedef void bucket_info_fn(void *arg, int rc, const struct bucket_info *info);
+int bucket_stat(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                bucket_info_fn *done, void *arg);
+/* All buckets of `who`, by name; `owner` of each is theirs. */
+typedef void bucket_list_fn(void *arg, int rc, const struct bucket_info *rows, uint32_t count);
+int bucket_list(struct bucket_layer *l, const struct s3_principal *who, bucket_list_fn *done,
+                void *arg);
+
+/* ---- objects ---- */
+
+struct s3_header { /* kept and given back as they are: content-type, cache-control, x-amz-meta-… */
+    struct bytes name, value;
+};
+struct s3_etag { /* "hex(md5)" or, with parts > 0, "hex(md5)-parts" */
+    uint8_t md5[16];
+    uint32_t parts;
+};
+enum { S3_ETAG_TEXT = 48 };
+void s3_etag_text(const struct s3_etag *etag, char out[S3_ETAG_TEXT]); /* without quotes */
+
+struct object_info {
+    uint64_t size;
+    uint64_t mtime_ns; /* wall clock, since 1970 UTC */
+    struct s3_etag etag;
+    const struct s3_header *headers; /* NULL in listings */
+    uint32_t header_count;
+};
+typedef void object_info_fn(void *arg, int rc, const struct object_info *info);
+
+int object_head(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                struct bytes key, object_info_fn *done, void *arg);
+/* 0 also when there is no such key. */
+int object_delete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                  struct bytes key, bucket_done_fn *done, void *arg);
+
+/* ---- PUT: a stream in ----
+ *
+ *     object_put_open ... object_put_write* ... object_put_commit -> done, gone
+ *                                          \... object_put_abort  -> gone
+ *
+ * Nothing is visible before `done(0)`, or after an abort.  The caller hashes what it passes on (it
+ * must anyway, for signatures) and gives the MD5 at the commit; when a digest does not agree it
+ * aborts instead (-R_BAD_DIGEST is its word for that). */
+struct object_put;
+struct object_put_args {
+    struct bytes bucket, key;
+    const struct s3_header *headers; /* none with an upload */
+    uint32_t header_count;
+    uint64_t size;        /* announced length; UINT64_MAX: unknown */
+    struct bytes upload;  /* empty: an object; else a part of this upload ... */
+    uint32_t part_number; /* ... 1 to S3_PART_NUMBER_MAX */
+    bool if_absent;       /* If-None-Match: *, -R_PRECONDITION; objects only */
+    /* There is room again, or the PUT failed (object_put_write says).  From the loop; after the
+     * commit or the abort no more.  May be NULL if the caller never fills the window. */
+    void (*room)(void *arg);
+    void *arg;
+};
+/* Whether bucket and upload exist is looked up behind the scenes; a failure shows in
+ * object_put_write, object_put_rc and the commit.  At once: what can be told from the arguments. */
+int object_put_open(struct bucket_layer *l, const struct s3_principal *who,
+                    const struct object_put_args *args, struct object_put **out_put);
+/* Takes all of `data` (its own references), however much there is.  -EAGAIN: while there is no
+ * room; nothing was taken.  Otherwise a negative code: this PUT has failed and is to be aborted. */
+int object_put_write(struct object_put *p, const struct buf *data);
+/* Bytes that fit before the window is full; at 0 stop reading from the client until `room`. */
+uint64_t object_put_room(const struct object_put *p);
+int object_put_rc(const struct object_put *p); /* 0, or why it has failed already */
+/* All bytes are given.  `info` (rc 0) is of the new object or part; headers are not given.  Always
+ * calls back; the put is gone then.  -ENOMEM and other failures come through `done`. */
+void object_put_commit(struct object_put *p, const uint8_t md5[16], object_info_fn *done,
+                       void *arg);
+/* Instead of the commit.  Gone at once; cleaning up goes on by itself. */
+void object_put_abort(struct object_put *p);
+
+/* ---- GET: a stream out ----
+ *
+ *     object_get_open -> opened ... object_get_range, object_get_next -> piece, ...
+ * object_get_close
+ *
+ * What was opened stays readable while it is open, whatever happens to the key, as long as the
+ * reader renews (the layer does).  -R_DATA_LOST or another failure mid-body: end the connection. */
+struct object_get;
+/* `info` (rc 0) stays good until the close.  When rc is not 0 the get is still to be closed. */
+int object_get_open(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                    struct bytes key, object_info_fn *opened, void *arg,
+                    struct object_get **out_get);
+/* Once, after `opened`, within the object's size: start fetching these bytes.  Without it nothing
+ * is. */
+void object_get_range(struct object_get *g, uint64_t off, uint64_t bytes);
+/* The next bytes in order, as one piece of any size above 0 (about a stripe at most); `data` may be
+ * moved out by buf_move.  At the end: rc 0 and an empty buf.  One call at a time.  Up to
+ * window_objects pieces are fetched ahead.  0, or -EBUSY. */
+typedef void object_piece_fn(void *arg, int rc, struct buf *data);
+int object_get_next(struct object_get *g, object_piece_fn *piece, void *arg);
+/* At any time after object_get_open returned 0, callbacks included; no callback comes after it. */
+void object_get_close(struct object_get *g);
+
+/* ---- listings ---- */
+
+struct object_list_args {
+    struct bytes bucket, prefix, delimiter; /* empty: none */
+    /* Exclusive.  With a delimiter, a common prefix here means: behind all its keys.  What `next`
+     * of the page before was, or the user's marker or start-after. */
+    struct bytes after;
+    uint32_t max; /* keys and common prefixes; up to S3_LIST_MAX, 0 gives an empty page */
+};
+struct object_list_row {
+    struct bytes name; /* key, or common prefix */
+    bool is_prefix;
+    struct object_info info; /* of a key */
+};
+struct object_list {
+    const struct object_list_row *rows; /* in order of their bytes, keys and prefixes mixed */
+    uint32_t count;
+    bool truncated;
+    struct bytes next; /* of a truncated page: for `after` */
+};
+typedef void object_list_fn(void *arg, int rc, const struct object_list *list);
+int object_list(struct bucket_layer *l, const struct s3_principal *who,
+                const struct object_list_args *args, object_list_fn *done, void *arg);
+
+/* ---- multipart uploads ---- */
+
+/* `upload` (rc 0): S3_UPLOAD_ID_LEN digits, terminated. */
+typedef void upload_create_fn(void *arg, int rc, const char *upload);
+int upload_create(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                  struct bytes key, const struct s3_header *headers, uint32_t header_count,
+                  upload_create_fn *done, void *arg);
+
+struct upload_part {
+    uint32_t number;
+    uint8_t md5[16];
+};
+/* Parts in ascending order of number, at least one.  -R_BAD_PART_ORDER, -R_BAD_PART (missing or
+ * another ETag), -R_PART_TOO_SMALL.  A repeat with the same parts returns the first run's result,
+ * as long as it is kept (upload_keep_ms). */
+int upload_complete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                    struct bytes key, struct bytes upload, const struct upload_part *parts,
+                    uint32_t part_count, object_info_fn *done, void *arg);
+int upload_abort(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                 struct bytes key, struct bytes upload, bucket_done_fn *done, void *arg);
+
+struct upload_part_row {
+    uint32_t number;
+    uint64_t size, mtime_ns;
+    struct s3_etag etag;
+};
+struct upload_parts {
+    const struct upload_part_row *rows;
+    uint32_t count;
+    bool truncated; /* go on after the last row's number */
+};
+typedef void upload_parts_fn(void *arg, int rc, const struct upload_parts *parts);
+int upload_list_parts(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                      struct bytes key, struct bytes upload, uint32_t after_number, uint32_t max,
+                      upload_parts_fn *done, void *arg);
+
+struct upload_list_args {
+    struct bytes bucket, prefix, delimiter;
+    struct bytes after_key, after_upload; /* after_upload counts only with after_key */
+    uint32_t max;
+};
+struct upload_list_row {
+    struct bytes name; /* key, or common prefix */
+    bool is_prefix;
+    char upload[S3_UPLOAD_ID_LEN + 1];
+    const char *owner; /* who began it */
+    uint64_t created_ns;
+};
+struct upload_list {
+    const struct upload_list_row *rows; /* by key, then by upload id */
+    uint32_t count;
+    bool truncated; /* go on after the last row's name and upload */
+};
+typedef void upload_list_fn(void *arg, int rc, const struct upload_list *list);
+int upload_list(struct bucket_layer *l, const struct s3_principal *who,
+                const struct upload_list_args *args, upload_list_fn *done, void *arg);
+
+/* ---- the collector ---- */
+
+/* One round now: what is ripe on every shard goes.  -EBUSY when a round is running. */
+int bucket_collect(struct bucket_layer *l, bucket_done_fn *done, void *arg);
+/* Invariants of the layer's own state.  Cheap enough to run after every simulated step. */
+void bucket_check(const struct bucket_layer *l);
+
+#endif
