@@ -161,6 +161,8 @@ static void defer_written(struct disk_io *io)
         if (s->failed)
             continue;
         counter_add(&s->m.deferred_blocks, 1);
+        if (!newer)
+            data_cache_put(s, b->phys, &it->data, 0);
         if (newer)
             set_dirty(s, b, true);
         item_done(it);

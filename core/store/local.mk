@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libcore_store.a
 libcore_store_a_SOURCES = \
 	core/store/blocks.c \
+	core/store/cache.c \
 	core/store/checkpoint.c \
 	core/store/deferred.c \
 	core/store/extent.c \

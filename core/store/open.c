@@ -508,6 +508,7 @@ static void open_done(struct env_work *w)
 static int store_init(struct store *s)
 {
     list_init(&s->lru);
+    list_init(&s->data_lru);
     list_init(&s->coll_list);
     list_init(&s->scans);
     list_init(&s->reads);
@@ -521,7 +522,7 @@ static int store_init(struct store *s)
     overlay_init(&s->overlay);
     journal_init(s);
     if (htable_init(&s->objects, 1024) < 0 || htable_init(&s->colls_busy, 64) < 0 ||
-        htable_init(&s->dblocks, 1024) < 0)
+        htable_init(&s->dblocks, 1024) < 0 || htable_init(&s->data_cache, 1024) < 0)
         return -ENOMEM;
     return 0;
 }
@@ -540,7 +541,7 @@ int store_open(struct env *env, const struct store_conf *conf,
     }
     s->env = env;
     s->conf = *conf;
-    s->cache_max = conf->cache_bytes ? conf->cache_bytes : CACHE_DEFAULT;
+    s->cache_max = s->data_cache_max = (conf->cache_bytes ? conf->cache_bytes : CACHE_DEFAULT) / 2;
     s->folder = mem_strdup(conf->folder);
     s->conf.folder = s->folder;
     log_init(&s->log, env_log_sink(env), "store %s", conf->folder);

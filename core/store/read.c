@@ -122,6 +122,17 @@ static bool block_good(const struct read_op *op, const struct seg *seg, uint32_t
            op->crcs[seg->first + i - op->off / STORE_BLOCK];
 }
 
+/* Short reads come again; long ones would only push them out. */
+static void read_keep(struct read_op *op)
+{
+    if (op->end - op->off > READ_CACHED_MAX)
+        return;
+    for (uint32_t i = 0; i < op->seg_count; i++)
+        for (uint32_t k = 0; k < op->segs[i].blocks && op->segs[i].kind == SEG_DEVICE; k++)
+            data_cache_put(op->s, op->segs[i].io.off / STORE_BLOCK + k, &op->segs[i].data,
+                           (uint64_t)k * STORE_BLOCK);
+}
+
 static void read_verify(struct read_op *op)
 {
     for (uint32_t i = 0; i < op->seg_count; i++)
@@ -136,6 +147,7 @@ static void read_verify(struct read_op *op)
             }
             return;
         }
+    read_keep(op);
     read_finish(op, assemble(op));
 }
 
@@ -200,7 +212,8 @@ static int plan(struct read_op *op)
             kind = SEG_HOLE;
         else if (phys == PHYS_LOST)
             kind = SEG_LOST;
-        else if (block_in_memory(op->s, phys, &memory, &rc))
+        else if (block_in_memory(op->s, phys, &memory, &rc) ||
+                 data_cache_get(op->s, phys, op->crcs[b - first], &memory, &rc))
             kind = SEG_MEMORY;
         if (rc < 0)
             return rc;

@@ -73,7 +73,7 @@ static void set_gauges(struct store *s)
     gauge_set(&s->m.free_bytes, (int64_t)sp.free_bytes);
     gauge_set(&s->m.full, sp.full);
     gauge_set(&s->m.objects, (int64_t)s->object_count);
-    gauge_set(&s->m.cache_bytes, (int64_t)s->cache_bytes);
+    gauge_set(&s->m.cache_bytes, (int64_t)(s->cache_bytes + s->data_cached));
     gauge_set(&s->m.overlay_bytes, (int64_t)s->unapplied_bytes);
     gauge_set(&s->m.deferred_bytes, (int64_t)s->item_bytes);
     gauge_set(&s->m.queued_bytes, (int64_t)s->queued_bytes);
@@ -151,6 +151,8 @@ void store_free(struct store *s)
     htable_fini(&s->objects);
     htable_fini(&s->colls_busy);
     htable_fini(&s->dblocks);
+    data_cache_trim(s, 0);
+    htable_fini(&s->data_cache);
     extents_destroy(s->extents);
     vec_free(&s->drops);
     vec_free(&s->apply.rows);

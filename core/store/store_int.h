@@ -38,6 +38,7 @@ enum {
     RECORDS_MAX = 32768,            /* records since the checkpoint that start the next one */
     UNAPPLIED_BYTES_MAX = 48 << 20, /* admission refuses above: rows and deferred data in memory */
     QUEUED_BYTES_MAX = 64 << 20,    /* admission refuses above: submitted, not durable */
+    READ_CACHED_MAX = 16 << 10,     /* blocks of reads up to this are kept in memory */
     READ_IO_MAX = 1 << 20,          /* one device read */
     DIRECT_IO_BLOCKS = 1024,        /* one device write of a large write */
     NO_MEMORY_RETRY_MS = 10
@@ -399,7 +400,10 @@ struct store {
 
     struct htable objects;
     struct list lru;
-    uint64_t cache_bytes, cache_max;
+    uint64_t cache_bytes, cache_max; /* onodes */
+    struct htable data_cache;        /* cache.c */
+    struct list data_lru;
+    uint64_t data_cached, data_cache_max;
 
     uint32_t items_max; /* deferred blocks of one transaction */
     struct htable colls_busy;
@@ -491,6 +495,10 @@ void readers_fail(struct store *s); /* answer those that wait for something that
 void object_destroy(struct object *obj); /* its memory; it is in no table */
 void store_free(struct store *s);
 void store_files_close(struct store *s);
+
+void data_cache_put(struct store *s, uint64_t phys, const struct buf *data, uint64_t off);
+bool data_cache_get(struct store *s, uint64_t phys, uint32_t crc, struct buf *out, int *out_rc);
+void data_cache_trim(struct store *s, uint64_t keep_bytes);
 
 void defer_add(struct item *it);   /* visible to readers */
 void defer_durable(struct tx *tx); /* its items may be written to their blocks */
