@@ -676,6 +676,56 @@ static int check_data(struct stage *st, unsigned c, unsigned i, uint64_t off, ui
     return rc;
 }
 
+struct past {
+    uint8_t *data;
+    uint64_t size;
+};
+
+static struct past remember(const struct model_object *m)
+{
+    struct past p = {malloc(m->size + 1), m->size};
+
+    memcpy(p.data, m->data, m->size);
+    return p;
+}
+
+int stage_check_pipelined(struct stage *st, unsigned c, unsigned i, unsigned more)
+{
+    static struct arena arena;
+    static struct read_box b;
+    struct past past[9] = {remember(&st->model.o[c][i])};
+    uint8_t *got = malloc(STAGE_BYTES_MAX);
+    bool found = false;
+    int rc;
+
+    T_LT(more, 9);
+    b = (struct read_box){.st = st};
+    b.r.obj = st->held[c][i];
+    b.r.kind = STORE_DATA;
+    b.r.len = STAGE_BYTES_MAX;
+    b.r.arena = &arena;
+    rc = run(st, do_read, &b);
+    for (unsigned k = 1; k <= more && rc == 0; k++) {
+        rc = stage_submit(st, c);
+        past[k] = remember(&st->model.o[c][i]);
+        sim_run_until(st->sim, sim_now_ns(st->sim) + rng_below(&st->rng, 3 * NS_PER_MS), NULL,
+                      NULL);
+    }
+    stage_wait(st, &st->done);
+    rc = rc < 0 ? rc : st->rc;
+    if (rc == 0)
+        buf_copy_out(&b.r.data, 0, got, b.r.data.bytes);
+    for (unsigned k = 0; k <= more && rc == 0 && !found; k++)
+        found = b.r.data.bytes == past[k].size && memcmp(got, past[k].data, past[k].size) == 0;
+    if (rc == 0 && !found)
+        rc = differs(st, "pipelined read", c, i, b.r.data.bytes);
+    for (unsigned k = 0; k <= more; k++)
+        free(past[k].data);
+    free(got);
+    sim_enter(st->env, drop_arena, &b);
+    return check_rc(st, "pipelined read", rc);
+}
+
 static int check_omap(struct stage *st, unsigned c, unsigned i)
 {
     struct model_object *m = &st->model.o[c][i];

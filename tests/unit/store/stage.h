@@ -70,6 +70,9 @@ int stage_submit(struct stage *st, unsigned coll);
 void stage_drain(struct stage *st);
 /* Compare one object with the model (of all that was submitted), reading everything of it. */
 int stage_check_object(struct stage *st, unsigned coll, unsigned o);
+/* Start a read of a whole object, submit `more` transactions of its coll behind it, then compare:
+ * the read must show one of the states since it began, whole. */
+int stage_check_pipelined(struct stage *st, unsigned coll, unsigned o, unsigned more);
 /* All objects, listings, metas. */
 int stage_check_all(struct stage *st);
 /* After a crash: which prefix of each coll is there; fails if an acknowledged one is missing.  The

@@ -41,6 +41,35 @@ T(store, random_transactions_read_back_as_the_model_says)
     }
 }
 
+T(store, a_read_shows_one_state_whatever_is_written_behind_it)
+{
+    for (uint64_t seed = 30; seed < 36; seed++) {
+        struct stage st;
+
+        stage_init(&st, seed);
+        OK(&st, stage_mkfs(&st));
+        OK(&st, stage_open(&st));
+        for (unsigned i = 0; i < 60; i++) {
+            unsigned c = (unsigned)rng_below(&st.rng, STAGE_COLLS);
+
+            OK(&st, stage_submit(&st, c));
+            if (i % 3 == 0) /* what is read comes from the device, not from memory */
+                sim_run_until(st.sim, sim_now_ns(st.sim) + 50 * NS_PER_MS, NULL, NULL);
+            OK(&st, stage_check_pipelined(&st, c, (unsigned)rng_below(&st.rng, STAGE_OBJECTS),
+                                          (unsigned)rng_below(&st.rng, 6)));
+            if (i % 20 == 19) {
+                stage_drain(&st);
+                OK(&st, stage_close(&st, false));
+                OK(&st, stage_open(&st));
+            }
+        }
+        stage_drain(&st);
+        T_EQ(st.order_errors, 0);
+        OK(&st, stage_check_all(&st));
+        stage_fini(&st);
+    }
+}
+
 T(store, a_second_mkfs_is_refused)
 {
     struct stage st;
