@@ -81,7 +81,8 @@ static void group_durable(struct store *s)
     j->writing = false;
     j->durable_pos = g->pos + g->blocks;
     j->durable_crc = g->crc;
-    j->durable_seq = LIST_LAST(&txs, struct tx, link)->seq;
+    if (!list_empty(&txs)) /* else it was a mark */
+        j->durable_seq = LIST_LAST(&txs, struct tx, link)->seq;
     s->last_commit_ns = env_now_ns(s->env);
     journal_kick(s); /* the next group first: acknowledging takes time */
     while ((l = list_pop_front(&txs))) {
@@ -217,8 +218,9 @@ static void journal_write(struct store *s)
     struct group_head h;
     AUTO(buf) data = {0};
     uint32_t count = j->writing ? 0 : group_size(s, &h);
+    bool mark = count == 0 && j->mark && !j->writing;
 
-    if (count == 0)
+    if (count == 0 && !mark)
         return;
     if (j->head + group_blocks(&h) - j->tail > j->blocks) {
         counter_add(&s->m.journal_full, 1);
@@ -229,7 +231,7 @@ static void journal_write(struct store *s)
     h.salt = s->sb.salt;
     h.epoch = s->sb.epoch;
     h.pos = j->head;
-    h.seq_first = LIST_FIRST(&j->pending, struct tx, link)->seq;
+    h.seq_first = mark ? j->seq + 1 : LIST_FIRST(&j->pending, struct tx, link)->seq;
     h.sb_generation = s->sb.generation;
     h.prev_crc = j->chain_crc;
     *g = (struct group){.s = s, .pos = j->head, .txs = {&g->txs, &g->txs}};
@@ -244,6 +246,7 @@ static void journal_write(struct store *s)
         return;
     }
     j->writing = true;
+    j->marked = mark;
     j->head += g->blocks;
     j->chain_crc = h.head_crc;
     counter_add(&s->m.groups, 1);
@@ -254,4 +257,18 @@ static void journal_write(struct store *s)
         tx->end_crc = h.head_crc;
         list_push_back(&g->txs, &tx->link);
     }
+}
+
+/* When nothing happens: an empty group behind the last one.  Only a group with a valid one behind
+ * it can be told from a torn tail, and the last acknowledged one should not stay alone for long. */
+void journal_mark(struct store *s)
+{
+    struct journal *j = &s->journal;
+
+    if (j->writing || j->marked || j->head == j->tail || !list_empty(&j->pending) ||
+        store_dead(s) || j->head + 1 - j->tail > j->blocks)
+        return;
+    j->mark = true;
+    journal_write(s);
+    j->mark = false;
 }

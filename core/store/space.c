@@ -106,6 +106,7 @@ static void space_fire(struct env_timer *t)
 
     if (store_dead(s) || s->stopping)
         return;
+    journal_mark(s);
     if (s->apply_busy) { /* which asks the file system itself */
         env_timer_after(s->env, &s->space_timer, SPACE_CHECK_MS * NS_PER_MS);
         return;

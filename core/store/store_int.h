@@ -344,6 +344,7 @@ struct journal {
     struct list pending; /* tx.link: ready, in order */
     struct group group;
     bool writing, kicked;
+    bool mark, marked; /* the group being made, the last one made: an empty one */
     struct env_task kick;
 };
 /* Something lacked memory: store_progress soon. */
@@ -351,6 +352,7 @@ void store_later(struct store *s);
 void journal_init(struct store *s);
 void journal_add(struct tx *tx);
 void journal_kick(struct store *s);
+void journal_mark(struct store *s);
 
 /* --- checkpoint
  * -------------------------------------------------------------------------------------- */

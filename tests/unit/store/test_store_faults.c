@@ -194,6 +194,32 @@ T(store_faults, a_flipped_bit_is_never_served)
     T_GE(data, 10);
 }
 
+T(store_faults, damage_of_the_last_acknowledged_group_is_not_taken_for_a_torn_tail)
+{
+    unsigned found = 0;
+
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct stage st;
+        int rc;
+
+        start(&st, 700 + seed);
+        some_work(&st, 3);
+        sim_run_until(st.sim, sim_now_ns(st.sim) + NS_PER_S, NULL, NULL);
+        sim_machine_power_cut(st.m);
+        stage_start_process(&st);
+        T_OK(sim_disk_flip(st.m, "osd/journal", rng_below(&st.rng, 60000), 1));
+        rc = stage_open(&st);
+        found += rc == -R_CSUM_MISMATCH;
+        if (rc != -R_CSUM_MISMATCH) { /* a byte of padding, or behind the end */
+            T_OK(rc);
+            if (stage_recovered(&st) < 0)
+                bad(&st, seed, "recovered", 0);
+        }
+        stage_fini(&st);
+    }
+    T_GE(found, 20);
+}
+
 T(store_faults, a_damaged_journal_is_salvaged_when_asked)
 {
     unsigned salvaged = 0;
