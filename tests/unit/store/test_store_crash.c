@@ -165,7 +165,7 @@ T(store_crash, a_power_cut_at_any_io_loses_nothing_acknowledged)
     const char *more = getenv("STORE_SEEDS");
 
     cut_everywhere(more && getenv("STORE_FIRST") ? strtoull(getenv("STORE_FIRST"), NULL, 10) : 1,
-                   more ? strtoull(more, NULL, 10) : 12, 45, &t);
+                   more ? strtoull(more, NULL, 10) : 22, 45, &t);
     printf("states %llu, of them in a second life %llu, cut again in replay %llu\n",
            (unsigned long long)t.states, (unsigned long long)t.lives,
            (unsigned long long)t.replays_cut);
