@@ -503,8 +503,7 @@ struct submission {
     int rc;
 };
 
-/* The transaction is played on a copy of the model's bytes first: a refusal must leave it
- * unchanged, so the caller plays it once more without a txn when it was taken. */
+/* Played on a copy of the model: a refusal must leave the model unchanged. */
 static void do_submit(void *arg)
 {
     struct submission *sub = arg;
