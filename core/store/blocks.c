@@ -20,8 +20,7 @@ static void fail(struct build *b, int rc)
         b->rc = rc;
 }
 
-/* --- staged shards
- * -------------------------------------------------------------------------------- */
+/* --- staged shards --- */
 
 struct shard *work_shard_find(struct build *b, uint32_t o, uint32_t index)
 {
@@ -84,8 +83,7 @@ static struct shard *shard_change(struct build *b, uint32_t o, uint32_t index)
     return sh;
 }
 
-/* --- staged space
- * ---------------------------------------------------------------------------------- */
+/* --- staged space --- */
 
 static uint64_t take(struct build *b, uint64_t want, uint64_t *out_start)
 {
@@ -136,8 +134,7 @@ static void map(struct shard *sh, uint32_t i, uint64_t phys, uint32_t crc)
     sh->shared &= ~(UINT64_C(1) << i);
 }
 
-/* --- old bytes
- * ------------------------------------------------------------------------------------- */
+/* --- old bytes --- */
 
 static struct work_item *staged_item(struct build *b, uint64_t phys)
 {
@@ -214,8 +211,7 @@ static bool old_bytes(struct build *b, uint32_t o, uint64_t blk, struct buf *out
     return good;
 }
 
-/* --- one block
- * ------------------------------------------------------------------------------------- */
+/* --- one block --- */
 
 /* Give the block new bytes (STORE_BLOCK of them; taken) by way of the journal. */
 static void put_deferred(struct build *b, struct shard *sh, uint32_t i, struct buf *data,
@@ -341,8 +337,7 @@ static uint32_t crc_at(const uint8_t *crcs, uint64_t i)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* --- operations
- * ------------------------------------------------------------------------------------- */
+/* --- operations --- */
 
 struct write {
     uint32_t o;

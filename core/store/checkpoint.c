@@ -50,8 +50,7 @@ static struct tx *record_after(struct store *s, struct tx *tx)
     return tx->link.next == &s->records ? NULL : CONTAINER_OF(tx->link.next, struct tx, link);
 }
 
-/* --- applying
- * ------------------------------------------------------------------------------------------ */
+/* --- applying --- */
 
 static int batch_flush(struct store *s, struct kv_batch **b)
 {
@@ -236,8 +235,7 @@ void overlay_release(struct store *s)
     }
 }
 
-/* --- the checkpoint
- * ----------------------------------------------------------------------------------- */
+/* --- the checkpoint --- */
 
 /* Blocks that covered transactions let go become free, up to the first one that is not covered: a
  * block with several owners is let go by several transactions, and each of them must count. */

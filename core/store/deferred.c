@@ -132,8 +132,7 @@ bool block_in_memory(const struct store *s, uint64_t phys, struct buf *out_share
     return false;
 }
 
-/* --- writing back
- * ------------------------------------------------------------------------------------ */
+/* --- writing back --- */
 
 enum { DEFER_RUN = DEFER_IO_MAX / STORE_BLOCK };
 
@@ -228,8 +227,7 @@ void defer_run(struct store *s)
         s->defer_drain = false;
 }
 
-/* --- direct writes
- * ------------------------------------------------------------------------------------ */
+/* --- direct writes --- */
 
 static void flush_done(struct disk_io *io)
 {

@@ -72,8 +72,7 @@ int superblock_decode(const uint8_t *block, struct superblock *out_sb)
     return 0;
 }
 
-/* --- keys
- * ------------------------------------------------------------------------------------------ */
+/* --- keys --- */
 
 static void wr_be32(struct writer *w, uint32_t v)
 {
@@ -179,8 +178,7 @@ int row_value_get(struct bytes key, struct bytes stored, struct bytes *out_value
     return 0;
 }
 
-/* --- the journal
- * ----------------------------------------------------------------------------------- */
+/* --- the journal --- */
 
 enum { HEAD_CRC_AT = GROUP_HEAD_BYTES - 4 };
 

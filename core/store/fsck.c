@@ -56,8 +56,7 @@ static void problem(struct fsck *f, const char *fmt, ...)
         f->problem(f->arg, text);
 }
 
-/* --- the journal in memory
- * ----------------------------------------------------------------------------- */
+/* --- the journal in memory --- */
 
 static int take_row(void *arg, const struct record_row *rec)
 {
@@ -151,8 +150,7 @@ static int each_row(struct fsck *f, uint8_t kind,
     return rc < 0 ? rc : have < 0 ? have : 0;
 }
 
-/* --- the checks
- * ----------------------------------------------------------------------------------------- */
+/* --- the checks --- */
 
 static struct fs_node *node_find(const struct fsck *f, uint64_t nid)
 {
@@ -329,8 +327,7 @@ static int check_meta_row(struct fsck *f, struct bytes key, struct bytes value)
     return 0;
 }
 
-/* --- the run
- * -------------------------------------------------------------------------------------------- */
+/* --- the run --- */
 
 static int open_one(struct fsck *f, const char *name, struct disk **out, struct note *why)
 {

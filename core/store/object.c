@@ -130,8 +130,7 @@ int object_room(struct object *obj, uint32_t shard_count)
     return 0;
 }
 
-/* --- opening
- * -------------------------------------------------------------------------------------- */
+/* --- opening --- */
 
 static int onode_load(struct object *obj, struct bytes key, struct bytes value)
 {
@@ -334,8 +333,7 @@ int object_xattr_next(const struct object *obj, struct bytes after, struct bytes
     return xattrs_after(obj->meta.xattrs, after, out_name, out_value) ? 1 : 0;
 }
 
-/* --- shards
- * --------------------------------------------------------------------------------------- */
+/* --- shards --- */
 
 struct fetch {
     struct object **objs; /* ref, one per key (arena of the kvread) */

@@ -73,8 +73,7 @@ int superblock_write_now(struct disk *d, struct superblock *sb, uint32_t *slot)
     return rc;
 }
 
-/* --- mkfs
- * --------------------------------------------------------------------------------------------- */
+/* --- mkfs --- */
 
 static int mkfs_superblock(struct env *env, const struct store_conf *conf, struct superblock *sb,
                            struct note *why)
@@ -172,8 +171,7 @@ int store_mkfs(struct env *env, const struct store_conf *conf, const struct stor
     return rc;
 }
 
-/* --- replay
- * ------------------------------------------------------------------------------------------- */
+/* --- replay --- */
 
 struct replaying {
     struct store *s;
@@ -300,8 +298,7 @@ static int journal_open(struct store *s, struct note *why)
     return rc;
 }
 
-/* --- free space
- * --------------------------------------------------------------------------------------- */
+/* --- free space --- */
 
 static int scan_onodes(struct store *s)
 {
@@ -367,8 +364,7 @@ static int scan_shards(struct store *s)
     return rc;
 }
 
-/* --- open
- * --------------------------------------------------------------------------------------------- */
+/* --- open --- */
 
 static int open_superblock(struct store *s, struct note *why)
 {

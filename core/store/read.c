@@ -67,8 +67,7 @@ static void read_bad(struct read_op *op, uint64_t block)
     read_finish(op, -R_CSUM_MISMATCH);
 }
 
-/* --- the answer
- * --------------------------------------------------------------------------------------- */
+/* --- the answer --- */
 
 static int append_crcs(struct read_op *op)
 {
@@ -151,8 +150,7 @@ static void read_verify(struct read_op *op)
     read_finish(op, assemble(op));
 }
 
-/* --- the plan
- * ------------------------------------------------------------------------------------------ */
+/* --- the plan --- */
 
 static const struct shard *read_shard(const struct object *obj, uint64_t block)
 {
@@ -299,8 +297,7 @@ static void read_extents(struct read_op *op)
     read_finish(op, rc);
 }
 
-/* --- driving
- * ------------------------------------------------------------------------------------------- */
+/* --- driving --- */
 
 static void shards_ready(void *arg, int rc)
 {

@@ -10,8 +10,7 @@
 
 #include "core/base/crc.h"
 
-/* --- rows
- * ------------------------------------------------------------------------------------------- */
+/* --- rows --- */
 
 static void add_row(struct build *b, uint8_t op, struct bytes key, struct bytes value)
 {
@@ -176,8 +175,7 @@ static void object_rows(struct build *b, uint32_t o)
     writer_fini(&w);
 }
 
-/* --- build and undo
- * ---------------------------------------------------------------------------------- */
+/* --- build and undo --- */
 
 static int build_start(struct tx *tx, struct build **out_b)
 {
@@ -264,8 +262,7 @@ static void build_ops(struct build *b)
         b->rc = b->w->rc;
 }
 
-/* --- loads
- * ------------------------------------------------------------------------------------------- */
+/* --- loads --- */
 
 struct old_read {
     struct disk_io io;
@@ -366,8 +363,7 @@ static int load_needs(struct build *b)
     return rc < 0 ? rc : 0;
 }
 
-/* --- commit
- * ------------------------------------------------------------------------------------------ */
+/* --- commit --- */
 
 static int items_prepare(struct build *b)
 {

@@ -101,8 +101,7 @@ void store_busy_end(struct store *s)
         close_step(s);
 }
 
-/* --- closing
- * ------------------------------------------------------------------------------------------- */
+/* --- closing --- */
 
 static void free_list(struct list *l)
 {
@@ -275,8 +274,7 @@ void store_close(struct store *s, bool now, void (*closed)(void *arg), void *arg
     }
 }
 
-/* --- numbers
- * ------------------------------------------------------------------------------------------- */
+/* --- numbers --- */
 
 const struct store_id *store_identity(const struct store *s)
 {

@@ -87,8 +87,7 @@ struct row *overlay_from(const struct overlay *o, struct bytes from); /* first p
 struct row *overlay_next(struct row *r);
 bool overlay_hidden(const struct overlay *o, struct bytes key); /* a range covers it */
 
-/* --- reads of LevelDB on a worker
- * ----------------------------------------------------------------- */
+/* --- reads of LevelDB on a worker --- */
 
 struct kvrow {
     struct kvrow *next;
@@ -132,8 +131,7 @@ struct merge {
 void merge_start(struct merge *m, const struct store *s, const struct kvread *k);
 bool merge_next(struct merge *m, struct bytes *out_key, struct bytes *out_value);
 
-/* --- objects
- * --------------------------------------------------------------------------------------- */
+/* --- objects --- */
 
 struct object {
     struct hnode node; /* store.objects by oid_hash64 */
@@ -169,8 +167,7 @@ int shards_load(struct store *s, const struct shard_load *want, uint32_t count,
 void object_wake(struct object *obj); /* readers whose transactions are resolved now */
 void scans_wake(struct store *s);     /* likewise for scans */
 
-/* --- transactions inside the store
- * ---------------------------------------------------------------- */
+/* --- transactions inside the store --- */
 
 struct tx_object {
     struct object *obj;     /* ref until committed */
@@ -321,8 +318,7 @@ void tx_release_rows(struct tx *tx); /* when neither the overlay nor an item nee
 /* The newest bytes of a block that is not (surely) on the device: an item's or a direct's. */
 bool block_in_memory(const struct store *s, uint64_t phys, struct buf *out_shared, int *out_rc);
 
-/* --- the journal
- * ------------------------------------------------------------------------------------ */
+/* --- the journal --- */
 
 struct group {
     struct disk_io io[2]; /* two when it wraps */
@@ -354,8 +350,7 @@ void journal_add(struct tx *tx);
 void journal_kick(struct store *s);
 void journal_mark(struct store *s);
 
-/* --- checkpoint
- * -------------------------------------------------------------------------------------- */
+/* --- checkpoint --- */
 
 enum ck_stage { CK_IDLE, CK_WRITE_BACK, CK_FLUSH, CK_KV, CK_SUPERBLOCK };
 struct apply {

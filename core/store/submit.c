@@ -217,8 +217,7 @@ void tx_free(struct tx *tx)
     mem_free(tx);
 }
 
-/* --- colls
- * ---------------------------------------------------------------------------------------- */
+/* --- colls --- */
 
 static struct coll *coll_find(struct store *s, struct pgid id)
 {
@@ -342,8 +341,7 @@ void coll_ready(struct tx *tx)
     coll_run(tx->coll);
 }
 
-/* --- the door
- * --------------------------------------------------------------------------------------- */
+/* --- the door --- */
 
 static uint64_t record_bytes_max(const struct store *s)
 {

@@ -315,8 +315,7 @@ void txn_meta_rm_range(struct txn *t, struct bytes from, struct bytes to)
     op_row(t, TXN_META_RM_RANGE, 0, from, to, OMAP_KEY_MAX);
 }
 
-/* --- codec
- * ------------------------------------------------------------------------------------------ */
+/* --- codec --- */
 
 static void op_encode(const struct txn_op *op, struct writer *w)
 {

@@ -1,5 +1,5 @@
 # tests/unit/store - unit tests of core/store.
-store_stage = tests/unit/store/stage.c tests/unit/store/stage.h
+store_stage = tests/unit/store/stage.c tests/unit/store/stage_check.c tests/unit/store/stage.h
 
 check_PROGRAMS += tests/unit/store/test_store
 tests_unit_store_test_store_SOURCES = tests/unit/store/test_store.c $(store_stage)

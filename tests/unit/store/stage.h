@@ -85,4 +85,12 @@ void stage_wait(struct stage *st, bool *flag);
 struct oid stage_oid(unsigned coll, unsigned o);
 struct pgid stage_pg(unsigned coll);
 
+/* What stage.c and stage_check.c share. */
+extern const char stage_xattr_names[STAGE_XATTRS][4];
+int stage_run(struct stage *st, void (*fn)(void *), void *arg); /* inside the process */
+void stage_play(struct stage *st, struct model *m, unsigned coll, uint32_t n);
+struct bytes stage_value(uint32_t v, uint8_t *buf); /* buf of 256 bytes */
+void stage_omap_key(unsigned k, char *out);         /* out of 16 bytes */
+void model_clear(struct model *m);
+
 #endif
