@@ -290,6 +290,16 @@ int osdmap_place(const struct osdmap *m, struct pgid pg, struct placement *out)
     return 0;
 }
 
+/* Is each member the incarnation that it was?  One that started anew has forgotten what it had
+ * agreed to, so it must agree again. */
+static bool same_incarnations(const struct osdmap *a, const struct osdmap *b, const struct osd_set *s)
+{
+    for (unsigned i = 0; i < s->count; i++)
+        if (!epoch_eq(a->osds[s->osd[i].v].up_from, b->osds[s->osd[i].v].up_from))
+            return false;
+    return true;
+}
+
 bool osdmap_pg_same_interval(const struct osdmap *a, const struct osdmap *b, struct pgid pg)
 {
     const struct pool *pa = osdmap_pool(a, pg.pool), *pb = osdmap_pool(b, pg.pool);
@@ -302,5 +312,6 @@ bool osdmap_pg_same_interval(const struct osdmap *a, const struct osdmap *b, str
     if (osdmap_place(a, pg, &at_a) < 0 || osdmap_place(b, pg, &at_b) < 0)
         return false; /* no memory to tell: a new interval is always safe */
     return osd_set_equal(&at_a.up, &at_b.up) && osd_set_equal(&at_a.acting, &at_b.acting) &&
-           osd_eq(at_a.primary, at_b.primary);
+           osd_eq(at_a.primary, at_b.primary) && same_incarnations(a, b, &at_a.up) &&
+           same_incarnations(a, b, &at_a.acting);
 }

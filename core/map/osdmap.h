@@ -3,8 +3,8 @@
  * A map is immutable once published and counted atomically; the next epoch is made by applying an
  * increment.  Only the monitors' majority makes increments.
  *
- * Intervals: a PG's interval changes when its up or acting set (or the primary), the pool's size or
- * size_min, or its pg_count (a split) changes.  osdmap_pg_same_interval compares two epochs.
+ * Intervals: a PG's interval changes when its up or acting set (or the primary), the incarnation
+ * (up_from) of one of their members, the pool's size or size_min, or its pg_count (a split) changes.  osdmap_pg_same_interval compares two epochs.
  *
  * Threads: a published map may be read from any thread. */
 #ifndef CORE_MAP_OSDMAP_H
