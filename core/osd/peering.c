@@ -96,6 +96,12 @@ static void peer_free(struct peering_peer *peer)
     mem_free(peer);
 }
 
+static void peer_look_up(const struct peering *p, struct peering_peer *peer)
+{
+    peer->up = osdmap_up(p->map, peer->osd);
+    peer->up_from = peer->up ? p->map->osds[peer->osd.v].up_from : (struct epoch){0};
+}
+
 int peer_add(struct peering *p, struct osd_id osd, struct peering_peer **out)
 {
     uint32_t at = peer_place(p, osd);
@@ -116,7 +122,7 @@ int peer_add(struct peering *p, struct osd_id osd, struct peering_peer **out)
     if (!peer)
         return -ENOMEM;
     peer->osd = osd;
-    peer->up = osdmap_up(p->map, osd);
+    peer_look_up(p, peer);
     peer->lease_of = OSD_NONE;
     pg_missing_init(&peer->missing);
     memmove(&p->peer[at + 1], &p->peer[at], (p->peer_count - at) * sizeof(*p->peer));
@@ -236,18 +242,22 @@ static int new_map(struct peering *p, const struct peering_event *ev, struct pee
     for (uint32_t i = 0; i < p->peer_count; i++) {
         struct peering_peer *peer = p->peer[i];
 
-        peer->up = osdmap_up(p->map, peer->osd);
-        if (!peer->up) /* what it told may be gone with its disk by the time it is needed */
+        struct epoch was = peer->up_from;
+
+        peer_look_up(p, peer);
+        /* What it told may be gone with its disk by the time it is needed; another incarnation was
+         * not asked. */
+        if (!peer->up || !epoch_eq(was, peer->up_from))
             peer->asked = peer->asked_log = peer->answered = false;
     }
     if (p->wished && (p->state == PEERING_ACTIVE || p->state == PEERING_PEERED))
         primary_wish(p, &p->wish, todo);
-    if (!choosing(p))
-        return 0;
-    p->state = PEERING_GET_INFO;
-    if (peers_add_past(p) < 0)
-        return -ENOMEM;
-    return peers_ask(p, todo);
+    if (choosing(p)) {
+        p->state = PEERING_GET_INFO;
+        if (peers_add_past(p) < 0)
+            return -ENOMEM;
+    }
+    return peers_ask(p, todo); /* a stray that came up is asked at any time: it may have to go */
 }
 
 static void backfill_complete(struct peering *p, struct osd_id from)

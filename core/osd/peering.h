@@ -47,6 +47,7 @@ const char *peering_state_name(enum peering_state s);
 struct peering_peer {
     struct osd_id osd;
     bool up;        /* in the newest map */
+    struct epoch up_from; /* of its incarnation */
     bool acting;    /* of the acting set */
     bool target;    /* to be backfilled: of up, not of acting */
     bool asked;     /* for its info */

@@ -132,14 +132,18 @@ static void clean_send(struct peering *p, struct osd_id to, bool remove, struct 
     s->remove = remove;
 }
 
-int primary_stray(struct peering *p, struct peering_peer *peer, struct peering_todo *todo)
+/* Again, or for the first time: the peer may not know. */
+int primary_tell_clean(struct peering *p, struct peering_peer *peer, struct peering_todo *todo)
 {
-    if (!p->clean || !is_stray_copy(p, peer))
-        return 0;
+    peer->removed = false;
     if (todo_reserve(todo, 1) < 0)
         return -ENOMEM;
-    clean_send(p, peer->osd, true, todo);
-    peer->removed = true;
+    if (peer_is_member(peer)) {
+        clean_send(p, peer->osd, false, todo);
+    } else if (is_stray_copy(p, peer)) {
+        clean_send(p, peer->osd, true, todo);
+        peer->removed = true;
+    }
     return 0;
 }
 
@@ -165,16 +169,8 @@ static int become_clean(struct peering *p, struct peering_todo *todo)
     todo->persist = txn;
     p->copy->info.last_clean = p->first;
     p->clean = true;
-    for (uint32_t i = 0; i < p->peer_count; i++) {
-        struct peering_peer *peer = p->peer[i];
-
-        if (peer_is_member(peer)) {
-            clean_send(p, peer->osd, false, todo);
-        } else if (is_stray_copy(p, peer)) {
-            clean_send(p, peer->osd, true, todo);
-            peer->removed = true;
-        }
-    }
+    for (uint32_t i = 0; i < p->peer_count; i++)
+        (void)primary_tell_clean(p, p->peer[i], todo); /* there is room */
     return 0;
 }
 

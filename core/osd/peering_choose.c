@@ -90,13 +90,17 @@ static struct epoch les_max(const struct peering *p)
     return les;
 }
 
-static bool can_serve(const struct peering *p, const struct pg_info *info, bool gap)
+/* `tail`: of the log by which the copy will be brought to the present. */
+static bool can_serve(const struct peering *p, const struct pg_info *info, bool gap,
+                      struct version tail)
 {
     if (gap || info->salvaged)
         return false;
     if (!info_exists(info)) /* an empty copy equals an empty history */
         return p->auth_head.seq == 0;
-    return info->complete && info->last_update.seq >= p->auth_tail.seq;
+    /* The tail was acknowledged, so whoever has a newer version has it in its history; a seq alone
+     * would let in a copy that diverged before the tail. */
+    return info->complete && version_le(tail, info->last_update);
 }
 
 /* Can the OSD be of the acting set, as far as its data goes? */
@@ -104,17 +108,22 @@ static bool eligible(const struct peering *p, struct osd_id id)
 {
     bool active = p->state >= PEERING_ACTIVATING;
     const struct peering_peer *peer = peering_peer(p, id);
-    struct pg_info own;
+    struct pg_info own = pg_copy_info_now(p->copy);
+    bool self = can_serve(p, &own, p->own_gap, p->auth_tail);
+    struct version tail = p->auth_tail;
 
-    if (osd_eq(id, p->self)) {
-        own = pg_copy_info_now(p->copy);
-        return can_serve(p, &own, p->own_gap);
-    }
+    if (osd_eq(id, p->self))
+        return self;
+    /* We bring the others on from our log, which may begin later than the one we merge.  Who is not
+     * eligible by the authoritative tail is not by ours either: else two primaries could choose each
+     * other for ever. */
+    if (self && version_lt(tail, own.log_tail))
+        tail = own.log_tail;
     if (!peer || !peer->up)
         return false;
     if (active) /* infos of others are as old as the interval */
         return peer->acting || (peer->target && peer->info.complete);
-    return peer->answered && can_serve(p, &peer->info, peer->gap);
+    return peer->answered && can_serve(p, &peer->info, peer->gap, tail);
 }
 
 static void want_add(const struct peering *p, struct osd_set *want, struct osd_id id, bool fill)

@@ -49,7 +49,7 @@ int primary_activate(struct peering *p, struct peering_todo *todo);
 int activate_send(const struct peering *p, const struct peering_peer *peer, struct peering_send *out);
 void primary_wish(struct peering *p, const struct osd_set *want, struct peering_todo *todo);
 int primary_settle(struct peering *p, struct peering_todo *todo);
-int primary_stray(struct peering *p, struct peering_peer *peer, struct peering_todo *todo);
+int primary_tell_clean(struct peering *p, struct peering_peer *peer, struct peering_todo *todo);
 
 /* --- member (peering_member.c) --- */
 int member_start(struct peering *p, struct peering_todo *todo);

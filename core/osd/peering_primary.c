@@ -82,7 +82,6 @@ static int got_log(struct peering *p, struct peering_peer *peer, const struct pg
     if (!txn)
         return -ENOMEM;
     rc = pg_merge(p->copy, log, txn, &p->merged);
-    peer->asked_log = false;
     if (rc == 0) {
         todo->persist = txn;
         p->state = PEERING_GET_MISSING;
@@ -143,7 +142,7 @@ static int missing_find(struct peering *p, struct peering_peer *peer, struct pee
         missing_set(peer, NULL, (struct version){0});
         return 0;
     }
-    if (!info_exists(i) || i->salvaged || !begun || i->last_update.seq < log->tail.seq) {
+    if (!info_exists(i) || i->salvaged || !begun || version_lt(i->last_update, log->tail)) {
         no_overlap(p, peer);
         return 0;
     }
@@ -280,8 +279,11 @@ int primary_notify(struct peering *p, const struct peering_event *ev, struct pee
         return 0;
     if (peer_add(p, ev->from, &peer) < 0)
         return -ENOMEM;
-    if (n->interval.v == 0) /* it exists; what it holds is told in answer to a question */
+    if (n->interval.v == 0) { /* it exists; what it holds is told in answer to a question */
+        if (!peer_is_member(peer))
+            peer->asked = peer->answered = peer->removed = false;
         return peers_ask(p, todo);
+    }
     if (!epoch_eq(n->interval, p->first) || !peer->up)
         return 0;
     if (n->lease_left_ms && n->lease_of.v >= 0) {
@@ -292,8 +294,10 @@ int primary_notify(struct peering *p, const struct peering_event *ev, struct pee
         return 0; /* since then we know better */
     if (info_take(peer, &n->info) < 0)
         return -ENOMEM;
+    if (n->has_log) /* a stage that has no use for it now will ask again */
+        peer->asked_log = false;
     if (p->state >= PEERING_ACTIVATING)
-        return primary_stray(p, peer, todo);
+        return p->clean ? primary_tell_clean(p, peer, todo) : 0;
     if (p->state == PEERING_GET_LOG && n->has_log)
         return got_log(p, peer, &n->log, todo);
     if (p->state == PEERING_GET_MISSING && n->has_log && peer_is_member(peer) && !peer->has_missing)
@@ -322,5 +326,5 @@ int primary_reset(struct peering *p, const struct peering_event *ev, struct peer
         todo_send(todo, PEERING_SEND_QUERY, peer->osd)->what = PG_QUERY_INFO;
     }
     peer->asked_log = false; /* the stage asks again */
-    return 0;
+    return p->clean ? primary_tell_clean(p, peer, todo) : 0;
 }
