@@ -1,6 +1,24 @@
 # core/osd - placement groups: replication, peering, recovery.
 noinst_LIBRARIES += libcore_osd.a
 libcore_osd_a_SOURCES = \
+	core/osd/backfill.c \
+	core/osd/copy_query.c \
+	core/osd/exec.c \
+	core/osd/exec_clone.c \
+	core/osd/exec_step.c \
+	core/osd/exec_write.c \
+	core/osd/heartbeat.c \
+	core/osd/lease.c \
+	core/osd/lease.h \
+	core/osd/osd.c \
+	core/osd/osd.h \
+	core/osd/osd_dispatch.c \
+	core/osd/osd_history.c \
+	core/osd/osd_int.h \
+	core/osd/osd_load.c \
+	core/osd/osd_map.c \
+	core/osd/osd_report.c \
+	core/osd/osd_session.c \
 	core/osd/past_intervals.c \
 	core/osd/past_intervals.h \
 	core/osd/peering.c \
@@ -10,8 +28,11 @@ libcore_osd_a_SOURCES = \
 	core/osd/peering_int.h \
 	core/osd/peering_member.c \
 	core/osd/peering_primary.c \
+	core/osd/pg.c \
+	core/osd/pg.h \
 	core/osd/pg_copy.c \
 	core/osd/pg_copy.h \
+	core/osd/pg_count.c \
 	core/osd/pg_info_row.c \
 	core/osd/pg_log.c \
 	core/osd/pg_log.h \
@@ -19,7 +40,15 @@ libcore_osd_a_SOURCES = \
 	core/osd/pg_merge.h \
 	core/osd/pg_missing.c \
 	core/osd/pg_missing.h \
+	core/osd/pg_remove.c \
 	core/osd/pg_rows.c \
 	core/osd/pg_rows.h \
 	core/osd/pg_sessions.c \
-	core/osd/pg_sessions.h
+	core/osd/pg_sessions.h \
+	core/osd/pg_submit.c \
+	core/osd/recovery.c \
+	core/osd/recovery_apply.c \
+	core/osd/recovery_push.c \
+	core/osd/repair.c \
+	core/osd/replica.c \
+	core/osd/replicate.c
