@@ -5,4 +5,24 @@
 INTEGRATION_TESTS = tests/integration/install.sh
 
 check_SCRIPTS += $(INTEGRATION_TESTS)
-EXTRA_DIST += $(INTEGRATION_TESTS)
+EXTRA_DIST += $(INTEGRATION_TESTS) \
+	tests/integration/bitrot.sh \
+	tests/integration/crash.sh \
+	tests/integration/daemons.sh \
+	tests/integration/disk_full.sh \
+	tests/integration/failover.sh \
+	tests/integration/files.sh \
+	tests/integration/up.sh \
+	tests/integration/crush_x.py \
+	tests/integration/lib.sh \
+	tests/integration/rot.py \
+	tests/integration/s3load.py
+
+# The load of the scripts: a program as anybody could write one, on the public header alone.
+EXTRA_PROGRAMS += tests/integration/loadgen
+TEST_HELPERS += tests/integration/loadgen
+tests_integration_loadgen_SOURCES = \
+	tests/integration/load_model.c \
+	tests/integration/load_model.h \
+	tests/integration/loadgen.c
+tests_integration_loadgen_LDADD = $(LINK_client)

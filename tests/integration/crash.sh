@@ -1,0 +1,35 @@
+#!/bin/bash
+# timeout: 240
+# kill -9 of the whole cluster under load, again and again: objects and S3 keys are created,
+# overwritten, deleted, listed and uploaded in parts meanwhile.  After each kill every store passes
+# fsck, and every acknowledged change of all rounds is there, whole.  In every other round the
+# clients live on through the kill: what they had sent is answered after the restart, having run once.
+. "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"
+rounds=8
+all && rounds=50
+S3LOAD_ARGS=--kills
+RANDOM=4711
+
+up
+ok c pool create load
+down
+conf_add osd 'pg_log_min = 20
+pg_log_max = 40'
+up
+for ((round = 1; round <= rounds; round++)); do
+    live=$((round % 2))
+    load_start all --seed $round --timeout 60
+    sleep "$(awk -v r=$RANDOM 'BEGIN { print 0.4 + 1.6 * r / 32768 }')"
+    test $live -eq 1 || kill -9 "$LOADGEN_PID" "$S3LOAD_PID"
+    kill_cluster
+    fsck_all
+    up
+    if test $live -eq 1; then
+        load_stop all
+    fi
+    step "round $round of $rounds, clients $(test $live -eq 1 && echo live on || echo die too)"
+    load_verify all
+done
+wait_for 60 "healthy" healthy
+down
+fsck_all

@@ -1,0 +1,77 @@
+#!/bin/bash
+# timeout: 120
+# Another program fills the file system to the last byte, under load: writes are refused with ENOSPC
+# and nothing else, reads and deletes go on, a kill -9 while it is full loses nothing, and with space
+# back all is as it was.
+. "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"
+need mkfs.ext4 losetup
+test "$(id -u)" -eq 0 || skip "mounting a file system of its own needs root"
+
+truncate -s 5G disk
+mkfs.ext4 -q -F -m 0 disk || fail "mkfs.ext4"
+mkdir mounted
+mount -o loop disk mounted 2>mount.err || skip "cannot mount a file: $(cat mount.err)"
+MOUNTS=$WORK/mounted
+D=$WORK/mounted/data
+FOLDERS=$D
+
+# The last byte: what a large block does not fill, smaller ones do.
+fill()
+{
+    local size
+
+    for size in 4M 64k 4k 1; do
+        dd if=/dev/zero of=mounted/fill bs=$size oflag=append conv=notrunc count=4000 status=none 2>/dev/null
+        while dd if=/dev/zero of=mounted/fill bs=$size oflag=append conv=notrunc count=4000 status=none \
+            2>/dev/null && test $size != 1; do :; done
+    done
+    same 0 "$(df --output=avail -B1 mounted | tail -n 1 | tr -d ' ')" "the space left after filling"
+}
+
+step "objects, before"
+up
+ok c pool create load
+mib 8 eight
+for i in 1 2 3; do ok c object put load "keep$i" eight; done
+start load.loadgen "$LOADGEN" --conf "$D/cairn.conf" --pool load --journal "$WORK/load.objects" --full-ok run
+loadgen=$STARTED
+sleep 1
+
+step "the file system fills up under load"
+fill
+refused() { c --timeout 30 object put load new eight 2>put.err; test $? -eq 1 && grep -qi 'space' put.err; }
+wait_for 20 "writes are refused for lack of space" refused
+sleep 1
+c status --json >status.json || fail "status while the disk is full"
+jq -e '.health.status != "HEALTH_OK"' status.json >/dev/null || fail "full, and healthy: $(cat status.json)"
+c object get load keep1 | cmp - eight || fail "keep1 cannot be read while the disk is full"
+ok c object rm load keep2
+refuses 1 'no such' c object stat load keep2
+stop "$loadgen" || { cat load.loadgen.out && fail "errors under load"; }
+tail -n 1 load.loadgen.out
+test "$(count_of refused load.loadgen.out)" -gt 0 || fail "nothing was refused"
+
+step "kill -9 while it is full, and a start"
+fill
+kill_cluster
+up
+c object get load keep1 | cmp - eight || fail "keep1 cannot be read after a start on a full disk"
+refuses 1 'no such' c object stat load keep2
+refused || fail "after a start on a full disk: $(cat put.err)"
+ok c object rm load keep3
+kill_cluster
+
+step "space is back"
+rm mounted/fill
+up
+wait_for 60 "healthy again" healthy
+"$LOADGEN" --conf "$D/cairn.conf" --pool load --journal "$WORK/load.objects" verify >verify.txt ||
+    { cat verify.txt && fail "changes are lost"; }
+tail -n 1 verify.txt
+c object get load keep1 | cmp - eight || fail "keep1 is gone"
+refuses 1 'no such' c object stat load keep2
+refuses 1 'no such' c object stat load keep3
+ok c object put load new eight
+c object get load new | cmp - eight || fail "new differs"
+down
+fsck_all
