@@ -1,0 +1,407 @@
+/* cairn_bench.c - measures a cluster of its own beside the limits of the machine it runs on.
+ *
+ *     cairn-bench [--json] [--seconds N] [--dir FOLDER] [--bin FOLDER] [--only WORD]
+ *
+ * A cluster in one process is started in a temporary folder, looked at while it idles, loaded
+ * through libcairn and S3, and stopped; then one with a process for each role, for the memory of
+ * each.  CPU is that of all the cluster's processes.  A ratio compares with the limit named beside
+ * it.  Nothing passes or fails: what the numbers mean is for whoever reads them. */
+#include <errno.h>
+#include <ftw.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/bench/bench.h"
+
+enum { TESTS_MAX = 32, SMALL_NAMES = 8192, LARGE_NAMES = 64, SMALL = 4096, LARGE = 4 << 20 };
+
+struct row {
+    struct load_test t;
+    struct load_result r;
+    double cpu_ms;    /* of the cluster, for each operation */
+    double client_ms; /* of this program */
+    bool ran;
+};
+struct bench {
+    bool json;
+    double seconds;
+    const char *only;
+    char folder[CLUSTER_PATH_BYTES - 16]; /* ours, temporary */
+    char bin[CLUSTER_PATH_BYTES];
+    struct limits limits;
+    double first_s, again_s, idle_cpu_percent;
+    struct process_memory idle, loaded;
+    struct process roles[CLUSTER_PROCESSES_MAX];
+    struct process_memory role_idle[CLUSTER_PROCESSES_MAX], role_loaded[CLUSTER_PROCESSES_MAX];
+    unsigned role_count;
+    struct row rows[TESTS_MAX];
+    unsigned row_count;
+};
+static struct cluster cluster; /* here for the way out: its processes end with us */
+static char temporary[CLUSTER_PATH_BYTES];
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+static void clean_up(void)
+{
+    cluster_kill(&cluster);
+    if (temporary[0])
+        (void)nftw(temporary, remove_one, 32, FTW_DEPTH | FTW_PHYS); /* what is left is in /tmp */
+}
+
+void bench_die(const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    fputs("cairn-bench: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+    va_end(args);
+    clean_up();
+    _exit(1); /* other threads are at work still */
+}
+
+void *bench_alloc(size_t bytes)
+{
+    void *p = calloc(1, bytes ? bytes : 1);
+
+    if (!p)
+        bench_die("out of memory");
+    return p;
+}
+
+uint64_t bench_now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* --- latencies --- */
+
+void latency_add(struct latencies *l, uint64_t ns)
+{
+    if (l->count == l->room) {
+        l->room = l->room ? l->room * 2 : 1024;
+        l->ms = realloc(l->ms, l->room * sizeof(*l->ms));
+        if (!l->ms)
+            bench_die("out of memory");
+    }
+    l->ms[l->count++] = (float)((double)ns / 1e6);
+}
+
+static int float_cmp(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+void latencies_result(struct latencies *l, struct load_result *out_result)
+{
+    if (!l->count)
+        bench_die("a test without any operation");
+    qsort(l->ms, l->count, sizeof(*l->ms), float_cmp);
+    out_result->ops = l->count;
+    out_result->p50_ms = l->ms[l->count / 2];
+    out_result->p99_ms = l->ms[l->count * 99 / 100];
+    out_result->worst_ms = l->ms[l->count - 1];
+    free(l->ms);
+    *l = (struct latencies){0};
+}
+
+/* --- the tests --- */
+
+static void row_add(struct bench *b, const char *name, bool s3, bool write, size_t bytes,
+                    unsigned depth, bool create)
+{
+    struct row *row = &b->rows[b->row_count++];
+
+    row->t = (struct load_test){.name = name,
+                                .s3 = s3,
+                                .write = write,
+                                .bytes = bytes,
+                                .depth = depth,
+                                .seconds = b->seconds,
+                                .names = bytes > SMALL ? LARGE_NAMES : SMALL_NAMES,
+                                .create = create};
+}
+
+static void rows_make(struct bench *b)
+{
+    static const size_t sizes[] = {SMALL, LARGE};
+
+    for (int s3 = 0; s3 < 2; s3++)
+        for (unsigned i = 0; i < 2; i++) {
+            row_add(b, s3 ? "S3 PUT, new" : "object create", s3, true, sizes[i], 16, true);
+            row_add(b, s3 ? "S3 PUT" : "object write", s3, true, sizes[i], 1, false);
+            row_add(b, s3 ? "S3 PUT" : "object write", s3, true, sizes[i], 16, false);
+            row_add(b, s3 ? "S3 GET" : "object read", s3, false, sizes[i], 1, false);
+            row_add(b, s3 ? "S3 GET" : "object read", s3, false, sizes[i], 16, false);
+        }
+}
+
+static double own_cpu_s(void)
+{
+    struct rusage u;
+
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+static void row_run(struct bench *b, struct row *row)
+{
+    double cpu = cluster_cpu_s(&cluster), own = own_cpu_s();
+
+    if (!b->json)
+        fprintf(stderr, "  %-14s %7zu bytes, depth %2u\r", row->t.name, row->t.bytes, row->t.depth);
+    if (row->t.s3)
+        s3_run(&cluster, &row->t, &row->r);
+    else
+        objects_run(&row->t, &row->r);
+    row->cpu_ms = (cluster_cpu_s(&cluster) - cpu) * 1e3 / (double)row->r.ops;
+    row->client_ms = (own_cpu_s() - own) * 1e3 / (double)row->r.ops;
+    row->ran = true;
+}
+
+/* Does --only leave this row in?  Creating comes first in any case: reads need it. */
+static bool wanted(const struct bench *b, const struct row *row)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "%s %zu %u", row->t.name, row->t.bytes, row->t.depth);
+    return !b->only || row->t.create || strstr(text, b->only);
+}
+
+static void one_process_measure(struct bench *b)
+{
+    double cpu;
+    uint64_t start;
+
+    snprintf(cluster.folder, sizeof(cluster.folder), "%s/one", b->folder);
+    b->first_s = cluster_up(&cluster);
+    cluster_stop(&cluster);
+    b->again_s = cluster_up(&cluster);
+    sleep(2); /* let it settle: what follows a start is not rest */
+    start = bench_now_ns();
+    cpu = cluster_cpu_s(&cluster);
+    sleep(3);
+    b->idle_cpu_percent =
+        (cluster_cpu_s(&cluster) - cpu) * 1e2 / ((double)(bench_now_ns() - start) / 1e9);
+    process_memory(&cluster.processes[0], &b->idle);
+    objects_prepare(&cluster);
+    s3_prepare(&cluster);
+    for (unsigned i = 0; i < b->row_count; i++)
+        if (wanted(b, &b->rows[i]))
+            row_run(b, &b->rows[i]);
+    process_memory(&cluster.processes[0], &b->loaded);
+    objects_close();
+    cluster_stop(&cluster);
+}
+
+/* The memory of each role, under a shorter load of every kind. */
+static void roles_measure(struct bench *b)
+{
+    snprintf(cluster.folder, sizeof(cluster.folder), "%s/many", b->folder);
+    (void)cluster_daemons(&cluster); /* five programs, one after the other: no time worth telling */
+    sleep(2);
+    b->role_count = cluster.process_count;
+    memcpy(b->roles, cluster.processes, sizeof(b->roles));
+    for (unsigned i = 0; i < b->role_count; i++)
+        process_memory(&b->roles[i], &b->role_idle[i]);
+    objects_prepare(&cluster);
+    s3_prepare(&cluster);
+    for (unsigned i = 0; i < b->row_count; i++) {
+        struct load_test t = b->rows[i].t;
+        struct load_result r;
+
+        t.seconds = b->seconds / 2;
+        if (t.depth != 16)
+            continue;
+        if (t.s3)
+            s3_run(&cluster, &t, &r);
+        else
+            objects_run(&t, &r);
+    }
+    for (unsigned i = 0; i < b->role_count; i++)
+        process_memory(&b->roles[i], &b->role_loaded[i]);
+    objects_close();
+    cluster_stop(&cluster);
+}
+
+/* --- the table --- */
+
+/* What a test is compared with. */
+static double ratio_of(const struct bench *b, const struct row *row, const char **out_limit)
+{
+    double rate = (double)row->r.ops / row->r.seconds, mb = rate * (double)row->t.bytes / 1e6;
+
+    if (row->t.bytes > SMALL) {
+        *out_limit = row->t.write ? "disk write" : "loopback";
+        return mb / (row->t.write ? b->limits.disk_write_mb : b->limits.loopback_mb);
+    }
+    *out_limit = row->t.write ? "fdatasync" : "round trips";
+    return rate / (row->t.write ? b->limits.fdatasync_rate : b->limits.loopback_rate);
+}
+
+static void table_print(const struct bench *b)
+{
+    const struct limits *l = &b->limits;
+
+    printf("the machine's limits\n"
+           "  fdatasync of 4 KiB  %10.0f /s     disk write  %8.0f MB/s     disk read  %8.0f MB/s\n"
+           "  TCP round trips     %10.0f /s     TCP stream  %8.0f MB/s     %ld cores\n\n",
+           l->fdatasync_rate, l->disk_write_mb, l->disk_read_mb, l->loopback_rate, l->loopback_mb,
+           sysconf(_SC_NPROCESSORS_ONLN));
+    printf("cairn up: three OSDs, three copies\n"
+           "  ready after %.2f s on a new folder, %.2f s on an old one\n"
+           "  at rest %.0f MiB, %.1f %% of a core; under load %.0f MiB, at most %.0f MiB\n\n",
+           b->first_s, b->again_s, b->idle.now_mb, b->idle_cpu_percent, b->loaded.now_mb,
+           b->loaded.peak_mb);
+    printf("%-14s %6s %6s %10s %9s %9s %9s %9s %9s %9s\n", "", "size", "depth", "ops/s", "MB/s",
+           "p50 ms", "p99 ms", "CPU ms/op", "client", "ratio");
+    for (unsigned i = 0; i < b->row_count; i++) {
+        const struct row *row = &b->rows[i];
+        double rate = (double)row->r.ops / row->r.seconds, ratio;
+        const char *limit;
+
+        if (!row->ran)
+            continue;
+        ratio = ratio_of(b, row, &limit);
+        printf("%-14s %6s %6u %10.0f %9.1f %9.3f %9.3f %9.3f %9.3f %9.2f of %s\n", row->t.name,
+               row->t.bytes > SMALL ? "4 MiB" : "4 KiB", row->t.depth, rate,
+               rate * (double)row->t.bytes / 1e6, row->r.p50_ms, row->r.p99_ms, row->cpu_ms,
+               row->client_ms, ratio, limit);
+    }
+    if (b->role_count)
+        printf("\none role a process, resident MiB: at rest, at most under load\n");
+    for (unsigned i = 0; i < b->role_count; i++)
+        printf("  %-8s %8.0f %8.0f\n", b->roles[i].name, b->role_idle[i].now_mb,
+               b->role_loaded[i].peak_mb);
+}
+
+static void json_print(const struct bench *b)
+{
+    const struct limits *l = &b->limits;
+    const char *comma = "";
+
+    printf("{\"limits\":{\"fdatasync_rate\":%.1f,\"disk_write_mb\":%.1f,\"disk_read_mb\":%.1f,"
+           "\"loopback_rate\":%.1f,\"loopback_mb\":%.1f,\"cores\":%ld},\n",
+           l->fdatasync_rate, l->disk_write_mb, l->disk_read_mb, l->loopback_rate, l->loopback_mb,
+           sysconf(_SC_NPROCESSORS_ONLN));
+    printf("\"up\":{\"first_s\":%.3f,\"again_s\":%.3f,\"idle_mb\":%.1f,\"idle_cpu_percent\":%.2f,"
+           "\"loaded_mb\":%.1f,\"peak_mb\":%.1f},\n\"tests\":[",
+           b->first_s, b->again_s, b->idle.now_mb, b->idle_cpu_percent, b->loaded.now_mb,
+           b->loaded.peak_mb);
+    for (unsigned i = 0; i < b->row_count; i++) {
+        const struct row *row = &b->rows[i];
+        const char *limit;
+        double ratio;
+
+        if (!row->ran)
+            continue;
+        ratio = ratio_of(b, row, &limit);
+        printf("%s\n {\"name\":\"%s\",\"bytes\":%zu,\"depth\":%u,\"ops\":%llu,\"seconds\":%.3f,"
+               "\"rate\":%.1f,\"p50_ms\":%.4f,\"p99_ms\":%.4f,\"worst_ms\":%.4f,\"cpu_ms\":%.5f,"
+               "\"client_cpu_ms\":%.5f,\"limit\":\"%s\",\"ratio\":%.4f}",
+               comma, row->t.name, row->t.bytes, row->t.depth, (unsigned long long)row->r.ops,
+               row->r.seconds, (double)row->r.ops / row->r.seconds, row->r.p50_ms, row->r.p99_ms,
+               row->r.worst_ms, row->cpu_ms, row->client_ms, limit, ratio);
+        comma = ",";
+    }
+    printf("],\n\"roles\":[");
+    for (unsigned i = 0; i < b->role_count; i++)
+        printf("%s{\"name\":\"%s\",\"idle_mb\":%.1f,\"peak_mb\":%.1f}", i ? "," : "",
+               b->roles[i].name, b->role_idle[i].now_mb, b->role_loaded[i].peak_mb);
+    printf("]}\n");
+}
+
+/* --- the whole --- */
+
+static void on_signal(int number)
+{
+    (void)number;
+    clean_up();
+    _exit(130);
+}
+
+static void folders_find(struct bench *b, const char *dir, const char *bin)
+{
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    if (!dir)
+        dir = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    snprintf(b->folder, sizeof(b->folder), "%s/cairn-bench.XXXXXX", dir);
+    if (!mkdtemp(b->folder))
+        bench_die("%s: %s", b->folder, strerror(errno));
+    snprintf(temporary, sizeof(temporary), "%s", b->folder);
+    if (!bin && n > 0) { /* BUILD/tests/bench/cairn-bench */
+        self[n] = 0;
+        snprintf(b->bin, sizeof(b->bin), "%.400s/../..", dirname(self));
+    } else {
+        snprintf(b->bin, sizeof(b->bin), "%s", bin ? bin : ".");
+    }
+    snprintf(cluster.bin, sizeof(cluster.bin), "%s", b->bin);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"json", 0, NULL, 'j'}, {"seconds", 1, NULL, 's'},
+                                            {"dir", 1, NULL, 'd'},  {"bin", 1, NULL, 'b'},
+                                            {"only", 1, NULL, 'o'}, {0}};
+    struct bench b = {.seconds = 3};
+    const char *dir = NULL, *bin = NULL;
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (c == 'j')
+            b.json = true;
+        else if (c == 's' && atof(optarg) > 0)
+            b.seconds = atof(optarg);
+        else if (c == 'd')
+            dir = optarg;
+        else if (c == 'b')
+            bin = optarg;
+        else if (c == 'o')
+            b.only = optarg;
+        else
+            return fputs("usage: cairn-bench [--json] [--seconds N] [--dir FOLDER] [--bin FOLDER] "
+                         "[--only WORD]\n",
+                         stderr),
+                   2;
+    }
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    signal(SIGPIPE, SIG_IGN);
+    folders_find(&b, dir, bin);
+    rows_make(&b);
+    limits_measure(b.folder, 1, &b.limits);
+    one_process_measure(&b);
+    if (!b.only)
+        roles_measure(&b);
+    if (b.json)
+        json_print(&b);
+    else
+        table_print(&b);
+    clean_up();
+    return fflush(stdout) ? 1 : 0;
+}
