@@ -25,7 +25,13 @@ enum {
 };
 enum { OSD_WEIGHT_IN = 0x10000 }; /* 16.16; 0 is out */
 
-enum osd_state { OSD_EXISTS = 1, OSD_UP = 2, OSD_STOPPED = 4 /* an operator stopped it */, OSD_FULL = 8 };
+enum osd_state {
+    OSD_EXISTS = 1,
+    OSD_UP = 2,
+    OSD_STOPPED = 4, /* an operator stopped it */
+    OSD_FULL = 8,
+    OSD_AUTO_OUT = 16, /* out since it was down too long: in again when it is up */
+};
 struct osd_info {
     uint8_t state;
     uint32_t weight;         /* reweight, 16.16 */
