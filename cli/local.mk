@@ -1,4 +1,14 @@
 # cli - the `cairn` command.
 bin_PROGRAMS += cairn
-cairn_SOURCES = cli/main.c
-cairn_LDADD = $(LINK_all)
+cairn_SOURCES = \
+	cli/cli.h \
+	cli/crush.c \
+	cli/fsck.c \
+	cli/main.c \
+	cli/object.c \
+	cli/progress.c \
+	cli/up.c \
+	cli/up.h \
+	cli/up_files.c \
+	cli/up_make.c
+cairn_LDADD = $(LINK_node)

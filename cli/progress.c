@@ -1,0 +1,73 @@
+/* progress.c - how far something is, on a terminal only. */
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+enum { REDRAW_NS = 100000000 };
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+char *bytes_print(uint64_t bytes, char *out)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    double n = (double)bytes;
+    unsigned u = 0;
+
+    while (n >= 1024 && u + 1 < sizeof(units) / sizeof(units[0])) {
+        n /= 1024;
+        u++;
+    }
+    snprintf(out, 32, u ? "%.1f %s" : "%.0f %s", n, units[u]);
+    return out;
+}
+
+static void draw(struct progress *p, uint64_t now)
+{
+    char done[32], total[32], rate[32];
+    double s = (double)(now - p->started_ns) / 1e9;
+
+    p->shown_ns = now;
+    bytes_print(p->done, done);
+    bytes_print(s > 0 ? (uint64_t)((double)p->done / s) : 0, rate);
+    if (p->total)
+        fprintf(stderr, "\r\033[K%s  %s of %s  %3.0f %%  %s/s", p->what, done, bytes_print(p->total, total),
+                100.0 * (double)p->done / (double)p->total, rate);
+    else
+        fprintf(stderr, "\r\033[K%s  %s  %s/s", p->what, done, rate);
+    fflush(stderr);
+}
+
+void progress_start(struct progress *p, const struct cli *cli, const char *what, uint64_t total)
+{
+    *p = (struct progress){.what = what, .total = total, .started_ns = now_ns()};
+    p->on = !cli->quiet && isatty(2);
+}
+
+void progress_add(struct progress *p, uint64_t bytes)
+{
+    uint64_t now;
+
+    p->done += bytes;
+    if (!p->on)
+        return;
+    now = now_ns();
+    if (now - p->shown_ns >= REDRAW_NS)
+        draw(p, now);
+}
+
+void progress_end(struct progress *p)
+{
+    if (p->on && p->shown_ns) {
+        fputs("\r\033[K", stderr);
+        fflush(stderr);
+    }
+    p->on = false;
+}

@@ -1,0 +1,364 @@
+/* up.c - `cairn up`: a whole cluster in one process on one folder; and `cairn down`.
+ *
+ * Order: the folder and its lock, the monitor, the OSDs, the gateway, a user, then the files for clients
+ * and the block that says how to use it.  Nothing is printed as ready before it answered.  With
+ * --detach the process that was called waits for that block, or for the reason why there is none. */
+#include "cli/up.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/base.h"
+#include "core/base/json.h"
+#include "node/node.h"
+
+enum { READY_MS = 60000, DOWN_MS = 60000 };
+
+/* ---- the log ---- */
+
+static uint64_t wall_ns(struct log_sink *sink)
+{
+    struct timespec t;
+
+    (void)sink;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static int log_open(const struct up *u, struct log_sink *sink, struct note *why)
+{
+    char path[CLI_PATH_BYTES];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/log", u->folder);
+    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    if (fd < 0) {
+        note_set(why, "%s: %s", path, strerror(errno));
+        return -EIO;
+    }
+    log_sink_fd_init(sink, fd, false, (enum log_level)u->conf.cluster_log_level, wall_ns);
+    return 0;
+}
+
+/* ---- starting ---- */
+
+/* Could we listen there?  Somebody else may have taken the port since the last time. */
+static bool addr_free(const struct net_addr *addr)
+{
+    struct sockaddr_storage sa;
+    unsigned len = net_addr_sockaddr(addr, &sa);
+    int one = 1, fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool ours = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
+                bind(fd, (struct sockaddr *)&sa, len) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return ours;
+}
+
+/* The monitor at its last address, or at a free one. */
+static int mon_up(struct up *u, struct node *n, struct note *why)
+{
+    const char *last = strchr(u->conf.cluster_mons.s, '=');
+    struct node_start start = {.role = NODE_MON};
+    struct net_addr bound;
+    int rc;
+
+    if (!last || net_addr_parse(last + 1, &bound) < 0 || !addr_free(&bound))
+        snprintf(u->conf.cluster_mons.s, sizeof(u->conf.cluster_mons.s), "0=127.0.0.1:0");
+    *node_config(n) = u->conf;
+    (void)up_store_there(u, "mon", 0, start.folder);
+    rc = node_start(n, &start);
+    if (rc == 0)
+        rc = node_wait(n, READY_MS, why);
+    if (rc == 0)
+        rc = node_addr(n, NODE_MON, 0, &bound);
+    if (rc < 0)
+        return rc;
+    snprintf(u->conf.cluster_mons.s, sizeof(u->conf.cluster_mons.s), "0=%s", bound.s);
+    *node_config(n) = u->conf;
+    return up_conf_write(u, why);
+}
+
+static int osds_up(struct up *u, struct node *n, struct note *why)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; rc == 0 && i < u->osd_count; i++) {
+        struct node_start start = {.role = NODE_OSD, .id = (int)i, .may_wait = true};
+
+        (void)up_store_there(u, "osd", i, start.folder);
+        (void)net_addr_parse("127.0.0.1:0", &start.addr);
+        rc = node_start(n, &start);
+    }
+    return rc < 0 ? rc : node_wait(n, READY_MS, why);
+}
+
+static int s3_up(struct up *u, struct node *n, struct note *why)
+{
+    struct node_start start = {.role = NODE_S3};
+    int rc = net_addr_parse(u->conf.s3_addr.s, &start.addr);
+
+    if (rc < 0) {
+        note_set(why, "'%s' is no address to listen on (ADDR:PORT)", u->conf.s3_addr.s);
+        return rc;
+    }
+    rc = node_start(n, &start);
+    if (rc == 0)
+        rc = node_wait(n, READY_MS, why);
+    return rc < 0 ? rc : node_addr(n, NODE_S3, 0, &u->s3_bound);
+}
+
+/* ---- the first user ---- */
+
+static int command(struct cairn *c, const char *const *argv, int argc, json_t **out_json, struct note *why)
+{
+    struct cairn_reply reply;
+    int rc = cairn_command(c, argc, argv, NULL, 0, 0, &reply);
+
+    *out_json = NULL;
+    if (rc < 0)
+        note_set(why, "%s: %s", argv[0], reply.text && reply.text[0] ? reply.text : cli_error_text(rc));
+    else
+        *out_json = json_parse(reply.json, reply.json_bytes, why);
+    cairn_reply_free(&reply);
+    return rc < 0 ? rc : *out_json ? 0 : -EBADMSG;
+}
+
+static int keys_take(struct up *u, json_t *j)
+{
+    const char *access = json_string_value(json_object_get(j, "access_key"));
+    const char *secret = json_string_value(json_object_get(j, "secret_key"));
+
+    if (access && secret) {
+        snprintf(u->access_key, sizeof(u->access_key), "%s", access);
+        snprintf(u->secret_key, sizeof(u->secret_key), "%s", secret);
+    }
+    json_decref(j);
+    return access && secret ? 0 : -EBADMSG;
+}
+
+static int user_make(struct up *u, struct note *why)
+{
+    static const char *const create[] = {"user", "create", "admin"};
+    static const char *const show[] = {"user", "show", "admin"};
+    char path[CLI_PATH_BYTES], text[256] = "";
+    struct cairn *c;
+    json_t *j;
+    int rc;
+
+    if (!u->fresh && up_keys_read(u) == 0)
+        return 0;
+    snprintf(path, sizeof(path), "%s/cairn.conf", u->folder);
+    rc = cairn_connect(path, READY_MS, &c, text, sizeof(text));
+    if (rc < 0) {
+        note_set(why, "%s", text);
+        return rc;
+    }
+    rc = command(c, create, 3, &j, why);
+    if (rc == -EEXIST) /* an earlier run made it, and ended before it wrote the files */
+        rc = command(c, show, 3, &j, why);
+    if (rc == 0)
+        rc = keys_take(u, j);
+    cairn_shutdown(c);
+    return rc;
+}
+
+/* ---- the whole ---- */
+
+static int all_up(struct up *u, struct node *n, struct note *why)
+{
+    int rc = mon_up(u, n, why);
+
+    if (rc == 0)
+        rc = osds_up(u, n, why);
+    if (rc == 0)
+        rc = user_make(u, why);
+    if (rc == 0)
+        rc = s3_up(u, n, why);
+    if (rc == -R_UNSUPPORTED) /* a build without the gateway: objects only */
+        rc = 0;
+    return rc < 0 ? rc : up_client_files_write(u, why);
+}
+
+static void signals_block(sigset_t *out_set)
+{
+    sigemptyset(out_set);
+    sigaddset(out_set, SIGINT);
+    sigaddset(out_set, SIGTERM);
+    sigaddset(out_set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, out_set, NULL); /* before any thread: all of them inherit it */
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* Tells whoever waits: the terminal, or the process that was called with --detach. */
+static void report(FILE *to, const struct up *u, int rc, const struct note *why)
+{
+    if (rc == 0)
+        up_block_print(u, to);
+    else
+        fprintf(to, "%s\n", why->text[0] ? why->text : reason_text(rc));
+    fflush(to);
+}
+
+static int serve(struct up *u, FILE *to)
+{
+    struct node_conf nc = {.conf = u->conf};
+    struct log_sink sink = {0};
+    struct node *n = NULL;
+    struct note why = {{0}};
+    sigset_t set;
+    int rc, got = 0;
+
+    if (u->s3)
+        snprintf(u->conf.s3_addr.s, sizeof(u->conf.s3_addr.s), "%s", u->s3);
+    signals_block(&set);
+    rc = log_open(u, &sink, &why);
+    if (rc == 0)
+        rc = up_stores_make(u, &sink, &why);
+    nc.sink = &sink;
+    if (rc == 0)
+        rc = node_create(&nc, &n, &why);
+    if (rc == 0)
+        rc = all_up(u, n, &why);
+    if (u->detach)
+        fprintf(to, "%c", rc == 0 ? '0' : '1');
+    report(u->detach || rc == 0 ? to : stderr, u, rc, &why);
+    if (u->detach)
+        fclose(to);
+    while (rc == 0 && (got = sigwaitinfo(&set, NULL)) != SIGINT && got != SIGTERM)
+        ; /* a hang-up of the terminal is no reason to stop serving */
+    if (rc == 0 && !u->detach)
+        fprintf(stderr, "\nstopping\n");
+    node_destroy(n);
+    return rc < 0 ? 1 : 0;
+}
+
+/* Run in the background; wait for its report. */
+static int detached(struct up *u)
+{
+    int ends[2], status = 0;
+    char text[8192];
+    size_t len = 0;
+    ssize_t got;
+    pid_t pid;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return cli_fail("pipe: %s", strerror(errno));
+    pid = fork();
+    if (pid < 0)
+        return cli_fail("fork: %s", strerror(errno));
+    if (pid == 0) {
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        struct note why = {{0}};
+        FILE *to;
+
+        close(ends[0]);
+        to = fdopen(ends[1], "w");
+        setsid();
+        for (int fd = 0; fd < 3 && null >= 0; fd++)
+            dup2(null, fd);
+        if (!to)
+            _exit(1);
+        status = up_folder_open(u, &why); /* here: the lock belongs to this process */
+        if (status == 0)
+            _exit(serve(u, to));
+        fprintf(to, "1");
+        report(to, u, status, &why);
+        fclose(to);
+        _exit(1);
+    }
+    close(ends[1]);
+    while (len + 1 < sizeof(text) && ((got = read(ends[0], text + len, sizeof(text) - 1 - len)) > 0 || (got < 0 && errno == EINTR)))
+        len += got > 0 ? (size_t)got : 0;
+    text[len] = 0;
+    close(ends[0]);
+    if (len && text[0] == '0') {
+        fputs(text + 1, stdout);
+        return fflush(stdout) ? 1 : 0;
+    }
+    waitpid(pid, &status, 0);
+    text[strcspn(text, "\n")] = 0;
+    return cli_fail("cannot start: %s", len > 1 ? text + 1 : "it ended without a word; see the file 'log' in its folder");
+}
+
+static bool args_take(struct up *u)
+{
+    for (int i = 1; i < u->cli->argc; i++) {
+        const char *name = u->cli->argv[i], *value = i + 1 < u->cli->argc ? u->cli->argv[i + 1] : "";
+        char *end;
+
+        if (strcmp(name, "--detach") == 0) {
+            u->detach = true;
+        } else if (strcmp(name, "--osds") == 0) {
+            unsigned long n = strtoul(value, &end, 10);
+
+            if (!*value || *end || n < 1 || n > UP_OSDS_MAX) {
+                cli_fail("--osds takes a number from 1 to %d", UP_OSDS_MAX);
+                return false;
+            }
+            u->osds = (unsigned)n;
+            i++;
+        } else if (strcmp(name, "--s3") == 0 && *value) {
+            struct net_addr addr;
+
+            if (net_addr_parse(value, &addr) < 0) {
+                cli_fail("--s3 takes ADDR:PORT, such as 127.0.0.1:7480, not '%s'", value);
+                return false;
+            }
+            u->s3 = value;
+            i++;
+        } else {
+            cli_usage("up", "[--data DIR] [--osds N] [--s3 ADDR:PORT] [--detach]");
+            return false;
+        }
+    }
+    return true;
+}
+
+int cli_up(struct cli *cli)
+{
+    struct up u = {.cli = cli, .data = cli->data ? cli->data : "./cairn-data", .lock_fd = -1};
+    struct note why = {{0}};
+    int rc;
+
+    if (!args_take(&u))
+        return 2;
+    if (u.detach)
+        return detached(&u);
+    rc = up_folder_open(&u, &why);
+    return rc < 0 ? cli_fail("cannot start: %s", why.text[0] ? why.text : reason_text(rc)) : serve(&u, stdout);
+}
+
+int cli_down(struct cli *cli)
+{
+    const char *data = cli->data ? cli->data : "./cairn-data";
+    struct pollfd gone = {.events = POLLIN};
+    struct stat st;
+    long pid = 0;
+
+    if (cli->argc > 1)
+        return cli_usage("down", "[--data DIR]");
+    if (stat(data, &st) < 0)
+        return cli_fail("no cluster at %s: %s", data, strerror(errno));
+    if (!up_running(data, &pid) || pid <= 0) {
+        fprintf(stderr, "cairn: the cluster at %s is not running\n", data);
+        return 0;
+    }
+    gone.fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    if (gone.fd < 0 || kill((pid_t)pid, SIGTERM) < 0)
+        return errno == ESRCH ? 0 : cli_fail("process %ld: %s", pid, strerror(errno));
+    if (poll(&gone, 1, DOWN_MS) != 1)
+        return cli_fail("process %ld is still stopping; see %s/log", pid, data);
+    return 0;
+}

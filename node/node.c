@@ -1,0 +1,514 @@
+/* node.c - one process: reactors, the roles on them, and what happens when a role ends.
+ *
+ * The life of a role, on its own reactor:
+ *
+ *     IDLE -> STARTING -> READY -> STOPPING -> IDLE
+ *                 |          |        ^
+ *                 v          v        |
+ *               FAILED    (failed) ---+   then a pause, then STARTING again
+ *
+ * Main starts roles and waits on the condition below until they are ready.  A failure before the role
+ * was ever ready is the caller's business (node_wait reports it); a failure afterwards is handled
+ * here.  For OSDs the node keeps a client of its own that watches the osdmap: an OSD that an
+ * operator stopped is not started again before the map says so. */
+#include "node/node.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/client/include/cairn_env.h"
+#include "core/env/env_real.h"
+#include "core/map/osdmap.h"
+#include "core/mon/mon.h"
+#include "core/msgr/msgr.h"
+#include "core/osd/osd.h"
+#include "s3/s3.h"
+
+enum { ROLES_MAX = 256, PAUSE_MIN_MS = 500, PAUSE_MAX_MS = 30000, STOP_WAIT_MS = 20000 };
+
+enum role_state { ROLE_IDLE, ROLE_STARTING, ROLE_READY, ROLE_STOPPING, ROLE_FAILED };
+
+struct role {
+    struct node *node; /* borrowed */
+    struct env *env;   /* borrowed */
+    unsigned reactor;
+    struct node_start start;
+    enum role_state state;
+    bool was_ready;    /* once: failures are ours from then on */
+    bool want;         /* should run; false when the process stops */
+    bool held;         /* an operator stopped it */
+    uint32_t pause_ms;
+    struct env_timer again;
+    int rc;
+    struct note why;
+    struct net_addr bound;
+    union {
+        struct mon *mon;
+        struct osd *osd;
+        struct s3_gateway *s3;
+    };
+};
+
+struct node {
+    struct config conf;
+    struct log log;
+    struct host *host; /* owned */
+    struct msgr_hub *hub; /* owned */
+    struct cairn *client; /* owned; watches the osdmap; on reactor 0 */
+    bool client_gone;
+    int event_fd;
+    pthread_mutex_t lock; /* of `state`, `rc`, `why`, `bound`, `held` of all roles, and of `changed` */
+    pthread_cond_t changed;
+    struct role roles[ROLES_MAX];
+    unsigned role_count;
+};
+
+static const char *const role_names[] = {[NODE_MON] = "mon", [NODE_OSD] = "osd", [NODE_S3] = "s3"};
+
+static void role_start(struct role *r);
+
+/* ---- state, seen by main ---- */
+
+static void state_set(struct role *r, enum role_state state, int rc, const struct note *why)
+{
+    uint64_t one = 1;
+
+    pthread_mutex_lock(&r->node->lock);
+    r->state = state;
+    r->rc = rc;
+    if (why)
+        r->why = *why;
+    pthread_cond_broadcast(&r->node->changed);
+    pthread_mutex_unlock(&r->node->lock);
+    if (write(r->node->event_fd, &one, sizeof(one)) < 0)
+        return; /* full: whoever waits is awake already */
+}
+
+/* ---- stopping ---- */
+
+static void start_again(struct env_timer *t)
+{
+    struct role *r = CONTAINER_OF(t, struct role, again);
+
+    if (r->want && !r->held && r->state == ROLE_IDLE)
+        role_start(r);
+}
+
+static void role_stopped(void *arg)
+{
+    struct role *r = arg;
+
+    r->osd = NULL;
+    state_set(r, ROLE_IDLE, r->rc, NULL);
+    if (!r->want || r->held)
+        return;
+    r->pause_ms = r->pause_ms ? MIN(r->pause_ms * 2, PAUSE_MAX_MS) : PAUSE_MIN_MS;
+    env_timer_after(r->env, &r->again, r->pause_ms * NS_PER_MS);
+}
+
+static void role_stop(struct role *r)
+{
+    env_timer_cancel(r->env, &r->again);
+    if (!r->osd || r->state == ROLE_STOPPING)
+        return;
+    state_set(r, ROLE_STOPPING, r->rc, NULL);
+    switch (r->start.role) {
+    case NODE_MON:
+        mon_stop(r->mon, role_stopped, r);
+        break;
+    case NODE_OSD:
+        osd_stop(r->osd, role_stopped, r);
+        break;
+    case NODE_S3:
+        s3_stop(r->s3, role_stopped, r);
+        break;
+    }
+}
+
+/* It cannot go on: the role says so itself. */
+static void role_failed(void *arg, int rc, const struct note *why)
+{
+    struct role *r = arg;
+
+    if (rc == -R_STOPPED && r->start.role == NODE_OSD) {
+        pthread_mutex_lock(&r->node->lock);
+        r->held = true;
+        pthread_mutex_unlock(&r->node->lock);
+        log_info(&r->node->log, "an operator stopped an OSD", KV_I64("osd", r->start.id));
+    } else {
+        log_error(&r->node->log, "a role stopped itself; it is started again", KV_STR("role", role_names[r->start.role]),
+                  KV_I64("id", r->start.id), KV_RC(rc), KV_NOTE(why));
+    }
+    role_stop(r);
+}
+
+/* ---- starting ---- */
+
+static void role_ready(struct role *r, int rc, const struct note *why)
+{
+    if (rc == 0) {
+        r->was_ready = true;
+        r->pause_ms = 0;
+        state_set(r, ROLE_READY, 0, NULL);
+    } else if (rc == -R_STOPPED && r->start.role == NODE_OSD && r->start.may_wait) {
+        r->was_ready = true; /* as far as anyone waits for it */
+        role_failed(r, rc, why);
+    } else if (r->was_ready) {
+        role_failed(r, rc, why);
+    } else {
+        state_set(r, ROLE_FAILED, rc, why);
+    }
+}
+
+static void mon_ready(void *arg, int rc, const struct note *why)
+{
+    struct role *r = arg;
+
+    if (rc == 0)
+        r->bound = *mon_addr(r->mon);
+    role_ready(r, rc, why);
+}
+
+static void osd_ready(void *arg, int rc, const struct note *why)
+{
+    struct role *r = arg;
+
+    if (rc == 0)
+        r->bound = *osd_addr(r->osd);
+    role_ready(r, rc, why);
+}
+
+static void s3_ready(void *arg, int rc, const struct net_addr *bound, const struct note *why)
+{
+    struct role *r = arg;
+
+    if (rc == 0)
+        r->bound = *bound;
+    role_ready(r, rc, why);
+}
+
+static int role_begin(struct role *r, struct note *why)
+{
+    struct node *n = r->node;
+    int rc;
+
+    switch (r->start.role) {
+    case NODE_MON: {
+        struct mon_conf mc = {
+            .id = (uint32_t)r->start.id, .conf = &n->conf, .hub = n->hub, .folder = r->start.folder};
+
+        rc = mon_start(r->env, &mc, mon_ready, r, &r->mon, why);
+        if (rc == 0)
+            mon_on_failure(r->mon, role_failed, r);
+        return rc;
+    }
+    case NODE_OSD: {
+        struct osd_conf oc = {.id = {r->start.id},
+                              .conf = &n->conf,
+                              .hub = n->hub,
+                              .folder = r->start.folder,
+                              .addr = r->start.addr};
+
+        if (gethostname(oc.host, sizeof(oc.host) - 1) < 0)
+            snprintf(oc.host, sizeof(oc.host), "localhost");
+        rc = osd_start(r->env, &oc, osd_ready, r, &r->osd);
+        if (rc == 0)
+            osd_on_failure(r->osd, role_failed, r);
+        return rc;
+    }
+    case NODE_S3: {
+        struct s3_conf sc = {.conf = &n->conf, .hub = n->hub, .addr = r->start.addr};
+
+        return s3_start(r->env, &sc, s3_ready, r, &r->s3);
+    }
+    }
+    return -EINVAL;
+}
+
+static void role_start(struct role *r)
+{
+    struct note why = {{0}};
+    int rc;
+
+    state_set(r, ROLE_STARTING, 0, &why);
+    rc = role_begin(r, &why);
+    if (rc < 0) {
+        r->osd = NULL;
+        role_ready(r, rc, &why);
+        if (r->was_ready)
+            role_stopped(r); /* nothing was started: try again after the pause */
+    }
+}
+
+static void start_on_reactor(void *arg)
+{
+    role_start(arg);
+}
+
+/* ---- the osdmap: which OSDs an operator stopped ---- */
+
+struct release {
+    struct env_task task;
+    struct role *role;
+};
+
+static void release_run(struct env_task *task)
+{
+    struct release *rel = CONTAINER_OF(task, struct release, task);
+    struct role *r = rel->role;
+
+    mem_free(rel);
+    r->pause_ms = 0;
+    if (r->want && r->state == ROLE_IDLE)
+        role_start(r);
+}
+
+static void map_changed(void *arg, const struct osdmap *map)
+{
+    struct node *n = arg;
+
+    for (unsigned i = 0; i < n->role_count; i++) {
+        struct role *r = &n->roles[i];
+        struct release *rel;
+        bool let_go;
+
+        if (r->start.role != NODE_OSD || !osdmap_exists(map, (struct osd_id){r->start.id}))
+            continue;
+        pthread_mutex_lock(&n->lock);
+        let_go = r->held && r->state == ROLE_IDLE && !(map->osds[r->start.id].state & OSD_STOPPED);
+        rel = let_go ? mem_alloc(sizeof(*rel)) : NULL;
+        if (rel)
+            r->held = false; /* without memory: with the next map */
+        pthread_mutex_unlock(&n->lock);
+        if (!rel)
+            continue;
+        rel->role = r;
+        env_task_init(&rel->task, release_run);
+        env_post(r->env, &rel->task);
+    }
+}
+
+static void client_open(void *arg)
+{
+    struct node *n = arg;
+    struct cairn_env_conf cc = {.conf = &n->conf, .hub = n->hub};
+
+    if (!n->client && cairn_open_env(host_env(n->host, 0), &cc, NULL, NULL, &n->client) == 0)
+        cairn_watch_map(n->client, map_changed, n);
+}
+
+static void client_closed(void *arg)
+{
+    struct node *n = arg;
+
+    pthread_mutex_lock(&n->lock);
+    n->client_gone = true;
+    pthread_cond_broadcast(&n->changed);
+    pthread_mutex_unlock(&n->lock);
+}
+
+static void client_close(void *arg)
+{
+    struct node *n = arg;
+
+    cairn_watch_map(n->client, NULL, NULL);
+    cairn_close_env(TAKE(n->client), client_closed, n);
+}
+
+/* ---- main's side ---- */
+
+int node_create(const struct node_conf *conf, struct node **out_node, struct note *why)
+{
+    struct host_conf hc = {.workers = conf->conf.cluster_workers, .sink = conf->sink};
+    struct node *n = mem_zalloc(sizeof(*n));
+    pthread_condattr_t attr;
+    int rc;
+
+    if (!n)
+        return -ENOMEM;
+    n->conf = conf->conf;
+    log_init(&n->log, conf->sink, "node");
+    pthread_mutex_init(&n->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&n->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    hc.reactors = conf->reactors ? conf->reactors : conf->conf.cluster_reactors;
+    n->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    n->hub = msgr_hub_create(false);
+    rc = n->event_fd < 0 ? -errno : !n->hub ? -ENOMEM : host_create(&hc, &n->host, why);
+    if (rc < 0) {
+        node_destroy(n);
+        return rc;
+    }
+    *out_node = n;
+    return 0;
+}
+
+struct config *node_config(struct node *n)
+{
+    return &n->conf;
+}
+
+int node_start(struct node *n, const struct node_start *start)
+{
+    struct role *r = &n->roles[n->role_count];
+
+    if (n->role_count == ROLES_MAX)
+        return -R_OVERFLOW;
+    *r = (struct role){.node = n, .start = *start, .want = true};
+    r->reactor = n->role_count % host_reactors(n->host);
+    r->env = host_env(n->host, r->reactor);
+    env_timer_init(&r->again, start_again);
+    n->role_count++;
+    host_call(n->host, r->reactor, start_on_reactor, r);
+    return 0;
+}
+
+static struct timespec deadline_in(uint32_t ms)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_sec++;
+        t.tv_nsec -= 1000000000;
+    }
+    return t;
+}
+
+/* 1: all ready (or held); 0: not yet; negative: one failed. */
+static int all_ready(struct node *n, struct note *why)
+{
+    bool all = true;
+
+    for (unsigned i = 0; i < n->role_count; i++) {
+        struct role *r = &n->roles[i];
+
+        if (r->state == ROLE_FAILED) {
+            *why = r->why;
+            if (!why->text[0])
+                note_set(why, "%s", reason_text(r->rc));
+            note_add(why, "%s.%d", role_names[r->start.role], r->start.id);
+            return r->rc;
+        }
+        if (r->state != ROLE_READY && !r->held)
+            all = false;
+    }
+    return all;
+}
+
+int node_wait(struct node *n, uint32_t timeout_ms, struct note *why)
+{
+    struct timespec until = deadline_in(timeout_ms);
+    int rc, waited = 0;
+
+    pthread_mutex_lock(&n->lock);
+    while ((rc = all_ready(n, why)) == 0 && waited == 0)
+        waited = pthread_cond_timedwait(&n->changed, &n->lock, &until);
+    pthread_mutex_unlock(&n->lock);
+    if (rc == 0) {
+        note_set(why, "not ready within %u s", timeout_ms / 1000);
+        return -ETIMEDOUT;
+    }
+    if (rc > 0 && node_count(n, NODE_OSD))
+        host_call(n->host, 0, client_open, n);
+    return rc < 0 ? rc : 0;
+}
+
+int node_addr(struct node *n, enum node_role role, int id, struct net_addr *out_addr)
+{
+    for (unsigned i = 0; i < n->role_count; i++)
+        if (n->roles[i].start.role == role && n->roles[i].start.id == id) {
+            pthread_mutex_lock(&n->lock);
+            *out_addr = n->roles[i].bound;
+            pthread_mutex_unlock(&n->lock);
+            return 0;
+        }
+    return -ENOENT;
+}
+
+unsigned node_count(struct node *n, enum node_role role)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < n->role_count; i++)
+        count += n->roles[i].start.role == role;
+    return count;
+}
+
+bool node_stopped_by_operator(struct node *n)
+{
+    bool stopped;
+
+    pthread_mutex_lock(&n->lock);
+    stopped = n->role_count == 1 && n->roles[0].held && n->roles[0].state == ROLE_IDLE;
+    pthread_mutex_unlock(&n->lock);
+    return stopped;
+}
+
+int node_event_fd(struct node *n)
+{
+    return n->event_fd;
+}
+
+static void stop_on_reactor(void *arg)
+{
+    struct role *r = arg;
+
+    r->want = false;
+    role_stop(r);
+}
+
+static bool role_gone(const struct role *r)
+{
+    return r->state == ROLE_IDLE || (r->state == ROLE_FAILED && !r->osd);
+}
+
+/* Stop every role of a kind, and wait until all are gone. */
+static void kind_stop(struct node *n, enum node_role kind)
+{
+    struct timespec until = deadline_in(STOP_WAIT_MS);
+    int waited = 0;
+
+    for (unsigned i = 0; i < n->role_count; i++)
+        if (n->roles[i].start.role == kind)
+            host_call(n->host, n->roles[i].reactor, stop_on_reactor, &n->roles[i]);
+    pthread_mutex_lock(&n->lock);
+    for (unsigned i = 0; i < n->role_count && waited == 0; i++)
+        while (n->roles[i].start.role == kind && !role_gone(&n->roles[i]) && waited == 0)
+            waited = pthread_cond_timedwait(&n->changed, &n->lock, &until);
+    pthread_mutex_unlock(&n->lock);
+    if (waited)
+        log_error(&n->log, "a role does not stop; the process ends without it", KV_STR("role", role_names[kind]));
+}
+
+void node_destroy(struct node *n)
+{
+    if (!n)
+        return;
+    kind_stop(n, NODE_S3);
+    if (n->client) {
+        host_call(n->host, 0, client_close, n);
+        pthread_mutex_lock(&n->lock);
+        while (!n->client_gone)
+            pthread_cond_wait(&n->changed, &n->lock);
+        pthread_mutex_unlock(&n->lock);
+    }
+    kind_stop(n, NODE_OSD);
+    kind_stop(n, NODE_MON);
+    if (n->host)
+        host_destroy(n->host);
+    if (n->hub)
+        msgr_hub_destroy(n->hub);
+    if (n->event_fd >= 0)
+        close(n->event_fd);
+    pthread_cond_destroy(&n->changed);
+    pthread_mutex_destroy(&n->lock);
+    mem_free(n);
+}
