@@ -136,7 +136,8 @@ static void check_self(struct osd *o)
 
     if (!info)
         return;
-    if (memcmp(info->uuid, none, sizeof(none)) != 0 &&
+    if (o->map->epoch.v >= o->mon.newest.v && /* not what was true some time ago */
+        memcmp(info->uuid, none, sizeof(none)) != 0 &&
         memcmp(info->uuid, o->uuid, sizeof(none)) != 0) {
         osd_fail(o, -EEXIST, "osd.%d belongs to another store", o->id.v);
         return;

@@ -216,13 +216,14 @@ bool osd_clean(const struct osd *o)
         return false;
     LIST_EACH (at, &o->pg_list) {
         const struct pg *pg = LIST_ENTRY(at, struct pg, link);
+        const struct pool *pool = osdmap_pool(o->map, pg->id.pool);
         uint32_t bits = pg_state_bits(pg);
 
         if (!leads(pg))
             continue;
-        if (!(bits & PG_S_ACTIVE))
+        if (!(bits & PG_S_ACTIVE) || (bits & (PG_S_RECOVERING | PG_S_BACKFILLING)))
             return false;
-        if (!(bits & PG_S_CLEAN) && !(bits & PG_S_UNDERSIZED))
+        if (!(bits & PG_S_CLEAN) && pool && pg->at.up.count >= pool->size)
             return false;
     }
     return true;

@@ -45,8 +45,12 @@ int repair_start(struct client_op *op)
         return -R_CSUM_MISMATCH;
     version = version_of(pg, x->obj);
     if (op->read.kind == STORE_DATA && op->read.bad_len && !object_damaged(x->obj)) {
+        /* Rot is seldom alone: when there is more of it, all that is read comes anew. */
+        bool more = op->tries > 1;
+
         part.whole = false;
-        touched_range(&part, op->read.bad_off, op->read.bad_len);
+        touched_range(&part, more ? op->read.off : op->read.bad_off,
+                      more ? MIN(op->read.len, object_size(x->obj)) : op->read.bad_len);
     }
     if (!pg_missing_find(&pg->copy.missing, &x->oid)) {
         log_warn(&pg->log, "stored bytes are damaged: taking them from another copy",

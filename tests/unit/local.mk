@@ -21,6 +21,7 @@ include tests/unit/msgr/local.mk
 include tests/unit/store/local.mk
 include tests/unit/mon/local.mk
 include tests/unit/osd/local.mk
+include tests/unit/osd_role/local.mk
 include tests/unit/client/local.mk
 include tests/unit/s3/local.mk
 include tests/unit/cli/local.mk

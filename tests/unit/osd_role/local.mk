@@ -1,0 +1,10 @@
+# tests/unit/osd_role - tests of the OSD role, in the simulator.
+OSD_WORLD = tests/unit/osd_role/world.c tests/unit/osd_role/world.h
+
+check_PROGRAMS += tests/unit/osd_role/test_osd_role
+tests_unit_osd_role_test_osd_role_SOURCES = tests/unit/osd_role/test_osd_role.c $(OSD_WORLD)
+tests_unit_osd_role_test_osd_role_LDADD = $(LINK_osd) $(LINK_test)
+
+check_PROGRAMS += tests/unit/osd_role/test_osd_failures
+tests_unit_osd_role_test_osd_failures_SOURCES = tests/unit/osd_role/test_osd_failures.c $(OSD_WORLD)
+tests_unit_osd_role_test_osd_failures_LDADD = $(LINK_osd) $(LINK_test)

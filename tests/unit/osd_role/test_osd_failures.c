@@ -1,0 +1,285 @@
+/* test_osd_failures.c - what OSDs do when others die, return, lose their data, or are cut off. */
+#include "core/base/rng.h"
+#include "tests/unit/osd_role/world.h"
+
+static void name_of(unsigned i, char *out)
+{
+    (void)snprintf(out, 16, "o%u", i);
+}
+
+static void put_many(struct world *w, unsigned n, uint8_t fill, size_t bytes)
+{
+    for (unsigned i = 0; i < n; i++) {
+        char name[16];
+
+        name_of(i, name);
+        T_OK(put_fill(w, name, (uint8_t)(fill + i), bytes + i));
+    }
+}
+
+static void get_many(struct world *w, unsigned n, uint8_t fill, size_t bytes)
+{
+    for (unsigned i = 0; i < n; i++) {
+        char name[16];
+
+        name_of(i, name);
+        T_OK(get_fill(w, name, (uint8_t)(fill + i), bytes + i));
+        copies_equal(w, name);
+    }
+}
+
+static uint64_t sum(struct world *w, size_t field)
+{
+    uint64_t total = 0;
+
+    for (uint32_t i = 0; i < w->osd_count; i++)
+        if (w->osd[i].osd)
+            total += *(const uint64_t *)((const char *)osd_counters(w->osd[i].osd) + field);
+    return total;
+}
+#define SUM(w, name) sum(w, offsetof(struct osd_counters, name))
+
+T(osd_failures, a_replica_that_was_away_catches_up_by_log)
+{
+    struct world w;
+    uint32_t away;
+
+    world_init(&w, 11, 3, 3, 2);
+    put_many(&w, 8, 'a', 3000);
+    away = (primary_of(&w, "o0") + 1) % 3;
+    world_osd_kill(&w, away, false);
+    put_many(&w, 8, 'k', 6000);
+    T_OK(rm(&w, "o7"));
+    world_osd_start(&w, away);
+    world_wait_clean(&w, 30000);
+    get_many(&w, 7, 'k', 6000);
+    T_EQ(copy_of(&w, away, "o7"), -R_NO_OBJECT);
+    T_GT(SUM(&w, recoveries), 0);
+    T_EQ(SUM(&w, backfills), 0);
+    world_fini(&w);
+}
+
+T(osd_failures, another_takes_over_when_the_primary_dies)
+{
+    struct world w;
+    uint32_t p;
+
+    world_init(&w, 12, 3, 3, 2);
+    put_many(&w, 8, 'a', 3000);
+    p = primary_of(&w, "o0");
+    world_osd_kill(&w, p, true);
+    get_many(&w, 8, 'a', 3000);
+    put_many(&w, 8, 'b', 300);
+    T_GT(SUM(&w, failovers), 0);
+    world_osd_start(&w, p);
+    world_wait_clean(&w, 30000);
+    get_many(&w, 8, 'b', 300);
+    world_fini(&w);
+}
+
+T(osd_failures, an_osd_out_of_reach_of_the_log_is_backfilled)
+{
+    struct world w;
+
+    world_init(&w, 13, 3, 3, 1);
+    w.conf.osd_pg_log_min = w.conf.osd_pg_log_max = 4;
+    world_osd_stop(&w, 0);
+    world_osd_start(&w, 0);
+    world_osd_stop(&w, 1);
+    world_osd_start(&w, 1);
+    world_osd_stop(&w, 2);
+    world_osd_start(&w, 2);
+    put_many(&w, 40, 'a', 3000);
+    world_osd_kill(&w, 2, false);
+    put_many(&w, 40, 'b', 2000);
+    T_OK(rm(&w, "o39"));
+    world_osd_start(&w, 2);
+    world_wait_clean(&w, 60000);
+    T_GT(SUM(&w, backfills), 0);
+    get_many(&w, 39, 'b', 2000);
+    T_EQ(copy_of(&w, 2, "o39"), -R_NO_OBJECT);
+    world_fini(&w);
+}
+
+T(osd_failures, data_moves_when_an_osd_is_put_out_and_back)
+{
+    struct world w;
+
+    world_init(&w, 14, 4, 3, 8);
+    put_many(&w, 30, 'a', 3000);
+    world_out(&w, 1, true);
+    world_run(&w, 200);
+    put_many(&w, 10, 'b', 3000);
+    world_wait_clean(&w, 60000);
+    world_out(&w, 1, false);
+    world_wait_clean(&w, 60000);
+    get_many(&w, 10, 'b', 3000);
+    T_GT(SUM(&w, backfills), 0);
+    world_fini(&w);
+}
+
+T(osd_failures, everything_acknowledged_survives_a_power_cut_of_all)
+{
+    struct world w;
+
+    world_init(&w, 15, 3, 3, 4);
+    put_many(&w, 12, 'a', 5000);
+    for (uint32_t i = 0; i < 3; i++)
+        world_osd_kill(&w, i, true);
+    world_run(&w, 1000);
+    for (uint32_t i = 0; i < 3; i++)
+        world_osd_launch(&w, i);
+    world_wait_clean(&w, 30000);
+    get_many(&w, 12, 'a', 5000);
+    world_fini(&w);
+}
+
+T(osd_failures, a_lost_disk_is_filled_again)
+{
+    struct world w;
+    struct osdmap *d;
+
+    world_init(&w, 16, 3, 3, 4);
+    put_many(&w, 20, 'a', 5000);
+    world_osd_kill(&w, 1, true);
+    world_run(&w, 3000);
+    sim_disk_wipe(w.osd[1].m);
+    d = world_draft(&w);
+    memset(d->osds[1].uuid, 0, sizeof(d->osds[1].uuid)); /* an operator made it anew */
+    d->osds[1].lost_at.v = d->epoch.v + 1;
+    world_publish(&w, d);
+    world_osd_start(&w, 1);
+    world_wait_clean(&w, 60000);
+    get_many(&w, 20, 'a', 5000);
+    world_fini(&w);
+}
+
+T(osd_failures, writes_wait_below_size_min)
+{
+    struct world w;
+
+    world_init(&w, 17, 3, 3, 1);
+    T_OK(put_fill(&w, "a", 'x', 100));
+    world_osd_kill(&w, 0, false);
+    world_osd_kill(&w, 1, false);
+    world_run(&w, 5000);
+    step_data(&w, op_new(&w, "a", STEP_WRITE_FULL), "y", 1);
+    T_EQ(op_run_for(&w, 5000), -ETIMEDOUT);
+    world_osd_start(&w, 0);
+    T_EQ(op_wait(&w, 10000), 0);
+    T_OK(get_fill(&w, "a", 'y', 1));
+    world_fini(&w);
+}
+
+T(osd_failures, a_primary_without_leases_answers_no_read)
+{
+    struct world w;
+    uint32_t p;
+
+    world_init(&w, 18, 3, 3, 1);
+    T_OK(put_fill(&w, "a", 'x', 100));
+    p = primary_of(&w, "a");
+    w.deaf = true; /* no new map */
+    for (uint32_t i = 0; i < 3; i++)
+        if (i != p)
+            sim_net_cut(w.sim, w.osd[p].m, w.osd[i].m, true);
+    world_run(&w, 2500);
+    (void)op_new(&w, "a", STEP_READ);
+    T_EQ(op_run_for(&w, 3000), -ETIMEDOUT);
+    sim_net_heal_all(w.sim);
+    T_EQ(op_wait(&w, 10000), 0);
+    T_GT(osd_counters(w.osd[p].osd)->lease_waits, 0);
+    world_fini(&w);
+}
+
+T(osd_failures, an_osd_marked_down_by_mistake_comes_back)
+{
+    struct world w;
+
+    world_init(&w, 19, 3, 3, 4);
+    put_many(&w, 8, 'a', 100);
+    for (unsigned i = 0; i < 6; i++) {
+        world_down(&w, i % 3);
+        put_many(&w, 2, (uint8_t)('b' + i), 200);
+    }
+    world_wait_clean(&w, 30000);
+    get_many(&w, 2, 'g', 200);
+    world_fini(&w);
+}
+
+T(osd_failures, rotten_bytes_are_taken_from_another_copy)
+{
+    struct world w;
+    uint32_t p;
+    unsigned flipped = 0;
+
+    world_init(&w, 20, 3, 3, 1);
+    T_OK(put_fill(&w, "a", 'x', 300000)); /* large enough for extents of its own */
+    p = primary_of(&w, "a");
+    world_osd_stop(&w, p);
+    world_osd_start(&w, p);
+    world_wait_clean(&w, 20000);
+    p = primary_of(&w, "a");
+    for (unsigned b = 0; b < 40; b++)
+        flipped += sim_disk_flip(w.osd[p].m, "/osd/data", 4096u * b + 77, 3) == 0;
+    T_GT(flipped, 0);
+    T_OK(get_fill(&w, "a", 'x', 300000));
+    world_wait_clean(&w, 20000);
+    T_GT(osd_counters(w.osd[p].osd)->corrupt_repaired, 0);
+    copies_equal(&w, "a");
+    world_fini(&w);
+}
+
+T(osd_failures, random_crashes_lose_nothing_acknowledged)
+{
+    for (uint64_t seed = 100; seed < 112; seed++) {
+        struct world w;
+        struct rng r;
+        uint8_t fill[10] = {0};
+        size_t bytes[10] = {0};
+
+        rng_seed(&r, seed);
+        world_init(&w, seed, 4, 3, 4);
+        w.conf.osd_pg_log_min = w.conf.osd_pg_log_max = 5 + (uint32_t)rng_below(&r, 30);
+        for (unsigned step = 0; step < 120; step++) {
+            unsigned o = (unsigned)rng_below(&r, 10);
+            uint32_t i = (uint32_t)rng_below(&r, 4);
+            char name[16];
+            uint32_t up = 0;
+
+            for (uint32_t k = 0; k < 4; k++)
+                up += w.osd[k].env != NULL;
+            if (rng_chance(&r, 1, 8) && w.osd[i].env && up > 2)
+                world_osd_kill(&w, i, rng_chance(&r, 1, 2));
+            else if (rng_chance(&r, 1, 3) && !w.osd[i].env)
+                world_osd_start(&w, i);
+            up = 0;
+            for (uint32_t k = 0; k < 4; k++)
+                up += w.osd[k].env != NULL;
+            if (up < 3)
+                continue;
+            name_of(o, name);
+            if (rng_chance(&r, 1, 3) && bytes[o]) {
+                T_OK(get_fill(&w, name, fill[o], bytes[o]));
+                continue;
+            }
+            fill[o] = (uint8_t)('a' + step % 26);
+            bytes[o] = 1 + (size_t)rng_below(&r, 20000);
+            T_OK(put_fill(&w, name, fill[o], bytes[o]));
+        }
+        for (uint32_t i = 0; i < 4; i++)
+            if (!w.osd[i].env)
+                world_osd_start(&w, i);
+        world_wait_clean(&w, 120000);
+        for (unsigned o = 0; o < 10; o++) {
+            char name[16];
+
+            name_of(o, name);
+            if (!bytes[o])
+                continue;
+            T_OK(get_fill(&w, name, fill[o], bytes[o]));
+            copies_equal(&w, name);
+        }
+        world_fini(&w);
+    }
+}
