@@ -30,24 +30,19 @@ void model_fini(struct model *m)
             free(m->o[c][o].data);
 }
 
-void model_clear(struct model *m)
-{
-    for (unsigned c = 0; c < STAGE_COLLS; c++)
-        for (unsigned o = 0; o < STAGE_OBJECTS; o++) {
-            uint8_t *data = m->o[c][o].data;
-
-            memset(data, 0, m->o[c][o].size);
-            m->o[c][o] = (struct model_object){.data = data};
-        }
-    memset(m->head, 0, sizeof(m->head));
-}
-
 static void object_clear(struct model_object *o)
 {
     uint8_t *data = o->data;
 
     memset(data, 0, o->size);
     *o = (struct model_object){.data = data};
+}
+
+void model_clear(struct model *m, unsigned coll)
+{
+    for (unsigned o = 0; o < STAGE_OBJECTS; o++)
+        object_clear(&m->o[coll][o]);
+    m->head[coll] = 0;
 }
 
 static void grow(struct model_object *o, uint64_t end)
@@ -93,21 +88,24 @@ static void fill(uint8_t *p, uint64_t len, uint64_t seed)
 {
     uint64_t v = seed | 1;
 
-    for (uint64_t i = 0; i < len; i += 8) {
+    for (; len >= 8; len -= 8, p += 8) {
         v += UINT64_C(0x9e3779b97f4a7c15);
-        memcpy(p + i, &v, len - i < 8 ? len - i : 8);
+        memcpy(p, &v, 8);
     }
+    v += UINT64_C(0x9e3779b97f4a7c15);
+    memcpy(p, &v, len);
 }
 
 /* --- one transaction: to the model, and (inside the process) to a txn --- */
 
 struct play {
     struct model *m;
+    struct model_object *before; /* may be NULL: of each object that changes, what it was */
     struct txn *t; /* may be NULL */
     unsigned coll;
     uint32_t n;
     struct rng r;
-    bool small_only;
+    bool small_only, saved[STAGE_OBJECTS];
 };
 
 static void play_write(struct play *p, struct model_object *o, uint16_t to)
@@ -219,6 +217,18 @@ static void play_omap(struct play *p, struct model_object *o, uint16_t to)
     }
 }
 
+/* `to` becomes a copy; behind an object's size all is zero, in both. */
+static void object_copy(struct model_object *to, const struct model_object *from)
+{
+    uint8_t *data = to->data;
+
+    memcpy(data, from->data, from->size);
+    if (to->size > from->size)
+        memset(data + from->size, 0, to->size - from->size);
+    *to = *from;
+    to->data = data;
+}
+
 static void play_object(struct play *p)
 {
     unsigned i = (unsigned)rng_below(&p->r, STAGE_OBJECTS);
@@ -227,6 +237,10 @@ static void play_object(struct play *p)
     uint16_t to = p->t ? txn_object(p->t, &oid) : 0;
     unsigned ops = 1 + (unsigned)rng_below(&p->r, 3);
 
+    if (p->before && !p->saved[i]) {
+        p->saved[i] = true;
+        object_copy(&p->before[i], o);
+    }
     while (ops--) {
         uint64_t kind = rng_below(&p->r, 20);
 
@@ -500,29 +514,31 @@ struct submission {
     int rc;
 };
 
-/* Played on a copy of the model: a refusal must leave the model unchanged. */
+static void play_undo(struct play *p, uint32_t head)
+{
+    for (unsigned i = 0; i < STAGE_OBJECTS; i++)
+        if (p->saved[i])
+            object_copy(&p->m->o[p->coll][i], &p->before[i]);
+    p->m->head[p->coll] = head;
+}
+
+/* A refusal must leave the model unchanged. */
 static void do_submit(void *arg)
 {
     struct submission *sub = arg;
     struct stage *st = sub->st;
-    static struct model copy; /* libc memory, reused: one thread */
-    struct play p = {
-        .coll = sub->coll, .n = st->submitted[sub->coll] + 1, .small_only = st->small_only};
-    struct commit *c;
+    static struct model before; /* libc memory, reused: one thread */
+    uint32_t head = st->model.head[sub->coll];
+    struct play p = {.m = &st->model,
+                     .coll = sub->coll,
+                     .n = st->submitted[sub->coll] + 1,
+                     .small_only = st->small_only};
+    struct commit *c = mem_zalloc(sizeof(*c));
 
-    if (!copy.o[0][0].data)
-        model_init(&copy);
-    for (unsigned i = 0; i < STAGE_OBJECTS; i++) {
-        uint8_t *data = copy.o[sub->coll][i].data;
-
-        memset(data, 0, copy.o[sub->coll][i].size); /* behind an object's size all is zero */
-        memcpy(data, st->model.o[sub->coll][i].data, st->model.o[sub->coll][i].size);
-        copy.o[sub->coll][i] = st->model.o[sub->coll][i];
-        copy.o[sub->coll][i].data = data;
-    }
-    p.m = &copy;
+    if (!before.o[0][0].data)
+        model_init(&before);
+    p.before = before.o[0];
     p.t = txn_create(stage_pg(sub->coll));
-    c = mem_zalloc(sizeof(*c));
     if (!p.t || !c) {
         sub->rc = -ENOMEM;
     } else {
@@ -533,8 +549,10 @@ static void do_submit(void *arg)
         c->n = p.n;
         sub->rc = store_submit(st->s, p.t, &c->c);
     }
-    if (sub->rc < 0)
+    if (sub->rc < 0) {
+        play_undo(&p, head);
         mem_free(c);
+    }
     txn_unref(p.t);
 }
 
@@ -557,7 +575,6 @@ int stage_submit(struct stage *st, unsigned coll)
     if (sub.rc < 0)
         return sub.rc;
     st->submitted[coll]++;
-    stage_play(st, &st->model, coll, st->submitted[coll]);
     return 0;
 }
 

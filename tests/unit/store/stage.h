@@ -91,6 +91,6 @@ int stage_run(struct stage *st, void (*fn)(void *), void *arg); /* inside the pr
 void stage_play(struct stage *st, struct model *m, unsigned coll, uint32_t n);
 struct bytes stage_value(uint32_t v, uint8_t *buf); /* buf of 256 bytes */
 void stage_omap_key(unsigned k, char *out);         /* out of 16 bytes */
-void model_clear(struct model *m);
+void model_clear(struct model *m, unsigned coll);
 
 #endif

@@ -363,7 +363,6 @@ int stage_recovered(struct stage *st)
 {
     int rc = 0;
 
-    model_clear(&st->model);
     for (unsigned c = 0; c < STAGE_COLLS && rc == 0; c++) {
         uint32_t head;
 
@@ -376,8 +375,11 @@ int stage_recovered(struct stage *st)
         /* The one being submitted when the power went may be there though submit did not return. */
         if (rc == 0 && head > st->submitted[c] + 1)
             rc = differs(st, "future", c, 0, head);
-        for (uint32_t n = 1; n <= head && rc == 0; n++)
-            stage_play(st, &st->model, c, n);
+        if (rc == 0 && head != st->model.head[c]) {
+            model_clear(&st->model, c);
+            for (uint32_t n = 1; n <= head; n++)
+                stage_play(st, &st->model, c, n);
+        }
         st->submitted[c] = st->acked[c] = head;
     }
     return rc;
