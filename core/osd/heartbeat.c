@@ -164,7 +164,7 @@ static void peer_beat(struct peer *p, uint64_t now_ns)
 {
     struct osd *o = p->o;
     const struct osd_info *info = osd_info_of(o, p->id);
-    uint64_t beat_ns = o->conf.osd_heartbeat_ms * NS_PER_MS;
+    uint64_t beat_ns = o->conf.osd_heartbeat_ms * NS_PER_MS, silent_ns;
     struct msg_osd_ping *m;
 
     if (!info || !p->wanted) {
@@ -174,8 +174,10 @@ static void peer_beat(struct peer *p, uint64_t now_ns)
     }
     if (p->instance != info->instance)
         peer_renew(p, info->instance);
-    if (now_ns - p->heard_ns > beat_ns * 5 / 2)
-        report(p, false, now_ns - p->heard_ns);
+    /* A peer that is new since this beat began was heard after `now_ns`. */
+    silent_ns = now_ns > p->heard_ns ? now_ns - p->heard_ns : 0;
+    if (silent_ns > beat_ns * 5 / 2)
+        report(p, false, silent_ns);
     if (!p->beats && open_to(o, info, p->id, &p->beats) < 0)
         return; /* at the next beat */
     m = MESSAGE_NEW(osd_ping);
