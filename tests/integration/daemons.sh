@@ -14,7 +14,7 @@ osds_are()
 
 leader()
 {
-    c mon ls --json | jq -r '.[] | select(.leader) | .id'
+    c mon ls --json | jq -r '.[] | select(.leads) | .mon'
 }
 
 all_equal()

@@ -78,9 +78,10 @@ static void object_name(const struct model_object *o, char out[32])
 
 static void count_completion(struct load *l, uint64_t started, uint64_t *counter)
 {
-    uint64_t now = now_ns();
+    uint64_t now;
 
     pthread_mutex_lock(&l->lock);
+    now = now_ns(); /* under the lock: never before last_ns */
     if (now - started > l->slowest_ns)
         l->slowest_ns = now - started;
     if (l->last_ns && now - l->last_ns > l->gap_ns)
