@@ -25,3 +25,4 @@ include tests/unit/osd_role/local.mk
 include tests/unit/client/local.mk
 include tests/unit/s3/local.mk
 include tests/unit/cli/local.mk
+include tests/unit/sim/local.mk

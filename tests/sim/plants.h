@@ -1,0 +1,15 @@
+/* plants.h - names of the planted bugs (core/base/plant.h). */
+#ifndef TESTS_SIM_PLANTS_H
+#define TESTS_SIM_PLANTS_H
+
+#include "core/base/plant.h"
+
+static const char *const plant_names[PLANT_COUNT] = {
+    [PLANT_JOURNAL_FLUSH] = "journal-flush", [PLANT_REPLAY_ORDER] = "replay-order",
+    [PLANT_REUSE_EARLY] = "reuse-early",     [PLANT_EARLY_ACK] = "early-ack",
+    [PLANT_SKIP_MERGE] = "skip-merge",       [PLANT_NO_LEASE] = "no-lease",
+    [PLANT_FORGET_REQID] = "forget-reqid",   [PLANT_NO_UP_THRU] = "no-up-thru",
+    [PLANT_TRIM_TOO_FAR] = "trim-too-far",   [PLANT_EARLY_REPEAT] = "early-repeat",
+};
+
+#endif

@@ -1,0 +1,35 @@
+/* workload.h - what the clients of a simulated cluster do, and how it is judged.
+ *
+ * A workload owns its memory outside of processes.  It is told when a client can work and when its
+ * process is gone; all it submits goes through libcairn on that client's env. */
+#ifndef TESTS_SIM_WORKLOAD_H
+#define TESTS_SIM_WORKLOAD_H
+
+#include <stdio.h>
+
+#include "tests/sim/cluster.h"
+
+struct workload {
+    /* Inside the process of `n`: its cluster is open, the load may begin or go on. */
+    void (*client_up)(struct workload *w, struct node *n);
+    /* The process is gone: what it had not been told, nobody knows.  Outside. */
+    void (*client_down)(struct workload *w, struct node *n);
+    /* Everything was asked; everything was answered. */
+    bool (*issued)(const struct workload *w);
+    bool (*answered)(const struct workload *w);
+    /* Inside the process of a client of the healthy cluster: read what is there at the end. */
+    void (*final)(struct workload *w, struct node *n);
+    /* Judge.  False: reported through cluster_broken; details to `f`. */
+    bool (*verify)(struct workload *w, FILE *f);
+    /* Tell what is not answered. */
+    void (*print)(const struct workload *w, FILE *f);
+    void (*destroy)(struct workload *w);
+};
+
+/* Reads and writes of every kind on few objects; histories are checked for linearizability. */
+struct workload *hot_create(struct cluster *cl);
+/* The names of its objects, for the audit of the stores. */
+uint32_t hot_objects(const struct workload *w);
+const char *hot_name(const struct workload *w, uint32_t i);
+
+#endif
