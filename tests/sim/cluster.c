@@ -72,6 +72,13 @@ static void node_count(struct node *n)
         cov->resends += cairn_resends(n->client);
 }
 
+void cluster_count(struct cluster *cl)
+{
+    for (uint32_t i = 0; i <= cluster_nodes(cl); i++)
+        if (node_alive(cluster_node(cl, i)))
+            node_count(cluster_node(cl, i));
+}
+
 static void node_gone(struct node *n, uint64_t down_ns)
 {
     uint64_t now = sim_now_ns(n->cl->sim);
@@ -127,6 +134,8 @@ static void stop_inside(void *arg)
 {
     struct node *n = arg;
 
+    if (n->client && n != &n->cl->admin)
+        n->cl->load->client_stops(n->cl->load, n);
     cairn_pool_close(n->pool);
     n->pool = NULL;
     if (n->osd)

@@ -103,6 +103,7 @@ bool cluster_clean(struct cluster *cl);
 void cluster_print(struct cluster *cl, FILE *f); /* who is where: for reports */
 /* Stop everything cleanly: nothing may be left in any process. */
 bool cluster_stop(struct cluster *cl);
+void cluster_count(struct cluster *cl); /* take in the counters of who still runs */
 /* A finding: remember the first one. */
 void cluster_broken(struct cluster *cl, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

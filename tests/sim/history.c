@@ -9,7 +9,7 @@ void tag_fill(uint32_t tag, uint64_t from, uint8_t *out, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++) {
         uint64_t at = from + i;
-        uint64_t word = (uint64_t)tag | (at / 8 + 1) << 32;
+        uint64_t word = (uint64_t)tag | (TAG_PLACE | at / 8) << 32;
 
         out[i] = (uint8_t)(word >> at % 8 * 8);
     }

@@ -21,7 +21,9 @@ enum {
     VALUE_BYTES_MAX = 256,
 };
 
-/* The bytes of value `tag`: of a write, and of an attribute or omap row (at most VALUE_BYTES_MAX). */
+/* The bytes of value `tag`: of a write, and of an attribute or omap row (at most VALUE_BYTES_MAX).
+ * Each eight of them hold the tag, and TAG_PLACE with the number of the eight. */
+#define TAG_PLACE UINT64_C(0x5a000000)
 void tag_fill(uint32_t tag, uint64_t from, uint8_t *out, size_t bytes);
 size_t tag_value(uint32_t tag, uint8_t *out);
 /* The tag of an attribute's or omap row's bytes; TAG_BROKEN when they are no value of ours. */

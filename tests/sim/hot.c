@@ -166,6 +166,11 @@ static void client_up(struct workload *base, struct node *n)
     env_timer_after(n->env, &c->timer, NS_PER_MS);
 }
 
+static void client_stops(struct workload *base, struct node *n)
+{
+    env_timer_cancel(n->env, &hot_of(base)->client[n->id].timer);
+}
+
 static void client_down(struct workload *base, struct node *n)
 {
     struct hot *w = hot_of(base);
@@ -259,6 +264,7 @@ struct workload *hot_create(struct cluster *cl)
 
     ASSERT(w);
     w->base = (struct workload){.client_up = client_up,
+                                .client_stops = client_stops,
                                 .client_down = client_down,
                                 .issued = all_issued,
                                 .answered = all_answered,

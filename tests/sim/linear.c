@@ -205,7 +205,8 @@ static void tell(FILE *f, const struct history *h, struct search *s, enum linear
             hop_print(f, s->op[s->best[d]].op);
     }
     model_print(f, &m);
-    for (s->first = 0; s->first < s->answered && s->placed[s->first];)
+    s->first = 0;
+    while (s->first < s->answered && s->placed[s->first])
         s->first++;
     fprintf(f, "  what could have come next:\n");
     for (uint32_t i = candidate(s, 0); i < s->count && told++ < TOLD_AFTER; i = candidate(s, i + 1)) {
@@ -267,7 +268,7 @@ static void data_shown(struct witnesses *w, const struct hstep *st, uint64_t ret
         uint32_t word[2];
 
         memcpy(word, st->data + i, 8);
-        if (word[1] == 0 || word[1] > HOT_BYTES_MAX / 8 || !witness_of(w, word[0])) {
+        if (word[1] >> 24 != TAG_PLACE >> 24 || !witness_of(w, word[0])) {
             i++;
             continue;
         }

@@ -134,6 +134,7 @@ void seed_run(uint64_t seed, bool check_each_step, struct log_sink *sink, FILE *
         tell(&running);
     ok = load->verify(load, f) && ok;
     assert_set_hook(NULL, NULL);
+    cluster_count(&cl);
     r.ok = ok && !cl.broken;
     r.hash = sim_trace_hash(cl.sim);
     r.virtual_ns = sim_now_ns(cl.sim);

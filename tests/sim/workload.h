@@ -12,6 +12,8 @@
 struct workload {
     /* Inside the process of `n`: its cluster is open, the load may begin or go on. */
     void (*client_up)(struct workload *w, struct node *n);
+    /* Inside: it is about to be closed cleanly; every operation was answered. */
+    void (*client_stops)(struct workload *w, struct node *n);
     /* The process is gone: what it had not been told, nobody knows.  Outside. */
     void (*client_down)(struct workload *w, struct node *n);
     /* Everything was asked; everything was answered. */
