@@ -1,9 +1,10 @@
 /* audit.c - fsck of every store, then every object of every store beside its other copies.
  *
- * A process of its own on each OSD's machine first checks the folder offline, then opens the store as an
- * OSD would and reads all it holds: for each object the bytes, attributes, omap rows and version become
- * one digest.  Copies that the map wants must be there with equal digests; an object found elsewhere
- * is a stray copy, which may still wait for its removal, but not more of them than of the others. */
+ * A process of its own on each OSD's machine first checks the folder offline, then opens the store
+ * as an OSD would and reads all it holds: for each object the bytes, attributes, omap rows and
+ * version become one digest.  Copies that the map wants must be there with equal digests; an object
+ * found elsewhere is a stray copy, which may still wait for its removal, but not more of them than
+ * of the others. */
 #include "tests/sim/audit.h"
 
 #include "core/base/arena.h"
@@ -91,12 +92,17 @@ static void data_done(struct store_read *r)
     buf_fini(&r->data);
     if (rc < 0) {
         object_unref(a->open.obj);
-        note_set(&a->why, "data of %s at %llu", a->found[a->at].name, (unsigned long long)r->bad_off);
+        note_set(&a->why, "data of %s at %llu", a->found[a->at].name,
+                 (unsigned long long)r->bad_off);
         finish(a, rc);
         return;
     }
-    a->read = (struct store_read){.obj = a->open.obj, .kind = STORE_OMAP_RANGE, .rows_max = 10000,
-                                  .bytes_max = 1 << 20, .arena = a->arena, .done = omap_done};
+    a->read = (struct store_read){.obj = a->open.obj,
+                                  .kind = STORE_OMAP_RANGE,
+                                  .rows_max = 10000,
+                                  .bytes_max = 1 << 20,
+                                  .arena = a->arena,
+                                  .done = omap_done};
     store_read(a->store, &a->read);
 }
 
@@ -114,8 +120,11 @@ static void opened_object(struct object_open *o)
         fold(a, name.data, name.len);
         fold(a, value.data, value.len);
     }
-    a->read = (struct store_read){.obj = o->obj, .kind = STORE_DATA, .len = object_size(o->obj),
-                                  .arena = a->arena, .done = data_done};
+    a->read = (struct store_read){.obj = o->obj,
+                                  .kind = STORE_DATA,
+                                  .len = object_size(o->obj),
+                                  .arena = a->arena,
+                                  .done = data_done};
     store_read(a->store, &a->read);
 }
 
@@ -177,7 +186,8 @@ static void opened(void *arg, int rc, struct store *store, const struct note *wh
     a->arena = mem_alloc(sizeof(*a->arena));
     ASSERT(a->arena);
     arena_init(a->arena);
-    a->list = (struct store_list){.to = {last, sizeof(last)}, .rows_max = 1000, .arena = a->arena, .done = listed};
+    a->list = (struct store_list){
+        .to = {last, sizeof(last)}, .rows_max = 1000, .arena = a->arena, .done = listed};
     store_list(store, &a->list);
 }
 
@@ -231,14 +241,15 @@ static bool audit_store(struct auditor *a)
     sim_enter(a->env, audit_inside, a);
     sim_run_until(a->cl->sim, sim_now_ns(a->cl->sim) + AUDIT_LIMIT_NS, is_done, a);
     if (a->done && a->rc == 0 && a->stored != a->count) {
-        note_set(&a->why, "it counts %llu objects and lists %u", (unsigned long long)a->stored, a->count);
+        note_set(&a->why, "it counts %llu objects and lists %u", (unsigned long long)a->stored,
+                 a->count);
         a->rc = -EIO;
     }
     sim_process_kill(a->env);
     if (a->done && a->rc == 0)
         return true;
-    cluster_broken(a->cl, "the store of %s: %s: %s", a->n->name, a->done ? reason_name(a->rc) : "no end",
-                   a->why.text);
+    cluster_broken(a->cl, "the store of %s: %s: %s", a->n->name,
+                   a->done ? reason_name(a->rc) : "no end", a->why.text);
     return false;
 }
 
@@ -304,18 +315,20 @@ static void print_copies(FILE *f, const struct audit_place *at, const struct aud
         const struct found *fo = find(&stores[at->osd[c]], at->name);
 
         if (fo)
-            fprintf(f, "  %s on osd.%u: %u'%llu, %llu bytes, digest %016llx\n", at->name, at->osd[c],
-                    fo->version.epoch.v, (unsigned long long)fo->version.seq, (unsigned long long)fo->size,
-                    (unsigned long long)fo->digest);
+            fprintf(f, "  %s on osd.%u: %u'%llu, %llu bytes, digest %016llx\n", at->name,
+                    at->osd[c], fo->version.epoch.v, (unsigned long long)fo->version.seq,
+                    (unsigned long long)fo->size, (unsigned long long)fo->digest);
         else
             fprintf(f, "  %s on osd.%u: absent\n", at->name, at->osd[c]);
     }
 }
 
-static bool compare(const struct audit *a, const struct audit_place *at, const struct auditor *stores, FILE *f)
+static bool compare(const struct audit *a, const struct audit_place *at,
+                    const struct auditor *stores, FILE *f)
 {
     for (uint32_t c = 1; c < at->copies; c++) {
-        const struct found *x = find(&stores[at->osd[0]], at->name), *y = find(&stores[at->osd[c]], at->name);
+        const struct found *x = find(&stores[at->osd[0]], at->name),
+                           *y = find(&stores[at->osd[c]], at->name);
 
         if (!x == !y && (!x || x->digest == y->digest))
             continue;

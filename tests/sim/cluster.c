@@ -1,9 +1,9 @@
 /* cluster.c - the driver's side of a simulated cluster.
  *
- * A node's life: DOWN, a process is made and its role started (STARTING), READY when the role says so,
- * DOWN again when it is killed, loses power, was stopped (STOPPING), or gave up.  Every TICK_NS the
- * driver looks whether one is to be started.  Roles run inside their processes (sim_enter) and tell
- * us by callbacks, which write into the driver's memory: a dead process calls nothing back. */
+ * A node's life: DOWN, a process is made and its role started (STARTING), READY when the role says
+ * so, DOWN again when it is killed, loses power, was stopped (STOPPING), or gave up.  Every TICK_NS
+ * the driver looks whether one is to be started.  Roles run inside their processes (sim_enter) and
+ * tell us by callbacks, which write into the driver's memory: a dead process calls nothing back. */
 #include "tests/sim/cluster.h"
 
 #include <stdarg.h>
@@ -16,7 +16,8 @@
 #define TICK_NS       (20 * NS_PER_MS)
 #define BOOT_LIMIT_NS (60 * NS_PER_S)
 #define STOP_LIMIT_NS (60 * NS_PER_S)
-#define START_MAX_NS  (60 * NS_PER_S) /* a role that is not ready after this is stuck, when all is well */
+#define START_MAX_NS                                                                               \
+    (60 * NS_PER_S) /* a role that is not ready after this is stuck, when all is well */
 
 void cluster_broken(struct cluster *cl, const char *fmt, ...)
 {
@@ -390,8 +391,10 @@ void scenario_draw(struct scenario *sc, uint64_t seed)
 
 void scenario_print(const struct scenario *sc, FILE *f)
 {
-    fprintf(f, "seed %llu: %u mons, %u OSDs, %u clients, %u operations on %u objects, logs %u..%u, drift %u "
-               "ppm, out after %u s, %llu s\n",
+    fprintf(f,
+            "seed %llu: %u mons, %u OSDs, %u clients, %u operations on %u objects, logs %u..%u, "
+            "drift %u "
+            "ppm, out after %u s, %llu s\n",
             (unsigned long long)sc->seed, sc->mons, sc->osds, sc->clients, sc->ops, sc->objects,
             sc->log_min, sc->log_max, sc->drift_ppm, sc->down_out_s,
             (unsigned long long)(sc->load_ns / NS_PER_S));
@@ -405,8 +408,9 @@ static void node_conf(struct node *n)
 
     config_defaults(c);
     snprintf(c->cluster_fsid.s, sizeof(c->cluster_fsid.s),
-             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1], u[2],
-             u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
+             u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
+             u[15]);
     memcpy(c->cluster_mons.s, n->cl->mons_text, sizeof(c->cluster_mons.s));
     c->osd_size = MIB(512);
     c->osd_journal = MIB(4);
@@ -513,7 +517,8 @@ struct command {
 static void command_inside(void *arg)
 {
     struct command *c = arg;
-    int rc = cairn_command_env(c->cl->admin.client, c->argc, c->argv, NULL, 0, 0, command_done, c->cl);
+    int rc =
+        cairn_command_env(c->cl->admin.client, c->argc, c->argv, NULL, 0, 0, command_done, c->cl);
 
     if (rc < 0)
         command_done(c->cl, rc, NULL, NULL, 0);
@@ -565,7 +570,8 @@ bool cluster_boot(struct cluster *cl)
         ok = cluster_run(cl, BOOT_LIMIT_NS, clients_ready);
     }
     if (!ok) {
-        cluster_broken(cl, "the cluster did not start (last command: %s = %d)", cl->command, cl->command_rc);
+        cluster_broken(cl, "the cluster did not start (last command: %s = %d)", cl->command,
+                       cl->command_rc);
         return false;
     }
     cl->started = true;
@@ -627,13 +633,13 @@ static void status_inside(void *arg)
 
 void cluster_print(struct cluster *cl, FILE *f)
 {
-    fprintf(f, "at %.6f s, the admin's map is %u, %u OSDs up\n", (double)sim_now_ns(cl->sim) / 1e9, cl->epoch,
-            cl->osds_up);
+    fprintf(f, "at %.6f s, the admin's map is %u, %u OSDs up\n", (double)sim_now_ns(cl->sim) / 1e9,
+            cl->epoch, cl->osds_up);
     for (uint32_t i = 0; i <= cluster_nodes(cl); i++) {
         struct node *n = cluster_node(cl, i);
 
-        fprintf(f, "  %-9s %s since %.3f, life %llu", n->name, state_name(n), (double)n->since_ns / 1e9,
-                (unsigned long long)n->lives);
+        fprintf(f, "  %-9s %s since %.3f, life %llu", n->name, state_name(n),
+                (double)n->since_ns / 1e9, (unsigned long long)n->lives);
         if (node_alive(n) && n->mon)
             fprintf(f, ", epoch %u%s", mon_epoch(n->mon).v, mon_leads(n->mon) ? ", leads" : "");
         if (node_alive(n) && n->osd)
@@ -669,13 +675,17 @@ static bool mons_down(struct cluster *cl)
     return all_down(cl->mon, cl->sc.mons) && cl->admin.state == NODE_DOWN;
 }
 
-static bool stop_all(struct cluster *cl, struct node *n, uint32_t count, bool (*down)(struct cluster *cl))
+static bool stop_all(struct cluster *cl, struct node *n, uint32_t count,
+                     bool (*down)(struct cluster *cl))
 {
     for (uint32_t i = 0; i < count; i++)
         node_stop(&n[i], NEVER);
     if (cluster_run(cl, STOP_LIMIT_NS, down))
         return true;
-    cluster_broken(cl, "%ss did not stop", n[0].kind == NODE_OSD ? "OSD" : n[0].kind == NODE_MON ? "mon" : "client");
+    cluster_broken(cl, "%ss did not stop",
+                   n[0].kind == NODE_OSD   ? "OSD"
+                   : n[0].kind == NODE_MON ? "mon"
+                                           : "client");
     return false;
 }
 

@@ -35,7 +35,7 @@ struct node {
     uint32_t id;
     char name[16];
     struct sim_machine *machine;
-    struct env *env;      /* the process; NULL: none yet */
+    struct env *env; /* the process; NULL: none yet */
     enum node_state state;
     bool made;            /* its folder has been made */
     bool failed;          /* the role gave up: the tick ends the process */
@@ -69,18 +69,18 @@ struct cluster {
     uint8_t fsid[16];
     char mons_text[OPTION_STR_BYTES];
     struct node mon[MONS_MAX], osd[OSDS_MAX], client[CLIENTS_MAX];
-    struct node admin; /* a client that no fault touches */
+    struct node admin;     /* a client that no fault touches */
     struct workload *load; /* borrowed */
     bool started;          /* clients may start their load */
     bool healing;          /* no more faults; everything is to run */
     uint64_t steps;
     struct coverage cov;
-    bool broken;          /* a finding: the first one is in `why` */
+    bool broken; /* a finding: the first one is in `why` */
     char why[WHY_BYTES];
     /* of the newest map that the admin saw */
     uint32_t pool_id, pg_count, epoch;
     uint32_t osds_up;
-    char command[64];     /* the admin's last one, and its answer */
+    char command[64]; /* the admin's last one, and its answer */
     int command_rc;
     bool command_busy;
 };

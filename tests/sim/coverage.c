@@ -54,7 +54,8 @@ void coverage_mon(struct coverage *to, const struct mon_counters *n)
 void coverage_print(FILE *f, const struct coverage *c)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        fprintf(f, "  %-18s %12llu  %s\n", rows[i].name, (unsigned long long)value(c, i), rows[i].text);
+        fprintf(f, "  %-18s %12llu  %s\n", rows[i].name, (unsigned long long)value(c, i),
+                rows[i].text);
 }
 
 unsigned coverage_missing(FILE *f, const struct coverage *c)

@@ -1,7 +1,7 @@
 /* faults.c - each fault is a small play of its own: sim_at calls it again until it is over.
  *
- * All choices come from the fault's own stream of random numbers, and none depends on what the cluster
- * answered but for who is alive.  cluster.healing ends them all. */
+ * All choices come from the fault's own stream of random numbers, and none depends on what the
+ * cluster answered but for who is alive.  cluster.healing ends them all. */
 #include "tests/sim/faults.h"
 
 static uint64_t between_ms(struct fault *ft, uint64_t lo, uint64_t hi)
@@ -34,8 +34,9 @@ static uint64_t down_for(struct fault *ft)
 {
     uint64_t pick = rng_below(&ft->rng, 3);
 
-    return pick == 0 ? between_ms(ft, 1, 200)
-                     : pick == 1 ? between_ms(ft, 200, 3000) : between_ms(ft, 3000, 12000);
+    return pick == 0   ? between_ms(ft, 1, 200)
+           : pick == 1 ? between_ms(ft, 200, 3000)
+                       : between_ms(ft, 3000, 12000);
 }
 
 /* --- the network ------------------------------------------------------------------------------ */
@@ -57,7 +58,8 @@ static void cut(struct fault *ft, struct node *a, struct node *b, uint64_t way)
     if (way == 0)
         sim_net_cut(ft->cl->sim, a->machine, b->machine, true);
     else
-        sim_net_cut(ft->cl->sim, way == 1 ? a->machine : b->machine, way == 1 ? b->machine : a->machine, false);
+        sim_net_cut(ft->cl->sim, way == 1 ? a->machine : b->machine,
+                    way == 1 ? b->machine : a->machine, false);
 }
 
 static void cut_some(struct fault *ft)
@@ -270,9 +272,9 @@ static void plan(struct faults *fs, struct cluster *cl, struct rng *r, enum faul
 void faults_plan(struct faults *fs, struct cluster *cl)
 {
     /* How often each is drawn. */
-    static const uint8_t weight[FAULT_KINDS] = {[FAULT_RESETS] = 3, [FAULT_PARTITION] = 4, [FAULT_PAUSE] = 3,
-                                                [FAULT_KILL] = 4,   [FAULT_POWER] = 3,     [FAULT_BLACKOUT] = 3,
-                                                [FAULT_SKEW] = 1};
+    static const uint8_t weight[FAULT_KINDS] = {
+        [FAULT_RESETS] = 3, [FAULT_PARTITION] = 4, [FAULT_PAUSE] = 3, [FAULT_KILL] = 4,
+        [FAULT_POWER] = 3,  [FAULT_BLACKOUT] = 3,  [FAULT_SKEW] = 1};
     struct rng r;
 
     *fs = (struct faults){0};

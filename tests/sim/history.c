@@ -1,7 +1,6 @@
 /* history.c - operations as clients saw them, and the bytes behind their tags. */
 #include "tests/sim/history.h"
 
-
 /* --- values ----------------------------------------------------------------------------------- */
 
 /* Every eight bytes hold the tag and how far into the write they stand, so a hex dump explains. */
@@ -143,9 +142,11 @@ static void print_step(FILE *f, const struct hstep *st, bool done)
     case STEP_XATTR_LIST:
     case STEP_OMAP_GET:
     case STEP_OMAP_RANGE:
-        fprintf(f, " %s(%u,%u", st->kind == STEP_XATTR_LIST ? "xattr_list"
-                                : st->kind == STEP_OMAP_GET ? "omap_get"
-                                                            : "omap_range", st->key, st->key_to);
+        fprintf(f, " %s(%u,%u",
+                st->kind == STEP_XATTR_LIST ? "xattr_list"
+                : st->kind == STEP_OMAP_GET ? "omap_get"
+                                            : "omap_range",
+                st->key, st->key_to);
         print_pairs(f, st->pair, st->pair_count);
         fprintf(f, ")");
         if (done && st->rc == 0) {

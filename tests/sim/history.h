@@ -1,7 +1,7 @@
 /* history.h - what clients asked of one object, when, and what they were told.
  *
- * An operation is a list of steps, as core/proto has them, in which every value is named by a tag: a
- * number of its own, from which the bytes follow.  So a lost, doubled or misplaced write shows.
+ * An operation is a list of steps, as core/proto has them, in which every value is named by a tag:
+ * a number of its own, from which the bytes follow.  So a lost, doubled or misplaced write shows.
  * Times are the simulation's: one clock for all clients.  Memory lies outside of processes. */
 #ifndef TESTS_SIM_HISTORY_H
 #define TESTS_SIM_HISTORY_H
@@ -51,19 +51,19 @@ struct hstep {
     uint32_t pair_count;
 
     /* results */
-    int rc;                   /* a negative errno; of the whole operation for steps not reached */
-    uint8_t *data;            /* owned */
+    int rc;        /* a negative errno; of the whole operation for steps not reached */
+    uint8_t *data; /* owned */
     size_t data_bytes;
-    struct hpair *pairs;      /* owned */
+    struct hpair *pairs; /* owned */
     uint32_t result_count;
     bool more;
-    uint64_t size;            /* STAT */
-    struct version seen;      /* STAT */
+    uint64_t size;       /* STAT */
+    struct version seen; /* STAT */
 };
 
 enum hop_end {
-    HOP_OPEN,  /* nobody said: it may have run, or not, or may run later */
-    HOP_DONE,  /* answered: rc and results count */
+    HOP_OPEN, /* nobody said: it may have run, or not, or may run later */
+    HOP_DONE, /* answered: rc and results count */
 };
 struct hop {
     uint32_t client, number; /* who asked; of all operations, in order of invocation */

@@ -1,8 +1,8 @@
 /* hot.c - the workload on hot objects: who asks what when, and whether the answers make sense.
  *
- * Each client has a timer in its process.  When it fires, the client submits what is due by then, in
- * bursts, so that operations meet on an object and in its PG's pipeline; few enough that a history
- * can be judged (PER_OBJECT_MAX).  Operations of a client that dies stay open for ever. */
+ * Each client has a timer in its process.  When it fires, the client submits what is due by then,
+ * in bursts, so that operations meet on an object and in its PG's pipeline; few enough that a
+ * history can be judged (PER_OBJECT_MAX).  Operations of a client that dies stay open for ever. */
 #include "tests/sim/hot.h"
 
 #include "core/env/env.h"
@@ -87,7 +87,8 @@ static void hot_done(struct cairn_op *cop, int rc, void *arg)
         w->cl->cov.ops_answered++;
         if (!expected(op))
             cluster_broken(w->cl, "operation %u on %s: %s at step %d", op->number,
-                           w->object[l->object].history.name, cairn_op_reason(cop), op->failed_step);
+                           w->object[l->object].history.name, cairn_op_reason(cop),
+                           op->failed_step);
     }
     cairn_op_destroy(cop);
     if (w->finals)
@@ -119,10 +120,11 @@ static void submit(struct hot_client *c, uint32_t object, bool final)
     o->in_flight++;
     rc = l->cop ? hot_build(op, l->cop) : -ENOMEM;
     if (rc == 0)
-        rc = cairn_submit(c->n->pool, o->history.name, strlen(o->history.name), l->cop, hot_done, l);
+        rc =
+            cairn_submit(c->n->pool, o->history.name, strlen(o->history.name), l->cop, hot_done, l);
     if (rc < 0)
-        cluster_broken(w->cl, "operation %u on %s could not be submitted: %s", op->number, o->history.name,
-                       reason_name(rc));
+        cluster_broken(w->cl, "operation %u on %s could not be submitted: %s", op->number,
+                       o->history.name, reason_name(rc));
 }
 
 /* --- clients ---------------------------------------------------------------------------------- */
@@ -226,7 +228,8 @@ static bool verify(struct workload *base, FILE *f)
             continue;
         good = false;
         cluster_broken(w->cl, "%s: %s", h->name,
-                       result == LINEAR_NO ? "not linearizable" : "no order found within the bound");
+                       result == LINEAR_NO ? "not linearizable"
+                                           : "no order found within the bound");
     }
     return good;
 }

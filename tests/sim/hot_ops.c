@@ -44,7 +44,8 @@ static uint64_t draw_offset(struct rng *r, const struct hot_object *o, uint64_t 
 
 static void draw_guard(struct hop *op, const struct hot_object *o, struct rng *r)
 {
-    static const uint8_t cmps[] = {CMP_EQ, CMP_EQ, CMP_EQ, CMP_NE, CMP_LT, CMP_GE, CMP_ABSENT, CMP_PRESENT};
+    static const uint8_t cmps[] = {CMP_EQ, CMP_EQ, CMP_EQ,     CMP_NE,
+                                   CMP_LT, CMP_GE, CMP_ABSENT, CMP_PRESENT};
     uint64_t pick = rng_below(r, 10);
     struct hstep *st;
 
@@ -76,9 +77,9 @@ static void draw_range(struct hstep *st, struct rng *r)
 
 static void draw_read(struct hop *op, const struct hot_object *o, struct rng *r)
 {
-    static const uint8_t kinds[] = {STEP_READ,     STEP_READ,       STEP_READ,     STEP_STAT,     STEP_STAT,
-                                    STEP_EXTENTS,  STEP_XATTR_GET,  STEP_XATTR_LIST, STEP_OMAP_GET, STEP_OMAP_RANGE,
-                                    STEP_OMAP_RANGE};
+    static const uint8_t kinds[] = {STEP_READ,     STEP_READ,       STEP_READ,      STEP_STAT,
+                                    STEP_STAT,     STEP_EXTENTS,    STEP_XATTR_GET, STEP_XATTR_LIST,
+                                    STEP_OMAP_GET, STEP_OMAP_RANGE, STEP_OMAP_RANGE};
     struct hstep *st = step(op, kinds[rng_below(r, ARRAY_LEN(kinds))]);
 
     switch (st->kind) {
@@ -138,10 +139,10 @@ static void draw_data(struct hop *op, const struct hot_object *o, struct rng *r,
 
 static void draw_small(struct hop *op, const struct hot_object *o, struct rng *r, uint32_t *tag)
 {
-    static const uint8_t kinds[] = {STEP_TRUNCATE,  STEP_ZERO,     STEP_DELETE,   STEP_CREATE,
-                                    STEP_XATTR_SET, STEP_XATTR_SET, STEP_XATTR_RM, STEP_OMAP_SET,
-                                    STEP_OMAP_SET,  STEP_OMAP_SET,  STEP_OMAP_SET, STEP_OMAP_RM,
-                                    STEP_OMAP_RM_RANGE, STEP_OMAP_CLEAR};
+    static const uint8_t kinds[] = {
+        STEP_TRUNCATE,  STEP_ZERO,     STEP_DELETE,        STEP_CREATE,    STEP_XATTR_SET,
+        STEP_XATTR_SET, STEP_XATTR_RM, STEP_OMAP_SET,      STEP_OMAP_SET,  STEP_OMAP_SET,
+        STEP_OMAP_SET,  STEP_OMAP_RM,  STEP_OMAP_RM_RANGE, STEP_OMAP_CLEAR};
     struct hstep *st = step(op, kinds[rng_below(r, ARRAY_LEN(kinds))]);
 
     switch (st->kind) {
@@ -252,7 +253,8 @@ static int build_keyed(const struct hstep *st, struct cairn_op *to)
 
     switch (st->kind) {
     case STEP_CMP_XATTR:
-        return cairn_op_cmp_xattr(to, xattr_name(st->key), (enum cairn_cmp)st->cmp, value, value_bytes);
+        return cairn_op_cmp_xattr(to, xattr_name(st->key), (enum cairn_cmp)st->cmp, value,
+                                  value_bytes);
     case STEP_CMP_OMAP:
         return cairn_op_cmp_omap(to, key, key_bytes, (enum cairn_cmp)st->cmp, value, value_bytes);
     case STEP_OMAP_RANGE:

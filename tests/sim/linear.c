@@ -1,14 +1,15 @@
 /* linear.c - the search for an order.
  *
- * Answered operations stand in the order of their answers.  The first one not yet placed bounds what may
- * come next: whatever was called before it returned.  Of these the search tries the earliest answer
- * first, which is nearly always right, and operations without an answer last.  A dead end takes the
- * last one placed away again.  What was reached once, the same operations placed and the same state,
- * leads nowhere a second time.
+ * Answered operations stand in the order of their answers.  The first one not yet placed bounds
+ * what may come next: whatever was called before it returned.  Of these the search tries the
+ * earliest answer first, which is nearly always right, and operations without an answer last.  A
+ * dead end takes the last one placed away again.  What was reached once, the same operations placed
+ * and the same state, leads nowhere a second time.
  *
- * Tags shorten it: once an answer shows a tag, the operation that wrote it has run.  So an operation
- * counts as answered at the latest when its first witness was.  One without answer and witness most
- * likely never ran: a first search leaves these out; only when that finds nothing do they join. */
+ * Tags shorten it: once an answer shows a tag, the operation that wrote it has run.  So an
+ * operation counts as answered at the latest when its first witness was.  One without answer and
+ * witness most likely never ran: a first search leaves these out; only when that finds nothing do
+ * they join. */
 #include "tests/sim/linear.h"
 
 #include <stdlib.h>
@@ -36,8 +37,8 @@ struct search {
     uint64_t *first_call; /* of those that ran, from here to the end */
     uint32_t count, answered;
     bool *placed;
-    uint32_t first;        /* the first answered one not placed */
-    uint64_t zobrist[2];   /* of what is placed */
+    uint32_t first;      /* the first answered one not placed */
+    uint64_t zobrist[2]; /* of what is placed */
     struct model now;
     struct frame *frame;
     uint32_t depth, answered_placed;
@@ -209,7 +210,8 @@ static void tell(FILE *f, const struct history *h, struct search *s, enum linear
     while (s->first < s->answered && s->placed[s->first])
         s->first++;
     fprintf(f, "  what could have come next:\n");
-    for (uint32_t i = candidate(s, 0); i < s->count && told++ < TOLD_AFTER; i = candidate(s, i + 1)) {
+    for (uint32_t i = candidate(s, 0); i < s->count && told++ < TOLD_AFTER;
+         i = candidate(s, i + 1)) {
         struct model after;
         const char *why = NULL;
 
@@ -279,7 +281,8 @@ static void data_shown(struct witnesses *w, const struct hstep *st, uint64_t ret
 
 static void witnesses_init(struct witnesses *w, const struct history *h)
 {
-    w->of = must(mem_calloc((size_t)h->count * HOP_STEPS_MAX * (HOP_PAIRS_MAX + 1) + 1, sizeof(*w->of)));
+    w->of = must(
+        mem_calloc((size_t)h->count * HOP_STEPS_MAX * (HOP_PAIRS_MAX + 1) + 1, sizeof(*w->of)));
     w->count = 0;
     for (uint32_t i = 0; i < h->count; i++)
         for (uint32_t s = 0; s < h->op[i]->step_count; s++) {

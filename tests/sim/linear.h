@@ -11,8 +11,9 @@
 enum linear { LINEAR_YES, LINEAR_NO, LINEAR_GAVE_UP };
 
 struct linear_report {
-    uint64_t states;        /* tried */
-    uint32_t placed, of;    /* answered operations in the longest order found, and how many there are */
+    uint64_t states; /* tried */
+    uint32_t placed,
+        of; /* answered operations in the longest order found, and how many there are */
 };
 /* `states_max` bounds the search.  `f` (may be NULL) receives, unless the answer is LINEAR_YES, the
  * longest order found, the state it leads to and why no operation can follow. */

@@ -11,7 +11,12 @@
 #include "tests/sim/plants.h"
 #include "tests/sim/runner.h"
 
-enum { SEEDS_DEFAULT = 100, PLANT_SEEDS_DEFAULT = 200, COVERAGE_SEEDS = 100, REGRESSIONS_MAX = 1000 };
+enum {
+    SEEDS_DEFAULT = 100,
+    PLANT_SEEDS_DEFAULT = 200,
+    COVERAGE_SEEDS = 100,
+    REGRESSIONS_MAX = 1000
+};
 
 struct options {
     struct runner_conf run;
@@ -87,11 +92,13 @@ static int run_many(const struct options *o)
     coverage_print(stdout, &sum.cov);
     if (sum.ran >= COVERAGE_SEEDS && sum.failed == 0)
         missing = coverage_missing(stdout, &sum.cov);
-    printf("%llu seeds from %llu, %llu failed; %.0f virtual seconds; %.2f s of CPU each, %.2f at most; %llu run "
+    printf("%llu seeds from %llu, %llu failed; %.0f virtual seconds; %.2f s of CPU each, %.2f at "
+           "most; %llu run "
            "twice with equal traces\n",
-           (unsigned long long)sum.ran, (unsigned long long)o->first, (unsigned long long)sum.failed,
-           (double)sum.virtual_ns / 1e9, sum.ran ? (double)sum.cpu_ns / 1e9 / (double)sum.ran : 0,
-           (double)sum.cpu_max_ns / 1e9, (unsigned long long)sum.repeated);
+           (unsigned long long)sum.ran, (unsigned long long)o->first,
+           (unsigned long long)sum.failed, (double)sum.virtual_ns / 1e9,
+           sum.ran ? (double)sum.cpu_ns / 1e9 / (double)sum.ran : 0, (double)sum.cpu_max_ns / 1e9,
+           (unsigned long long)sum.repeated);
     if (sum.failed)
         printf("the first: %s --seed %llu --verbose   # %s\n", o->run.program,
                (unsigned long long)sum.first_failed, sum.why);
@@ -156,11 +163,11 @@ static int run_plants(const struct options *o)
 
 static int usage(void)
 {
-    fprintf(stderr,
-            "usage: cairn-sim [--seeds N] [--seed FIRST] [--jobs J] [--each-step] [--regressions FILE]\n"
-            "       cairn-sim --seed S [--verbose] [--plant NAME]\n"
-            "       cairn-sim --plants [--seeds N]\n"
-            "planted bugs:");
+    fprintf(stderr, "usage: cairn-sim [--seeds N] [--seed FIRST] [--jobs J] [--each-step] "
+                    "[--regressions FILE]\n"
+                    "       cairn-sim --seed S [--verbose] [--plant NAME]\n"
+                    "       cairn-sim --plants [--seeds N]\n"
+                    "planted bugs:");
     for (int p = 0; p < PLANT_COUNT; p++)
         fprintf(stderr, " %s", plant_names[p]);
     fprintf(stderr, "\n");
@@ -179,11 +186,11 @@ static bool plant_take(struct options *o, const char *name)
 static bool options_take(struct options *o, int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"seeds", required_argument, NULL, 'n'},   {"seed", required_argument, NULL, 's'},
-        {"jobs", required_argument, NULL, 'j'},    {"verbose", no_argument, NULL, 'v'},
-        {"plant", required_argument, NULL, 'p'},   {"plants", no_argument, NULL, 'P'},
-        {"each-step", no_argument, NULL, 'e'},     {"regressions", required_argument, NULL, 'r'},
-        {"report", required_argument, NULL, 'R'},  {0},
+        {"seeds", required_argument, NULL, 'n'},  {"seed", required_argument, NULL, 's'},
+        {"jobs", required_argument, NULL, 'j'},   {"verbose", no_argument, NULL, 'v'},
+        {"plant", required_argument, NULL, 'p'},  {"plants", no_argument, NULL, 'P'},
+        {"each-step", no_argument, NULL, 'e'},    {"regressions", required_argument, NULL, 'r'},
+        {"report", required_argument, NULL, 'R'}, {0},
     };
     int c;
 

@@ -1,4 +1,5 @@
-/* model.c - objects as plain state; their bytes in counted blocks, since a search copies states a lot. */
+/* model.c - objects as plain state; their bytes in counted blocks, since a search copies states a
+ * lot. */
 #include "tests/sim/model.h"
 
 #include "core/base/hash.h"
@@ -116,9 +117,12 @@ void model_copy(struct model *to, const struct model *from)
 
 uint64_t model_hash(const struct model *m)
 {
-    uint64_t words[8 + MODEL_BLOCKS] = {m->exists, m->version_known, m->size,
+    uint64_t words[8 + MODEL_BLOCKS] = {m->exists,
+                                        m->version_known,
+                                        m->size,
                                         m->version_known ? m->version.epoch.v : 0,
-                                        m->version_known ? m->version.seq : 0, m->floor.epoch.v,
+                                        m->version_known ? m->version.seq : 0,
+                                        m->floor.epoch.v,
                                         m->floor.seq};
 
     for (unsigned i = 0; i < MODEL_BLOCKS; i++)
@@ -208,7 +212,8 @@ static const char *told_value(const struct hstep *st, uint32_t have)
 {
     if (have == TAG_NONE)
         return st->data_bytes ? "a failed guard showed a value that is not there" : NULL;
-    return tag_of_value(st->data, st->data_bytes) == have ? NULL : "a failed guard showed another value";
+    return tag_of_value(st->data, st->data_bytes) == have ? NULL
+                                                          : "a failed guard showed another value";
 }
 
 /* Can the version guard come out as `holds`? */
@@ -287,7 +292,9 @@ static const char *pairs_equal(const struct hstep *st, const uint32_t *have, uin
         if (have[k] == TAG_NONE)
             continue;
         if (n == rows_max)
-            return st->result_count == n && st->more ? NULL : "rows end without saying that there are more";
+            return st->result_count == n && st->more
+                       ? NULL
+                       : "rows end without saying that there are more";
         if (n >= st->result_count || st->pairs[n].key != k || st->pairs[n].tag != have[k])
             return "other rows";
         n++;
@@ -323,7 +330,8 @@ static const char *read_result(struct model *m, const struct hstep *st)
     case STEP_STAT:
         return read_stat(m, st);
     case STEP_XATTR_GET:
-        return tag_of_value(st->data, st->data_bytes) == m->xattr[st->key] ? NULL : "another attribute";
+        return tag_of_value(st->data, st->data_bytes) == m->xattr[st->key] ? NULL
+                                                                           : "another attribute";
     case STEP_XATTR_LIST:
         return pairs_equal(st, m->xattr, 0, HOT_XATTRS, HOT_XATTRS + 1);
     case STEP_OMAP_GET:
@@ -465,8 +473,9 @@ static const char *apply_failure(struct model *m, const struct hop *op, const st
     int rc = st->kind >= STEP_CREATE ? change(m, st) : look(m, st);
 
     if (rc == VERSION_OPEN)
-        return op->rc == -ECANCELED && version_guard(m, st->version, false) ? NULL
-                                                                            : "a version guard failed";
+        return op->rc == -ECANCELED && version_guard(m, st->version, false)
+                   ? NULL
+                   : "a version guard failed";
     if (rc != op->rc)
         return "it fails otherwise, or not here";
     if (st->kind == STEP_CMP_XATTR)

@@ -13,9 +13,9 @@ struct model_block;
 struct model {
     bool exists, version_known;
     uint64_t size;
-    struct version version;             /* when known; {0,0}: absent */
-    struct version floor;               /* the newest known so far: a later write is above it */
-    struct model_block *block[MODEL_BLOCKS]; /* refs; NULL: zeros */
+    struct version version; /* when known; {0,0}: absent */
+    struct version floor;   /* the newest known so far: a later write is above it */
+    struct model_block *block[MODEL_BLOCKS];    /* refs; NULL: zeros */
     uint32_t xattr[HOT_XATTRS], omap[HOT_KEYS]; /* tags; TAG_NONE: absent */
 };
 void model_init(struct model *m); /* absent */

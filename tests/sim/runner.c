@@ -1,9 +1,9 @@
 /* runner.c - children, their results and their last words.
  *
- * A seed runs in a forked child, so a failed assertion, an endless loop or a leak ends that seed alone.  The
- * child sends its result through a pipe; what it has to tell goes to an unlinked file, which is shown
- * when it failed.  A second run of the same seed is a fresh execution of the program: another layout of
- * memory, the same trace. */
+ * A seed runs in a forked child, so a failed assertion, an endless loop or a leak ends that seed
+ * alone.  The child sends its result through a pipe; what it has to tell goes to an unlinked file,
+ * which is shown when it failed.  A second run of the same seed is a fresh execution of the
+ * program: another layout of memory, the same trace. */
 #include "tests/sim/runner.h"
 
 #include <fcntl.h>
@@ -36,7 +36,7 @@ struct runner {
     uint64_t total, began_ns, told_ns;
     struct {
         uint64_t seed, hash;
-    } *again; /* owned: to be run a second time */
+    } * again; /* owned: to be run a second time */
     uint64_t again_count, again_cap;
 };
 
@@ -111,7 +111,8 @@ static bool job_start(struct runner *rn, uint64_t seed, bool again, uint64_t wan
 
     while (j->pid)
         j++;
-    *j = (struct job){.seed = seed, .again = again, .want_hash = want_hash, .words_fd = words_open()};
+    *j = (struct job){
+        .seed = seed, .again = again, .want_hash = want_hash, .words_fd = words_open()};
     if (j->words_fd < 0 || pipe(pipe_fd) < 0)
         return false;
     (void)fflush(NULL);
@@ -149,8 +150,8 @@ static void progress(struct runner *rn, bool last)
     rn->told_ns = now;
     fprintf(stderr, "\r\033[K%llu of %llu seeds, %llu failed, %llu s%s",
             (unsigned long long)rn->sum->ran, (unsigned long long)rn->total,
-            (unsigned long long)rn->sum->failed, (unsigned long long)((now - rn->began_ns) / NS_PER_S),
-            last ? "\n" : "");
+            (unsigned long long)rn->sum->failed,
+            (unsigned long long)((now - rn->began_ns) / NS_PER_S), last ? "\n" : "");
 }
 
 static void again_add(struct runner *rn, const struct seed_result *r)
@@ -178,7 +179,8 @@ static void job_failed(struct runner *rn, struct job *j)
     fprintf(stderr, "%s--- seed %llu failed: %s\n", rn->conf->progress ? "\r\033[K" : "",
             (unsigned long long)j->seed, j->result.why);
     tell_words(j->words_fd);
-    fprintf(stderr, "replay: %s --seed %llu --verbose\n\n", rn->conf->program, (unsigned long long)j->seed);
+    fprintf(stderr, "replay: %s --seed %llu --verbose\n\n", rn->conf->program,
+            (unsigned long long)j->seed);
 }
 
 static void job_end(struct runner *rn, struct job *j)
@@ -193,7 +195,8 @@ static void job_end(struct runner *rn, struct job *j)
         if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
             snprintf(r->why, sizeof(r->why), "no end after %d seconds of CPU", CPU_SECONDS_MAX);
         else
-            snprintf(r->why, sizeof(r->why), "died (%s %d)", WIFSIGNALED(status) ? "signal" : "status",
+            snprintf(r->why, sizeof(r->why), "died (%s %d)",
+                     WIFSIGNALED(status) ? "signal" : "status",
                      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     }
     if (j->again) {
@@ -263,7 +266,8 @@ void runner_run(const struct runner_conf *conf, const uint64_t *seeds, uint64_t 
     for (;;) {
         bool stop = out_sum->failed >= conf->failures_max, more = !stop && next < count;
 
-        if (rn->running < MIN(conf->jobs, (uint32_t)JOBS_MAX) && next_again < rn->again_count && !stop) {
+        if (rn->running < MIN(conf->jobs, (uint32_t)JOBS_MAX) && next_again < rn->again_count &&
+            !stop) {
             uint64_t at = next_again++;
 
             if (!job_start(rn, rn->again[at].seed, true, rn->again[at].hash))

@@ -5,12 +5,12 @@
 #include "tests/sim/seed.h"
 
 struct runner_conf {
-    const char *program;  /* for the command that replays a seed, and for running one afresh */
+    const char *program; /* for the command that replays a seed, and for running one afresh */
     uint32_t jobs;
-    int plant;            /* enum plant, -1: none */
+    int plant; /* enum plant, -1: none */
     bool check_each_step;
-    bool progress;        /* a line on the terminal */
-    uint32_t again_every; /* run each n-th seed twice and compare the traces; 0: none */
+    bool progress;         /* a line on the terminal */
+    uint32_t again_every;  /* run each n-th seed twice and compare the traces; 0: none */
     uint32_t failures_max; /* then stop starting seeds */
 };
 struct runner_sum {

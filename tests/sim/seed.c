@@ -3,8 +3,8 @@
  *   boot, load with faults, heal, everything answered, everything clean, read it all once more,
  *   stop cleanly, look into the stores, judge the histories.
  *
- * Each stage has a bound in virtual time; the first finding ends the seed.  Histories are judged in any
- * case: what they show is closer to the cause than a cluster that does not become clean. */
+ * Each stage has a bound in virtual time; the first finding ends the seed.  Histories are judged in
+ * any case: what they show is closer to the cause than a cluster that does not become clean. */
 #include "tests/sim/seed.h"
 
 #include <time.h>
