@@ -28,9 +28,10 @@ enum { OSD_WEIGHT_IN = 0x10000 }; /* 16.16; 0 is out */
 enum osd_state {
     OSD_EXISTS = 1,
     OSD_UP = 2,
-    OSD_STOPPED = 4, /* an operator stopped it */
+    OSD_STOPPED = 4, /* it said that it stops: no lease of its last incarnation is in use */
     OSD_FULL = 8,
     OSD_AUTO_OUT = 16, /* out since it was down too long: in again when it is up */
+    OSD_HELD = 32,     /* an operator stopped it: it stops itself, and is not let up */
 };
 struct osd_info {
     uint8_t state;

@@ -74,11 +74,7 @@ int mon_cmd_osd_stop(struct mon_call *call)
 
     if (rc < 0)
         return rc;
-    if (o->state & OSD_UP) {
-        o->state &= (uint8_t)~OSD_UP;
-        o->down_at = call->map->epoch;
-    }
-    o->state |= OSD_STOPPED;
+    o->state |= OSD_HELD; /* it sees that, gives up its leases, and says so: then it is down */
     mon_call_say(call, "osd.%d is told to stop\n", id.v);
     return 0;
 }
@@ -91,8 +87,8 @@ int mon_cmd_osd_start(struct mon_call *call)
 
     if (rc < 0)
         return rc;
-    if (o->state & OSD_STOPPED) {
-        o->state &= (uint8_t)~OSD_STOPPED;
+    if (o->state & OSD_HELD) {
+        o->state &= (uint8_t)~OSD_HELD;
         mon_call_say(call, "osd.%d may start\n", id.v);
     } else {
         mon_call_say(call, "osd.%d was not stopped by an operator\n", id.v);
@@ -175,7 +171,7 @@ static json_t *osd_json(const struct mon *mon, struct osd_id id)
     return json_pack(
         "{s:i, s:b, s:b, s:b, s:b, s:f, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "osd",
         id.v, "up", (o->state & OSD_UP) != 0, "in", o->weight > 0, "stopped",
-        (o->state & OSD_STOPPED) != 0, "full", (o->state & OSD_FULL) != 0, "weight",
+        (o->state & OSD_HELD) != 0, "full", (o->state & OSD_FULL) != 0, "weight",
         (double)o->weight / OSD_WEIGHT_IN, "addr", o->addr.s, "instance", instance, "up_from",
         (json_int_t)o->up_from.v, "up_thru", (json_int_t)o->up_thru.v, "down_at",
         (json_int_t)o->down_at.v, "lost_at", (json_int_t)o->lost_at.v, "total_bytes",
@@ -203,9 +199,9 @@ int mon_cmd_osd_ls(struct mon_call *call)
         if (!call->json || !one || json_array_append_new(call->json, one) < 0)
             return -ENOMEM;
         mon_call_say(call, "osd.%-2u %-5s %-4s %-22s %12lld %12lld\n", i,
-                     m->osds[i].state & OSD_UP        ? "up"
-                     : m->osds[i].state & OSD_STOPPED ? "stop"
-                                                      : "down",
+                     m->osds[i].state & OSD_UP     ? "up"
+                     : m->osds[i].state & OSD_HELD ? "stop"
+                                                   : "down",
                      m->osds[i].weight ? "in" : "out", m->osds[i].addr.s,
                      (long long)json_integer_value(json_object_get(one, "used_bytes")) >> 20,
                      (long long)json_integer_value(json_object_get(one, "total_bytes")) >> 20);

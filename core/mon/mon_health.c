@@ -113,7 +113,7 @@ static void osd_check_one(struct checks *cs, uint32_t id, const struct osd_info 
         c = check_of(cs, "OSD_DOWN", MON_WARN,
                      "start it; or `osd out N`, wait for HEALTH_OK, then `osd rm N`");
         detail(cs, c, "osd.%u is down since epoch %u%s", id, o->down_at.v,
-               o->state & OSD_STOPPED ? ", stopped by an operator: `osd start` lets it up" : "");
+               o->state & OSD_HELD ? ", stopped by an operator: `osd start` lets it up" : "");
         SUMMARY(c, "%u OSDs are down", c->count);
     } else {
         osd_space(cs, id, o, soft);

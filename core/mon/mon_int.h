@@ -29,6 +29,7 @@ enum {
     MON_INCS_TRIM_STEP = 250,
     MON_HANDOVER_MS = 300,
     MON_REPORT_FRESH_MS = 10000, /* a failure report of silence lasts so long */
+    MON_HELD_DOWN_MS = 5000,     /* an OSD that was told to stop may take so long */
     MON_FLAPS_MAX = 4,
     MON_FLAP_FORGET_MS = 600000,
 };
@@ -70,6 +71,7 @@ struct mon_accuser {  /* a failure report */
 struct mon_osd {
     struct list accusers; /* owned */
     uint64_t heard_ns;    /* a report of this OSD; 0: since we lead */
+    uint64_t held_ns;     /* told to stop, seen up first; 0: it is not */
     uint64_t down_ns;     /* seen down (and not out) first; 0: it is not */
     uint32_t flaps;       /* wrongly marked down, not forgotten yet */
     uint64_t flap_ns;

@@ -166,7 +166,7 @@ static const char *boot_refusal(const struct mon *mon, const struct msg_osd_boot
         return "it knows a newer map than the monitors: they lost something";
     if (osdmap_exists(m, b->osd) && memcmp(m->osds[b->osd.v].uuid, b->uuid, 16) != 0)
         return "its id belongs to another store";
-    if (osdmap_exists(m, b->osd) && (m->osds[b->osd.v].state & OSD_STOPPED))
+    if (osdmap_exists(m, b->osd) && (m->osds[b->osd.v].state & OSD_HELD))
         return "an operator stopped it";
     for (uint32_t i = 0; i < m->osd_count; i++)
         if (osdmap_exists(m, (struct osd_id){(int32_t)i}) && (int32_t)i != b->osd.v &&
@@ -280,8 +280,18 @@ void mon_boots_run(struct mon *mon)
 
 void mon_osd_stopping(struct mon *mon, const struct msg_osd_stopping *m)
 {
-    if (up_as(mon_view(mon), m->osd, m->instance))
-        (void)mon_osd_down(mon, m->osd, "it stops");
+    const struct osdmap *view = mon_view(mon);
+    struct osdmap *draft;
+
+    if (!view || !osdmap_exists(view, m->osd) || view->osds[m->osd.v].instance != m->instance)
+        return;
+    if ((view->osds[m->osd.v].state & OSD_UP) && !mon_osd_down(mon, m->osd, "it stops"))
+        return; /* it was up in the draft only, or there is no memory: its peers will tell */
+    draft = mon_draft_map(mon);
+    if (!draft)
+        return;
+    draft->osds[m->osd.v].state |= OSD_STOPPED; /* also when its peers were faster */
+    mon_draft_touched(mon);
 }
 
 void mon_osd_up_thru(struct mon *mon, const struct msg_osd_up_thru *m)
@@ -372,7 +382,7 @@ static void out_if_long_down(struct mon *mon, struct osd_id id, struct mon_osd *
     struct osdmap *draft;
     uint32_t total, in;
 
-    if ((o->state & (OSD_UP | OSD_STOPPED)) || !(o->state & OSD_EXISTS) || o->weight == 0) {
+    if ((o->state & (OSD_UP | OSD_HELD)) || !(o->state & OSD_EXISTS) || o->weight == 0) {
         soft->down_ns = 0;
         return;
     }
@@ -392,6 +402,21 @@ static void out_if_long_down(struct mon *mon, struct osd_id id, struct mon_osd *
     log_warn(&mon->log, "marks an OSD out: it was down too long", KV_OSD(id),
              KV_EPOCH(draft->epoch));
     mon_draft_touched(mon);
+}
+
+/* It was told to stop and does not: it hangs, or cannot hear us. */
+static void down_if_held(struct mon *mon, struct osd_id id, struct mon_osd *soft, uint64_t now)
+{
+    const struct osd_info *o = &mon_view(mon)->osds[id.v];
+
+    if ((o->state & (OSD_UP | OSD_HELD)) != (OSD_UP | OSD_HELD)) {
+        soft->held_ns = 0;
+        return;
+    }
+    if (!soft->held_ns)
+        soft->held_ns = now;
+    if (now - soft->held_ns >= MON_HELD_DOWN_MS * NS_PER_MS)
+        (void)mon_osd_down(mon, id, "it was told to stop and does not");
 }
 
 /* Nobody may be left to report the last OSDs: they must report themselves. */
@@ -453,6 +478,7 @@ void mon_osd_tick(struct mon *mon)
 
         if (!soft)
             return;
+        down_if_held(mon, id, soft, now);
         down_if_unheard(mon, id, soft, now);
         out_if_long_down(mon, id, soft, now);
     }

@@ -491,7 +491,8 @@ struct actor *world_actor(struct world *w, bool osd, uint32_t id, unsigned mon)
     a->self = (struct entity){osd ? ENTITY_OSD : ENTITY_CLIENT, id, rng_u64(sim_rng(w->s))};
     a->boot.osd.v = (int32_t)id;
     a->boot.total_bytes = GIB(64);
-    a->boot.uuid[0] = (uint8_t)(id + 1);
+    a->boot.uuid[0] = w->next_uuid ? w->next_uuid : (uint8_t)(id + 1);
+    w->next_uuid = 0;
     a->boot.uuid[15] = 7;
     snprintf(a->boot.host, sizeof(a->boot.host), "host%u", id);
     snprintf(a->boot.addr.s, sizeof(a->boot.addr.s), "127.0.1.%u:6800", id + 1);

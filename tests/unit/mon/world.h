@@ -61,6 +61,7 @@ struct world {
     struct config conf;
     struct actor actor[WORLD_ACTORS_MAX];
     unsigned actors;
+    uint8_t next_uuid;                     /* of the next OSD's store; 0: one of its own */
     uint64_t epoch_hash[WORLD_EPOCHS_MAX]; /* of the map of each epoch that anybody saw */
 };
 
