@@ -4,3 +4,7 @@ MON_WORLD = tests/unit/mon/world.c tests/unit/mon/world.h
 check_PROGRAMS += tests/unit/mon/test_mon_role
 tests_unit_mon_test_mon_role_SOURCES = tests/unit/mon/test_role.c $(MON_WORLD)
 tests_unit_mon_test_mon_role_LDADD = $(LINK_mon) $(LINK_test)
+
+check_PROGRAMS += tests/unit/mon/test_mon_cluster
+tests_unit_mon_test_mon_cluster_SOURCES = tests/unit/mon/test_cluster.c $(MON_WORLD)
+tests_unit_mon_test_mon_cluster_LDADD = $(LINK_mon) $(LINK_test)

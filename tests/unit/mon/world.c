@@ -553,20 +553,36 @@ static void command_begin_run(void *arg)
     command_send(arg);
 }
 
+static void answer_forget(struct actor *a)
+{
+    free(a->text);
+    free(a->json);
+    a->text = a->json = NULL;
+    a->answered = false;
+    a->rc = -ETIMEDOUT;
+}
+
 static void command_set(struct actor *a, const char *word, va_list more)
 {
     for (int i = 0; i < a->argc; i++)
         free(a->argv[i]);
-    free(a->text);
-    free(a->json);
-    a->text = a->json = NULL;
+    answer_forget(a);
     a->argc = 0;
     a->command_id++;
-    a->answered = false;
-    a->rc = -ETIMEDOUT;
     for (; word; word = va_arg(more, const char *))
         a->argv[a->argc++] = strdup(word);
     sim_enter(a->env, command_begin_run, a);
+}
+
+static void again_run(void *arg)
+{
+    actor_connect(arg);
+}
+
+void actor_command_again(struct actor *a)
+{
+    answer_forget(a);
+    sim_enter(a->env, again_run, a);
 }
 
 void actor_command_begin(struct actor *a, const char *word, ...)

@@ -85,6 +85,7 @@ void actor_move(struct actor *a, unsigned mon); /* to another monitor */
 /* Send a command (NULL ends it) and wait for the answer; its rc. */
 int actor_command(struct actor *a, const char *word, ...);
 void actor_command_begin(struct actor *a, const char *word, ...);
+void actor_command_again(struct actor *a); /* as if the answer had been lost */
 bool actor_wait_answer(struct actor *a, uint64_t ms);
 bool actor_wait_epoch(struct actor *a, uint32_t epoch, uint64_t ms);
 
