@@ -378,6 +378,7 @@ void heartbeat_stop(struct osd *o)
 
 void heartbeat_fini(struct osd *o)
 {
+    env_timer_cancel(o->env, &o->mend_timer); /* a session may have broken since heartbeat_stop */
     for (uint32_t i = 0; i < o->peer_count; i++) {
         drop_session(&o->peers[i]->data);
         drop_session(&o->peers[i]->beats);
