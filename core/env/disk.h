@@ -31,7 +31,16 @@ void disk_close(struct disk *d); /* no I/O may be under way; NULL is fine */
 uint64_t disk_bytes(const struct disk *d);
 const char *disk_name(const struct disk *d);
 
-enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD /* give back a range; reads as zeros or old bytes */ };
+enum disk_op {
+    DISK_READ,
+    DISK_WRITE,
+    DISK_FLUSH,
+    DISK_DISCARD,  /* give back a range; reads as zeros or old bytes */
+    DISK_ALLOCATE, /* blocks for a range, what it holds unchanged: writes to it cannot meet -ENOSPC
+                      any more.  -ENOSPC: a part of it may have got them.  A power cut before the
+                      next flush may undo it.  Where the file system has no such call: 0, nothing
+                      promised. */
+};
 enum { DISK_DURABLE = 1 }; /* flags: this write is on stable storage when it completes */
 
 struct disk_io {
@@ -39,7 +48,7 @@ struct disk_io {
     struct disk *disk;    /* borrowed */
     enum disk_op op;
     unsigned flags;
-    uint64_t off, bytes;  /* READ, DISCARD: `bytes`; WRITE: data.bytes */
+    uint64_t off, bytes;  /* READ, DISCARD, ALLOCATE: `bytes`; WRITE: data.bytes */
     struct buf data;      /* WRITE: held until done, memory of any alignment, caller frees after;
                              READ: empty on submit, one aligned span on success */
     int rc;               /* 0 or a negative code; short transfers are completed or failed inside */

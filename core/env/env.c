@@ -236,6 +236,11 @@ int kv_checkpoint(struct kv *kv)
     return env_of(kv)->ops->kv_checkpoint(kv);
 }
 
+void kv_wait_for_room(struct kv *kv, bool wait)
+{
+    env_of(kv)->ops->kv_wait_for_room(kv, wait);
+}
+
 int kv_iter_create(struct kv *kv, struct bytes from, struct bytes to, struct kv_iter **out_iter)
 {
     return env_of(kv)->ops->kv_iter_create(kv, from, to, out_iter);

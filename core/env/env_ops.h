@@ -46,6 +46,7 @@ struct env_ops {
     int (*kv_get)(struct kv *, struct bytes, struct buf *);
     int (*kv_write)(struct kv *, const struct kv_batch *);
     int (*kv_checkpoint)(struct kv *);
+    void (*kv_wait_for_room)(struct kv *, bool);
     int (*kv_iter_create)(struct kv *, struct bytes, struct bytes, struct kv_iter **);
     int (*kv_iter_next)(struct kv_iter *, struct bytes *, struct bytes *);
     void (*kv_iter_destroy)(struct kv_iter *);

@@ -3,7 +3,7 @@
  * It is a cache of what the caller's journal has made durable: writes are NOT durable until a
  * kv_checkpoint that started after them returned 0.  After a power cut any subset of the batches
  * written since then may be there (each batch whole or not at all).  The first error of any call
- * poisons the store: every later call returns -R_STORE_FAILED, and the role must stop.
+ * (but see kv_wait_for_room) poisons the store: every later call returns -R_STORE_FAILED, and the role must stop.
  *
  * Threads: gets and iterators from any thread at once, writes and checkpoints from one at a time.
  * Every call blocks: workers, start-up and fsck only (the simulator runs them in its one thread). */
@@ -38,6 +38,12 @@ int kv_write(struct kv *kv, const struct kv_batch *b); /* atomic; visible at ret
 
 /* Make every write that returned before this call durable in synced tables. */
 int kv_checkpoint(struct kv *kv);
+
+/* What a write or checkpoint does that finds the file system full.  False, as after kv_open: it
+ * fails and poisons like any other error.  True: it waits until there is room, or returns -ENOSPC
+ * having changed nothing that its repetition would not change, and nothing is poisoned.  Turning it
+ * off ends the waits: what waited fails.  Any thread; does not block. */
+void kv_wait_for_room(struct kv *kv, bool wait);
 
 /* Keys in memcmp order from `from` (inclusive) up to `to` (exclusive; len 0: no end), as of the
  * moment of creation.  Key and value are borrowed until the next call on this iterator. */

@@ -159,6 +159,11 @@ int ldb_checkpoint(struct ldb *db)
     return db->code(s);
 }
 
+void ldb_wait_for_room(struct ldb *db, bool wait)
+{
+    db->env.wait_for_room(wait);
+}
+
 struct ldb_iter *ldb_iter_create(struct ldb *db, const void *from, size_t from_bytes)
 {
     ldb_iter *it = new ldb_iter;

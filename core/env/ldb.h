@@ -62,6 +62,9 @@ int ldb_write(struct ldb *db, struct ldb_batch *b);
 /* Bring every write so far into synced tables. */
 int ldb_checkpoint(struct ldb *db);
 
+/* Whether operations on files that find the file system full wait for room instead of failing. */
+void ldb_wait_for_room(struct ldb *db, bool wait);
+
 struct ldb_iter;
 struct ldb_iter *ldb_iter_create(struct ldb *db, const void *from, size_t from_bytes);
 /* 1: on an entry, 0: past the last one, negative: failed.  The first call does not move. */

@@ -15,6 +15,8 @@
  * - The manifest is shown to LevelDB without a torn tail.  A power cut may leave the last, unsynced
  *   record of it half written, and LevelDB would refuse to open; a record that is bad with good ones
  *   behind it is rot, and stays for LevelDB to refuse.
+ * - On a full file system changes can wait for room (nothing is told to LevelDB, which would never
+ *   recover): the rows are safe in the caller's journal meanwhile.
  * - Each database has a thread of its own; one slow compaction does not hold up the others.
  * - The lock is flock's: two opens in one process conflict as well.
  * - Tests see each operation beforehand and can make it fail. */
@@ -22,6 +24,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <ctime>
@@ -50,6 +53,7 @@ namespace cairn {
 namespace {
 
 constexpr size_t kWriteBuffer = 64 << 10;
+constexpr auto kRoomRetry = std::chrono::milliseconds(20);
 constexpr size_t kFooterBytes = 48;      /* of a table, at its end; has a magic of its own */
 constexpr size_t kBlockTrailerBytes = 5; /* type, masked CRC32C of block and type */
 
@@ -288,14 +292,17 @@ public:
 private:
     Status Put(const char *data, size_t n)
     {
-        int err = n ? env_->before(LDB_APPEND, path_, std::string(), data, n) : 0;
+        int err;
 
+        do
+            err = n ? env_->before(LDB_APPEND, path_, std::string(), data, n) : 0;
+        while (err && env_->again(err));
         if (err)
             return env_->broken(path_, err);
         while (n) {
             ssize_t step = write(fd_, data, n);
 
-            if (step < 0 && errno != EINTR)
+            if (step < 0 && errno != EINTR && !env_->again(errno))
                 return env_->broken(path_, errno);
             if (step > 0) {
                 data += step;
@@ -386,6 +393,19 @@ int FolderEnv::last_errno() const
     return err ? err : last_errno_.load();
 }
 
+void FolderEnv::wait_for_room(bool wait)
+{
+    waits_.store(wait);
+}
+
+bool FolderEnv::again(int err)
+{
+    if ((err != ENOSPC && err != EDQUOT) || !waits_.load())
+        return false;
+    std::this_thread::sleep_for(kRoomRetry);
+    return true;
+}
+
 bool FolderEnv::busy() const
 {
     return busy_.load();
@@ -457,12 +477,16 @@ Status FolderEnv::NewRandomAccessFile(const std::string &path, leveldb::RandomAc
 
 Status FolderEnv::NewWritableFile(const std::string &path, leveldb::WritableFile **out)
 {
-    int err = before(LDB_CREATE, path);
-    int fd = err ? -1 : OpenRetry(path, O_WRONLY | O_CREAT | O_TRUNC);
+    int err, fd;
 
     *out = nullptr;
-    if (fd < 0)
-        return broken(path, err ? err : errno);
+    do {
+        err = before(LDB_CREATE, path);
+        fd = err ? -1 : OpenRetry(path, O_WRONLY | O_CREAT | O_TRUNC);
+        err = fd < 0 && err == 0 ? errno : err;
+    } while (err && again(err));
+    if (err)
+        return broken(path, err);
     *out = new AppendFile(this, path, fd);
     return Status::OK();
 }
@@ -525,10 +549,14 @@ Status FolderEnv::GetFileSize(const std::string &path, uint64_t *out_bytes)
 
 Status FolderEnv::RenameFile(const std::string &from, const std::string &to)
 {
-    int err = before(LDB_RENAME, from, to);
+    int err;
 
-    if (err || rename(from.c_str(), to.c_str()) < 0)
-        return broken(from, err ? err : errno);
+    do {
+        err = before(LDB_RENAME, from, to);
+        err = err == 0 && rename(from.c_str(), to.c_str()) < 0 ? errno : err;
+    } while (err && again(err));
+    if (err)
+        return broken(from, err);
     return SyncFolder(FolderOf(to));
 }
 

@@ -30,6 +30,10 @@ public:
     leveldb::Status failed(const std::string &path, int err);
     /* The same for a change: no other will be made. */
     leveldb::Status broken(const std::string &path, int err);
+    /* From now on a change that finds no room is (or is not) tried again until there is some. */
+    void wait_for_room(bool wait);
+    /* A change failed with this errno.  True, after a while: try it again. */
+    bool again(int err);
     int last_errno() const; /* of the change that broke us, else of the latest failure; 0: none */
     bool busy() const;      /* LockFile met another holder */
     leveldb::Status SyncFolder(const std::string &folder);
@@ -67,6 +71,7 @@ private:
     std::atomic<int> last_errno_{0};
     std::atomic<int> broken_{0}; /* errno of the first change that failed */
     std::atomic<bool> busy_{false};
+    std::atomic<bool> waits_{false};
     std::mutex mutex_; /* guards what follows */
     std::condition_variable more_;
     std::deque<Job> jobs_;

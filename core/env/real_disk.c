@@ -74,11 +74,12 @@ bool disk_req_step(struct disk_req *q, int64_t result)
 
     if (result == -EINTR || result == -EAGAIN)
         return req_again(q, (int)result);
-    if (io->op == DISK_DISCARD && result == -EOPNOTSUPP)
-        return req_over(q, 0); /* only advice */
+    if ((io->op == DISK_DISCARD || io->op == DISK_ALLOCATE) &&
+        (result == -EOPNOTSUPP || result == -ENODEV))
+        return req_over(q, 0); /* only advice; or a device, which has all its blocks */
     if (result < 0)
         return req_over(q, (int)result);
-    if (io->op == DISK_FLUSH || io->op == DISK_DISCARD)
+    if (io->op != DISK_READ && io->op != DISK_WRITE)
         return req_over(q, 0);
     moved = (uint64_t)result;
     if (moved == 0)
@@ -137,6 +138,9 @@ static int64_t req_call(const struct disk_req *q)
     case DISK_DISCARD:
         rc = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)io->off,
                        (off_t)io->bytes);
+        break;
+    case DISK_ALLOCATE:
+        rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)io->off, (off_t)io->bytes);
         break;
     }
     return rc < 0 ? -errno : rc;

@@ -99,6 +99,7 @@ const struct env_ops *real_ops(void)
         .kv_get = real_kv_get,
         .kv_write = real_kv_write,
         .kv_checkpoint = real_kv_checkpoint,
+        .kv_wait_for_room = real_kv_wait_for_room,
         .kv_iter_create = real_kv_iter_create,
         .kv_iter_next = real_kv_iter_next,
         .kv_iter_destroy = real_kv_iter_destroy,

@@ -136,6 +136,11 @@ int real_kv_checkpoint(struct kv *kv)
     return kv_failed(kv) ? -R_STORE_FAILED : kv_answer(kv, ldb_checkpoint(kv->db));
 }
 
+void real_kv_wait_for_room(struct kv *kv, bool wait)
+{
+    ldb_wait_for_room(kv->db, wait);
+}
+
 int real_kv_iter_create(struct kv *kv, struct bytes from, struct bytes to,
                         struct kv_iter **out_iter)
 {

@@ -15,6 +15,7 @@ void real_kv_close(struct kv *kv);
 int real_kv_get(struct kv *kv, struct bytes key, struct buf *out_value);
 int real_kv_write(struct kv *kv, const struct kv_batch *b);
 int real_kv_checkpoint(struct kv *kv);
+void real_kv_wait_for_room(struct kv *kv, bool wait);
 int real_kv_iter_create(struct kv *kv, struct bytes from, struct bytes to,
                         struct kv_iter **out_iter);
 int real_kv_iter_next(struct kv_iter *it, struct bytes *out_key, struct bytes *out_value);

@@ -85,6 +85,9 @@ static void req_prepare(struct io_uring_sqe *sqe, struct disk_req *q)
         io_uring_prep_fallocate(sqe, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)io->off,
                                 (off_t)io->bytes);
         break;
+    case DISK_ALLOCATE:
+        io_uring_prep_fallocate(sqe, fd, FALLOC_FL_KEEP_SIZE, (off_t)io->off, (off_t)io->bytes);
+        break;
     }
     io_uring_sqe_set_data(sqe, q);
 }

@@ -191,6 +191,16 @@ static void io_discard(struct disk *d, uint64_t off, uint64_t bytes)
         sim_media_discard(process_of(d)->m, d->node->media, (off + at) / DISK_BLOCK);
 }
 
+static int io_allocate(struct disk *d, uint64_t off, uint64_t bytes)
+{
+    int rc = d->node->lost ? -EIO : 0;
+
+    for (uint64_t at = 0; at < bytes && rc == 0; at += DISK_BLOCK)
+        if (!sim_media_allocate(process_of(d)->m, d->node->media, (off + at) / DISK_BLOCK))
+            rc = -ENOSPC;
+    return rc;
+}
+
 /* --- requests --- */
 
 static void io_free(struct sim_io *o)
@@ -240,6 +250,9 @@ static void io_run(struct sim_event *ev)
             break;
         case DISK_DISCARD:
             io_discard(o->disk, o->off, o->bytes);
+            break;
+        case DISK_ALLOCATE:
+            rc = io_allocate(o->disk, o->off, o->bytes);
             break;
         }
     }

@@ -339,6 +339,7 @@ void sim_kv_close(struct kv *);
 int sim_kv_get(struct kv *, struct bytes, struct buf *);
 int sim_kv_write(struct kv *, const struct kv_batch *);
 int sim_kv_checkpoint(struct kv *);
+void sim_kv_wait_for_room(struct kv *, bool);
 int sim_kv_iter_create(struct kv *, struct bytes, struct bytes, struct kv_iter **);
 int sim_kv_iter_next(struct kv_iter *, struct bytes *, struct bytes *);
 void sim_kv_iter_destroy(struct kv_iter *);

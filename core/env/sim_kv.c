@@ -17,7 +17,7 @@ struct kv {
     struct list link;      /* of the process's stores */
     struct sim_node *node; /* ref */
     struct list iters;     /* owned: kv_iter.link */
-    bool poisoned;
+    bool poisoned, waits;
 };
 
 struct kv_iter {
@@ -166,7 +166,7 @@ int sim_kv_write(struct kv *kv, const struct kv_batch *b)
         return rc;
     bytes = sim_map_bytes(map);
     if (!sim_space_take(p->m, w->len)) {
-        kv->poisoned = true;
+        kv->poisoned = !kv->waits;
         return -ENOSPC;
     }
     sim_map_write(map, w->data, w->len);
@@ -193,6 +193,11 @@ int sim_kv_checkpoint(struct kv *kv)
                               p->m->faults.slow_ns);
     sim_map_checkpoint(kv->node->map);
     return 0;
+}
+
+void sim_kv_wait_for_room(struct kv *kv, bool wait)
+{
+    kv->waits = wait;
 }
 
 /* --- iterators --- */

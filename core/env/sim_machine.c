@@ -50,6 +50,7 @@ const struct env_ops sim_ops = {
     .kv_get = sim_kv_get,
     .kv_write = sim_kv_write,
     .kv_checkpoint = sim_kv_checkpoint,
+    .kv_wait_for_room = sim_kv_wait_for_room,
     .kv_iter_create = sim_kv_iter_create,
     .kv_iter_next = sim_kv_iter_next,
     .kv_iter_destroy = sim_kv_iter_destroy,

@@ -480,6 +480,38 @@ T(disk, lack_of_memory_fails_one_request_and_not_the_disk)
     rig_stop(&g);
 }
 
+/* Another program takes all there is. */
+static void fill(const char *path)
+{
+    static const uint8_t data[DISK_BLOCK];
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+
+    T_GE(fd, 0);
+    while (write(fd, data, sizeof(data)) > 0)
+        ;
+    close(fd);
+}
+
+static void allocated_takes_writes(struct rig *g, const char *path)
+{
+    struct disk *d = open_disk(g, path, &sparse);
+    struct buf b = pattern(8 * DISK_BLOCK, 4 * DISK_BLOCK, 1);
+    char filler[200];
+
+    T_OK(do_simple(g, d, DISK_ALLOCATE, 8 * DISK_BLOCK, 4 * DISK_BLOCK));
+    expect_zeros(g, d, 8 * DISK_BLOCK, 4 * DISK_BLOCK);
+    snprintf(filler, sizeof(filler), "%s.filler", path);
+    fill(filler);
+    T_EQ(do_simple(g, d, DISK_ALLOCATE, 64 * DISK_BLOCK, 4 << 20), -ENOSPC);
+    T_OK(do_write(g, d, 8 * DISK_BLOCK, &b, DISK_DURABLE));
+    /* again: no room is needed */
+    T_OK(do_simple(g, d, DISK_ALLOCATE, 8 * DISK_BLOCK, 4 * DISK_BLOCK));
+    expect(g, d, 8 * DISK_BLOCK, 4 * DISK_BLOCK);
+    disk_close(d);
+    T_OK(unlink(filler));
+    T_OK(unlink(path));
+}
+
 static void full_disk_fails(struct rig *g, const char *path)
 {
     struct disk *d = open_disk(g, path, &sparse);
@@ -519,6 +551,7 @@ T(disk, a_full_file_system_fails_the_write_and_everything_durable_after_it)
 
         rig_start(&g, &(struct host_conf){.reactors = 1, .no_uring = no_uring});
         snprintf(path, sizeof(path), "%s/disk", folder);
+        allocated_takes_writes(&g, path);
         full_disk_fails(&g, path);
         rig_stop(&g);
     }

@@ -499,6 +499,7 @@ struct fault {
     atomic_int appends_left, others_left; /* until one fails; negative: never */
     atomic_bool hit;
     int err;
+    bool waits; /* kv_wait_for_room */
 };
 
 static int fault_before(void *arg, enum ldb_call call, const char *path, const char *to,
@@ -549,6 +550,8 @@ static bool faulty_run(struct env *env, struct fault *f)
     folder_make(folder, sizeof(folder));
     f->hooks = (struct ldb_hooks){f, fault_before};
     rc = real_kv_open_hooked(env, folder, &make, &f->hooks, &kv, &why);
+    if (rc == 0)
+        kv_wait_for_room(kv, f->waits);
     while (rc == 0 && good < ROUNDS) {
         rc = round_write(kv, good);
         good += rc == 0;
@@ -558,7 +561,7 @@ static bool faulty_run(struct env *env, struct fault *f)
         T_STR_EQ(get_str(kv, "round0-0"), "STORE_FAILED");
         T_EQ(kv_checkpoint(kv), -R_STORE_FAILED);
     }
-    T_TRUE(rc == 0 || rc == -f->err);
+    T_TRUE(rc == 0 || (rc == -f->err && !f->waits));
     T_TRUE(rc == 0 || f->hit);
     kv_close(kv);
     kv = NULL;
@@ -598,5 +601,19 @@ T(kv, the_first_failed_write_or_sync_poisons_the_store_and_loses_no_checkpoint)
         shown += faulty_run(env, &f);
     }
     T_GT(shown, 20);
+    env_blocking_destroy(env);
+}
+
+T(kv, a_store_that_waits_for_room_goes_on_when_there_is_some)
+{
+    struct env *env = env_blocking_create(NULL);
+    unsigned shown = 0;
+
+    for (int n = 8; n < 1000; n += n < 20 ? 1 : 37) { /* the first ones are of the opening */
+        struct fault f = {.appends_left = n, .others_left = -1, .err = ENOSPC, .waits = true};
+
+        shown += faulty_run(env, &f);
+    }
+    T_GT(shown, 10);
     env_blocking_destroy(env);
 }

@@ -324,9 +324,11 @@ T(sim_disk, a_full_disk_takes_overwrites_and_refuses_new_blocks)
     struct world w;
     struct fs_space space;
     struct disk_io discard = {.op = DISK_DISCARD, .bytes = DISK_BLOCK};
+    struct disk_io allocate = {
+        .op = DISK_ALLOCATE, .off = 8 * DISK_BLOCK, .bytes = 4 * DISK_BLOCK};
 
     world_init(&w, 7);
-    opened = discard.disk = world_disk(w.env[0], "d", BLOCKS);
+    opened = discard.disk = allocate.disk = world_disk(w.env[0], "d", BLOCKS);
     T_OK(world_write(&w, w.env[0], opened, 0, 4, 1, 0));
     sim_disk_fault(w.m[0], SIM_DISK_FULL, 2 * DISK_BLOCK);
     T_OK(world_write(&w, w.env[0], opened, 0, 4, 2, 0));
@@ -337,8 +339,13 @@ T(sim_disk, a_full_disk_takes_overwrites_and_refuses_new_blocks)
     T_OK(world_io(&w, w.env[0], &discard));
     T_OK(world_write(&w, w.env[0], opened, 6, 1, 2, 0));
     T_EQ(world_write(&w, w.env[0], opened, 7, 1, 2, 0), -ENOSPC);
+    T_EQ(world_io(&w, w.env[0], &allocate), -ENOSPC);
     sim_disk_fault(w.m[0], SIM_DISK_FULL, UINT64_MAX);
     T_OK(world_write(&w, w.env[0], opened, 7, 1, 2, 0));
+    T_OK(world_io(&w, w.env[0], &allocate));
+    sim_disk_fault(w.m[0], SIM_DISK_FULL, 0);
+    T_OK(world_write(&w, w.env[0], opened, 8, 4, 2, 0));
+    T_EQ(world_write(&w, w.env[0], opened, 12, 1, 2, 0), -ENOSPC);
     disk_close(opened);
     world_end_clean(&w);
 }

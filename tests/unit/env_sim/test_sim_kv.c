@@ -215,6 +215,13 @@ T(sim_kv, the_first_error_poisons)
     T_EQ(batch(kv, "b=22222222222222"), -ENOSPC);
     T_EQ(batch(kv, "b="), -R_STORE_FAILED);
     kv_close(kv);
+    kv = store(w.env[0]);
+    kv_wait_for_room(kv, true);
+    T_EQ(batch(kv, "b=22222222222222"), -ENOSPC);
+    sim_disk_fault(w.m[0], SIM_DISK_FULL, UINT64_MAX);
+    T_OK(batch(kv, "b=22222222222222"));
+    T_STR_EQ(list(kv, "", ""), "a=1 b=22222222222222 ");
+    kv_close(kv);
     world_end_clean(&w);
 }
 
