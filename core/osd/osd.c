@@ -55,11 +55,17 @@ void osd_fail(struct osd *o, int rc, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(o->fail_note.text, sizeof(o->fail_note.text), fmt, args);
     va_end(args);
-    log_error(&o->log, "the OSD stops itself", KV_RC(rc), KV_NOTE(&o->fail_note));
+    LOG_AT(&o->log, rc == -R_STOPPED ? LOG_INFO : LOG_ERROR, "the OSD stops itself", KV_RC(rc),
+           KV_NOTE(&o->fail_note));
     o->state = ROLE_FAILED;
     o->fail_rc = rc;
     o->fail_posted = true;
     env_post(o->env, &o->fail_task);
+}
+
+void osd_fail_stopped(struct osd *o)
+{
+    osd_fail(o, -R_STOPPED, "an operator stopped osd.%d", o->id.v);
 }
 
 static void store_failed(void *arg, int rc, const struct note *why)

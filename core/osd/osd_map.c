@@ -142,6 +142,10 @@ static void check_self(struct osd *o)
         osd_fail(o, -EEXIST, "osd.%d belongs to another store", o->id.v);
         return;
     }
+    if ((info->state & OSD_STOPPED) && o->state == ROLE_ACTIVE) {
+        osd_fail_stopped(o);
+        return;
+    }
     ours = (info->state & OSD_UP) && info->instance == o->instance;
     if (ours && o->state == ROLE_BOOTING) {
         o->state = ROLE_ACTIVE;
