@@ -30,10 +30,11 @@ struct snapshot_work {
 struct mon_store {
     struct env *env;
     struct mon_store_conf conf;
-    char *folder;             /* owned */
-    struct file_lock *lock;   /* owned */
-    struct disk *log[2];      /* owned */
-    const struct raft *raft;  /* borrowed */
+    char *folder;            /* owned */
+    struct file_lock *lock;  /* owned */
+    struct disk *log[2];     /* owned */
+    const struct raft *raft; /* borrowed */
+    uint64_t log_id;
     uint64_t generation, seq; /* of the next record */
     uint64_t at;              /* where it goes, in the file of this generation */
     struct writer items;      /* waiting */
@@ -79,7 +80,7 @@ static int log_open(struct env *env, const char *folder, unsigned i, bool create
     return rc;
 }
 
-static int base_write(struct env *env, const char *folder, struct note *why)
+static int base_write(struct env *env, const char *folder, uint64_t log_id, struct note *why)
 {
     AUTO(writer) w = {0};
     struct disk *d[2] = {NULL, NULL};
@@ -89,7 +90,9 @@ static int base_write(struct env *env, const char *folder, struct note *why)
     if (rc == 0)
         rc = log_open(env, folder, 1, true, &d[1], why);
     if (rc == 0) {
-        size_t mark = mon_record_begin(&w, MON_FIRST_GENERATION, 0, MON_RECORD_BASE);
+        size_t mark = mon_record_begin(&w, &(struct mon_record){.log_id = log_id,
+                                                                .generation = MON_FIRST_GENERATION,
+                                                                .kind = MON_RECORD_BASE});
 
         mon_item_hard(&w, &hard);
         mon_item_reset(&w, (struct raft_pos){0});
@@ -111,16 +114,18 @@ int mon_store_mkfs(struct env *env, const char *folder, const struct mon_identit
     AUTO(writer) w = {0};
     AUTO(buf) old = {0};
     AUTO_FREE char *path = path_of(folder, "mon");
+    struct mon_identity made = *who;
     int rc = path ? dir_create(env, folder, 0700) : -ENOMEM;
 
+    made.log_id = env_random_u64(env);
     if (rc == 0) {
         rc = file_read(env, path, MON_FILE_MAX, &old);
         rc = rc == -ENOENT ? 0 : rc == 0 ? -EEXIST : rc;
     }
     if (rc == 0)
-        rc = base_write(env, folder, why);
+        rc = base_write(env, folder, made.log_id, why);
     if (rc == 0) {
-        mon_identity_encode(&w, who);
+        mon_identity_encode(&w, &made);
         rc = w.rc;
     }
     if (rc == 0) /* last: it makes the folder a monitor's */
@@ -216,40 +221,40 @@ static int record_replay(struct mon_stored *s, struct cursor *body)
     return body->rc;
 }
 
-/* Is there a whole record of `generation` (or a later one) numbered above `seq` from `at` on? */
-static bool later_record(const uint8_t *image, uint64_t at, uint64_t generation, uint64_t seq)
+/* Is there a whole record from `at` on, of `than`'s generation or a later one, numbered above it?
+ */
+static bool later_record(const uint8_t *image, uint64_t at, const struct mon_record *than)
 {
-    for (; at < MON_LOG_BYTES; at += DISK_BLOCK) {
-        struct mon_record r;
+    struct mon_record least = *than, r;
 
-        if (mon_record_decode(image + at, MON_LOG_BYTES - at, generation, seq + 1, &r) == 0)
+    least.seq++;
+    for (; at < MON_LOG_BYTES; at += DISK_BLOCK)
+        if (mon_record_decode(image + at, MON_LOG_BYTES - at, &least, &r) == 0)
             return true;
-    }
     return false;
 }
 
 static int log_replay(struct mon_store *s, const uint8_t *image, struct mon_stored *out,
                       struct note *why)
 {
+    struct mon_record want = {.log_id = s->log_id, .generation = s->generation}, r;
     bool ended = false;
-    int rc = 0;
+    int rc;
 
-    for (s->at = 0, s->seq = 0; s->at < MON_LOG_BYTES; s->seq++) {
-        struct mon_record r;
-
-        if (mon_record_decode(image + s->at, MON_LOG_BYTES - s->at, s->generation, s->seq, &r) <
-                0 ||
-            r.generation != s->generation || r.seq != s->seq)
+    for (s->at = 0; s->at < MON_LOG_BYTES; want.seq++) {
+        if (mon_record_decode(image + s->at, MON_LOG_BYTES - s->at, &want, &r) < 0 ||
+            r.generation != want.generation || r.seq != want.seq)
             break;
         rc = record_replay(out, &r.body);
         if (rc < 0) {
-            note_set(why, "log record %llu: %s", (unsigned long long)s->seq, reason_text(rc));
+            note_set(why, "log record %llu: %s", (unsigned long long)r.seq, reason_text(rc));
             return rc;
         }
         ended = r.kind == MON_RECORD_END;
         s->at += r.bytes;
     }
-    if (!ended && later_record(image, s->at, s->generation, s->seq)) {
+    s->seq = want.seq;
+    if (!ended && later_record(image, s->at, &want)) {
         note_set(why, "log record %llu was durable and is damaged", (unsigned long long)s->seq);
         return -R_CSUM_MISMATCH;
     }
@@ -260,15 +265,16 @@ static int log_replay(struct mon_store *s, const uint8_t *image, struct mon_stor
  * that it had been durable. */
 static int generation_choose(struct mon_store *s, uint8_t *image[2], struct note *why)
 {
-    struct mon_record r;
+    struct mon_record least = {.log_id = s->log_id, .generation = MON_FIRST_GENERATION}, r;
 
     s->generation = 0;
     for (unsigned i = 0; i < 2; i++)
-        if (mon_record_decode(image[i], MON_LOG_BYTES, 1, 0, &r) == 0 && r.seq == 0 &&
+        if (mon_record_decode(image[i], MON_LOG_BYTES, &least, &r) == 0 && r.seq == 0 &&
             r.kind == MON_RECORD_BASE && r.generation % 2 == i && r.generation > s->generation)
             s->generation = r.generation;
+    least.generation = s->generation + 1;
     for (unsigned i = 0; i < 2; i++)
-        if (later_record(image[i], 0, s->generation + 1, 0)) {
+        if (later_record(image[i], 0, &least)) {
             note_set(why, "the log's first record is damaged");
             return -R_CSUM_MISMATCH;
         }
@@ -345,6 +351,7 @@ int mon_store_open(struct env *env, const char *folder, const struct mon_store_c
     s->conf = *conf;
     s->folder = mem_strdup(folder);
     rc = s->folder ? mon_store_peek(env, folder, &stored.who, why) : -ENOMEM;
+    s->log_id = stored.who.log_id;
     if (rc == 0)
         rc = folder_lock(s, why);
     for (unsigned i = 0; rc == 0 && i < 2; i++)
@@ -460,10 +467,13 @@ static int record_make(struct mon_store *s, struct writer *w)
 {
     uint64_t room = MON_LOG_BYTES - s->at;
     bool end = s->closing && !s->token.seq;
+    struct mon_record r = {.log_id = s->log_id, .generation = s->generation, .seq = s->seq};
     size_t mark;
 
     if (!end && (s->at > MON_LOG_TURN_BYTES || s->items.len + 2 * DISK_BLOCK > room)) {
-        mark = mon_record_begin(w, s->generation + 1, 0, MON_RECORD_BASE);
+        r = (struct mon_record){
+            .log_id = s->log_id, .generation = s->generation + 1, .kind = MON_RECORD_BASE};
+        mark = mon_record_begin(w, &r);
         (void)base_encode(s, w); /* w->rc tells */
         mon_record_end(w, mark);
         if (w->rc < 0)
@@ -475,7 +485,8 @@ static int record_make(struct mon_store *s, struct writer *w)
         s->at = 0;
         return 0;
     }
-    mark = mon_record_begin(w, s->generation, s->seq, end ? MON_RECORD_END : MON_RECORD_MORE);
+    r.kind = end ? MON_RECORD_END : MON_RECORD_MORE;
+    mark = mon_record_begin(w, &r);
     wr_raw(w, s->items.data, s->items.len);
     mon_record_end(w, mark);
     return w->rc < 0 ? w->rc : w->len > room ? -R_STORE_FULL : 0;

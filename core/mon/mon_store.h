@@ -25,6 +25,7 @@ enum {
 struct mon_identity {
     uint8_t fsid[16];
     uint32_t id;
+    uint64_t log_id; /* random; begins each record of the log, so that no payload passes for one */
     struct mon_members members;
 };
 

@@ -3,15 +3,16 @@
 
 enum { RECORD_VERSION = 1, IDENTITY_VERSION = 1, SEALED_HEAD_BYTES = 12 };
 
-size_t mon_record_begin(struct writer *w, uint64_t generation, uint64_t seq, uint8_t kind)
+size_t mon_record_begin(struct writer *w, const struct mon_record *r)
 {
     size_t mark;
 
     ASSERT(w->len == 0);
     mark = wr_begin(w, RECORD_VERSION, RECORD_VERSION);
-    wr_u64(w, generation);
-    wr_u64(w, seq);
-    wr_u8(w, kind);
+    wr_u64(w, r->log_id);
+    wr_u64(w, r->generation);
+    wr_u64(w, r->seq);
+    wr_u8(w, r->kind);
     return mark;
 }
 
@@ -21,17 +22,19 @@ void mon_record_end(struct writer *w, size_t mark)
     wr_zeros(w, ROUND_UP(w->len, DISK_BLOCK) - w->len);
 }
 
-int mon_record_decode(const uint8_t *at, uint64_t room, uint64_t generation, uint64_t seq,
+int mon_record_decode(const uint8_t *at, uint64_t room, const struct mon_record *least,
                       struct mon_record *out_record)
 {
     struct mon_record r = {0};
     struct cursor c = cur_over(at, room);
-    struct cursor head = cur_over(at + SEALED_HEAD_BYTES, 16);
+    struct cursor head = cur_over(at + SEALED_HEAD_BYTES, 24);
 
     /* Before the checksum is computed: nearly all blocks fail here. */
-    if (at[0] < RECORD_VERSION || cur_u64(&head) < generation || cur_u64(&head) < seq)
+    if (at[0] < RECORD_VERSION || cur_u64(&head) != least->log_id ||
+        cur_u64(&head) < least->generation || cur_u64(&head) < least->seq)
         return -R_BAD_MAGIC;
     (void)cur_enter(&c, RECORD_VERSION, &r.body);
+    r.log_id = cur_u64(&r.body);
     r.generation = cur_u64(&r.body);
     r.seq = cur_u64(&r.body);
     r.kind = cur_u8(&r.body);
@@ -116,6 +119,7 @@ void mon_identity_encode(struct writer *w, const struct mon_identity *who)
 
     wr_raw(w, who->fsid, sizeof(who->fsid));
     wr_u32(w, who->id);
+    wr_u64(w, who->log_id);
     wr_u32(w, who->members.count);
     for (uint32_t i = 0; i < who->members.count; i++) {
         wr_u32(w, who->members.m[i].id);
@@ -148,6 +152,7 @@ int mon_identity_decode(struct cursor *c, struct mon_identity *out_who)
     if (body.rc == 0)
         memcpy(who.fsid, fsid.data, sizeof(who.fsid));
     who.id = cur_u32(&body);
+    who.log_id = cur_u64(&body);
     who.members.count = cur_count(&body, MON_MEMBERS_MAX, 8);
     for (uint32_t i = 0; i < who.members.count; i++) {
         struct mon_member *m = &who.members.m[i];

@@ -8,18 +8,18 @@ enum { MON_FIRST_GENERATION = 1 };
 enum mon_record_kind { MON_RECORD_BASE = 1, MON_RECORD_MORE = 2, MON_RECORD_END = 3 };
 
 struct mon_record {
-    uint64_t generation, seq;
+    uint64_t log_id, generation, seq;
     uint8_t kind;
     uint64_t bytes;     /* padding included */
     struct cursor body; /* the items; borrowed */
 };
 
 /* Begin and end a record in an empty writer; items go between. */
-size_t mon_record_begin(struct writer *w, uint64_t generation, uint64_t seq, uint8_t kind);
+size_t mon_record_begin(struct writer *w, const struct mon_record *r);
 void mon_record_end(struct writer *w, size_t mark); /* pads to whole blocks */
-/* The record that begins at `at`, if it is whole, of this generation or later, and numbered `seq`
- * or above.  Cheap where it is not. */
-int mon_record_decode(const uint8_t *at, uint64_t room, uint64_t generation, uint64_t seq,
+/* The record that begins at `at`, if it is whole, of `least`'s log, of its generation or a later
+ * one, and numbered as it or above.  Cheap where it is not. */
+int mon_record_decode(const uint8_t *at, uint64_t room, const struct mon_record *least,
                       struct mon_record *out_record);
 
 enum mon_item_kind { MON_ITEM_HARD = 1, MON_ITEM_RESET = 2, MON_ITEM_CUT = 3, MON_ITEM_ENTRY = 4 };

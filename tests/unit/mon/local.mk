@@ -8,3 +8,11 @@ tests_unit_mon_test_mon_role_LDADD = $(LINK_mon) $(LINK_test)
 check_PROGRAMS += tests/unit/mon/test_mon_cluster
 tests_unit_mon_test_mon_cluster_SOURCES = tests/unit/mon/test_cluster.c $(MON_WORLD)
 tests_unit_mon_test_mon_cluster_LDADD = $(LINK_mon) $(LINK_test)
+
+check_PROGRAMS += tests/unit/mon/test_mon_state
+tests_unit_mon_test_mon_state_SOURCES = tests/unit/mon/test_state.c
+tests_unit_mon_test_mon_state_LDADD = $(LINK_mon) $(LINK_test)
+
+check_PROGRAMS += tests/unit/mon/test_mon_store
+tests_unit_mon_test_mon_store_SOURCES = tests/unit/mon/test_store.c $(MON_WORLD)
+tests_unit_mon_test_mon_store_LDADD = $(LINK_mon) $(LINK_test)
