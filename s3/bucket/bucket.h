@@ -42,7 +42,7 @@ enum {
     S3_UPLOAD_ID_LEN = 32, /* lower-case hexadecimal digits */
     S3_LIST_MAX = 1000,
 };
-#define S3_PART_BYTES_MIN   MIB(5) /* of every part but the last */
+#define S3_PART_BYTES_MIN   MIB(5)
 #define S3_OBJECT_BYTES_MAX (UINT64_C(5) << 40)
 #define S3_PUT_BYTES_MAX    (UINT64_C(5) << 30) /* of one PUT or one part */
 
@@ -63,6 +63,7 @@ struct bucket_conf {
     uint32_t collect_every_ms; /* pause between rounds of the collector; 0: 60,000 */
     uint32_t collect_rows_max; /* rows a round deletes of one shard; 0: 1,000 */
     uint32_t upload_keep_ms; /* result of a completed upload is kept for a repeat; 0: 86,400,000 */
+    uint32_t part_bytes_min; /* of every part but the last; 0: 5 MiB */
     uint32_t user_ttl_ms;    /* 0: 60,000 */
     uint32_t no_user_ttl_ms; /* 0: 3,000 */
     bool no_collector;       /* it runs only by bucket_collect */
@@ -76,8 +77,8 @@ int bucket_layer_start(struct env *env, struct cairn *cluster, const struct buck
                        void (*ready)(void *arg, int rc), void *arg,
                        struct bucket_layer **out_layer);
 /* New calls fail with -R_STOPPED, what runs is cancelled and called back, then `stopped(arg)` from
- * the loop; the layer is gone then.  PUTs and GETs in progress fail; they must still be aborted and
- * closed by their owners, inside `stopped` at the latest. */
+ * the loop; the layer is gone then.  PUTs and GETs in progress fail (`room` and `piece` tell), and
+ * their owners still abort and close them: the stop waits for that. */
 void bucket_layer_stop(struct bucket_layer *l, void (*stopped)(void *arg), void *arg);
 
 struct bucket_counters {
@@ -175,8 +176,9 @@ struct object_put_args {
     struct bytes upload;  /* empty: an object; else a part of this upload ... */
     uint32_t part_number; /* ... 1 to S3_PART_NUMBER_MAX */
     bool if_absent;       /* If-None-Match: *, -R_PRECONDITION; objects only */
-    /* There is room again, or the PUT failed (object_put_write says).  From the loop; after the
-     * commit or the abort no more.  May be NULL if the caller never fills the window. */
+    /* There is room, or the PUT failed (object_put_write says).  From the loop, also more often
+     * than needed; after the commit or the abort no more.  May be NULL if the caller never fills
+     * the window. */
     void (*room)(void *arg);
     void *arg;
 };

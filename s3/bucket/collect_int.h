@@ -1,0 +1,108 @@
+/* collect_int.h - the collector: rounds over all shards (collect.c), the work on one
+ * (collect_shard.c, collect_garbage.c), and deleting data objects (eraser.c). */
+#ifndef S3_BUCKET_COLLECT_INT_H
+#define S3_BUCKET_COLLECT_INT_H
+
+#include "s3/bucket/registry.h"
+
+enum { WATCH_MARKS = 16, WATCHES_MAX = 16384, ERASERS = 4 };
+
+/* Rows dated `epoch` or below were written before `at_ns`. */
+struct mark {
+    uint64_t epoch, at_ns;
+};
+/* What we remember of a shard that has something to collect. */
+struct watch {
+    struct hnode node;
+    char name[NAME_BYTES];
+    struct mark marks[WATCH_MARKS]; /* ascending in both */
+    uint32_t mark_count;
+    uint64_t epoch, epoch_since_ns; /* the newest one seen, and since when */
+    uint64_t absent_since_ns;       /* its bucket is gone and so is it; 0: not so */
+    uint64_t round;                 /* last seen */
+};
+void watch_see(struct watch *w, uint64_t epoch, uint64_t now_ns);
+bool watch_ripe(const struct watch *w, uint64_t epoch, uint64_t need_ns, uint64_t now_ns);
+
+/* Deletes the stripes of a list, some at a time.  Missing ones are fine. */
+struct eraser {
+    struct bucket_layer *l;
+    struct erase {
+        struct eraser *e;
+        struct call call;
+    } erase[ERASERS];
+    const struct stripes *list; /* borrowed until done */
+    uint32_t count, at;
+    uint64_t stripe;
+    uint32_t flying;
+    int rc;
+    void (*done)(struct eraser *e);
+};
+void eraser_init(struct eraser *e, struct bucket_layer *l);
+void eraser_fini(struct eraser *e);
+void eraser_run(struct eraser *e, const struct stripes *list, uint32_t count,
+                void (*done)(struct eraser *e));
+
+/* One shard in one round. */
+struct job {
+    struct bucket_layer *l;
+    struct collector *c;
+    struct uuid id;
+    uint32_t no;
+    char name[NAME_BYTES]; /* of the shard object */
+    char bucket[S3_BUCKET_NAME_MAX + 1];
+    struct watch *w;
+    struct call page;     /* its results are the rows being worked off */
+    struct call call;     /* one change, or one question */
+    struct writer value;  /* the shard row as read: the guard of every change */
+    struct shard_row row; /* borrows from value */
+    bool absent, dead, dated_now, any_rows;
+    struct row_key garbage_from, intent_from;
+    bool garbage_more, intent_more;
+    size_t at;
+    uint32_t budget;
+    struct writer record;
+    /* the garbage row at hand (collect_garbage.c) */
+    struct cairn_pair pair; /* borrows from page */
+    struct garbage_row g;
+    struct writer claimed;
+    uint64_t epoch;
+    struct uuid gid;
+    struct arena arena; /* the manifest */
+    struct stripes *list;
+    uint32_t list_count;
+    bool has_manifest;
+    struct call parts;
+    struct eraser eraser;
+    void (*garbage_done)(struct job *j, int rc);
+    void (*done)(struct job *j);
+};
+void job_run(struct job *j, void (*done)(struct job *j));
+/* Begins a change of the shard under its guard, step 0. */
+struct cairn_op *job_change(struct job *j, struct call *c);
+/* One ripe row, to its end.  -R_GUARD_FAILED: somebody else is at it, or the shard has changed. */
+void garbage_work(struct job *j, void (*done)(struct job *j, int rc));
+
+struct collector {
+    struct bucket_layer *l;
+    struct env_timer timer;
+    bool running, stopping;
+    uint64_t round, began_ns;
+    unsigned notes;   /* which of the registry's objects */
+    struct call page; /* notes being visited */
+    size_t at;
+    struct writer from; /* key of the next page */
+    struct call call;   /* removes a note */
+    struct job job;
+    struct htable watches;
+    uint32_t watch_count;
+    bucket_done_fn *done; /* of bucket_collect */
+    void *arg;
+    int rc;
+};
+/* NULL: too many are watched, or no memory; the shard waits. */
+struct watch *watch_get(struct collector *c, const char *name);
+struct watch *watch_find(struct collector *c, const char *name);
+void watch_drop(struct collector *c, struct watch *w);
+
+#endif

@@ -1,0 +1,278 @@
+/* names.c - keys of rows, names of objects, and which names and keys S3 allows. */
+#include <stdio.h>
+
+#include "core/base/utf8.h"
+#include "s3/bucket/rows.h"
+
+static const char digits[] = "0123456789abcdef";
+
+static void hex_put(char *out, const uint8_t *in, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        out[2 * i] = digits[in[i] >> 4];
+        out[2 * i + 1] = digits[in[i] & 15];
+    }
+    out[2 * bytes] = '\0';
+}
+
+void uuid_text(const struct uuid *u, char out[2 * UUID_BYTES + 1])
+{
+    hex_put(out, u->b, UUID_BYTES);
+}
+
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int uuid_parse(struct bytes text, struct uuid *out_uuid)
+{
+    struct uuid u;
+
+    if (text.len != 2 * UUID_BYTES)
+        return -EINVAL;
+    for (unsigned i = 0; i < UUID_BYTES; i++) {
+        int hi = hex_digit(text.data[2 * i]), lo = hex_digit(text.data[2 * i + 1]);
+
+        if (hi < 0 || lo < 0)
+            return -EINVAL;
+        u.b[i] = (uint8_t)(hi << 4 | lo);
+    }
+    *out_uuid = u;
+    return 0;
+}
+
+void s3_etag_text(const struct s3_etag *etag, char out[S3_ETAG_TEXT])
+{
+    hex_put(out, etag->md5, 16);
+    if (etag->parts)
+        snprintf(out + 32, S3_ETAG_TEXT - 32, "-%u", (unsigned)etag->parts);
+}
+
+/* ---- keys of rows ---- */
+
+static void key_begin(struct row_key *k, enum row_prefix prefix)
+{
+    k->b[0] = (uint8_t)prefix;
+    k->len = 1;
+}
+
+static void key_add(struct row_key *k, const void *data, size_t bytes)
+{
+    ASSERT(k->len + bytes <= ROW_KEY_MAX);
+    if (bytes)
+        memcpy(k->b + k->len, data, bytes);
+    k->len += (uint32_t)bytes;
+}
+
+/* Big-endian, so that rows sort by it. */
+static void key_add_number(struct row_key *k, uint64_t v, unsigned bytes)
+{
+    uint8_t be[8];
+
+    for (unsigned i = 0; i < bytes; i++)
+        be[i] = (uint8_t)(v >> 8 * (bytes - 1 - i));
+    key_add(k, be, bytes);
+}
+
+static uint64_t number_of(const uint8_t *at, unsigned bytes)
+{
+    uint64_t v = 0;
+
+    for (unsigned i = 0; i < bytes; i++)
+        v = v << 8 | at[i];
+    return v;
+}
+
+void row_key_named(struct row_key *k, enum row_prefix prefix, struct bytes key)
+{
+    key_begin(k, prefix);
+    key_add(k, key.data, key.len);
+}
+
+void row_key_uuid(struct row_key *k, enum row_prefix prefix, const struct uuid *id)
+{
+    key_begin(k, prefix);
+    key_add(k, id->b, UUID_BYTES);
+}
+
+void row_key_intent(struct row_key *k, uint64_t epoch, const struct uuid *id)
+{
+    key_begin(k, ROW_INTENT);
+    key_add_number(k, epoch, 8);
+    key_add(k, id->b, UUID_BYTES);
+}
+
+void row_key_garbage(struct row_key *k, uint64_t epoch, uint8_t kind, const struct uuid *id)
+{
+    key_begin(k, ROW_GARBAGE);
+    key_add_number(k, epoch, 8);
+    key_add_number(k, kind, 1);
+    key_add(k, id->b, UUID_BYTES);
+}
+
+void row_key_upload(struct row_key *k, struct bytes key, const struct uuid *upload)
+{
+    key_begin(k, ROW_UPLOAD);
+    key_add(k, key.data, key.len);
+    key_add(k, "", 1);
+    key_add(k, upload->b, UUID_BYTES);
+}
+
+void row_key_part(struct row_key *k, const struct uuid *upload, uint32_t number)
+{
+    row_key_uuid(k, ROW_PART, upload);
+    key_add_number(k, number, 2);
+}
+
+/* A prefix, the epoch, perhaps a kind, and the id at the end. */
+static int dated_parse(struct bytes k, unsigned kind_bytes, uint64_t *out_epoch,
+                       struct uuid *out_id)
+{
+    if (k.len != 1 + 8 + kind_bytes + UUID_BYTES)
+        return -R_MALFORMED;
+    *out_epoch = number_of(k.data + 1, 8);
+    memcpy(out_id->b, k.data + 9 + kind_bytes, UUID_BYTES);
+    return 0;
+}
+
+int row_key_intent_parse(struct bytes k, uint64_t *out_epoch, struct uuid *out_id)
+{
+    return dated_parse(k, 0, out_epoch, out_id);
+}
+
+int row_key_garbage_parse(struct bytes k, uint64_t *out_epoch, struct uuid *out_id)
+{
+    return dated_parse(k, 1, out_epoch, out_id);
+}
+
+int row_key_upload_parse(struct bytes k, struct bytes *out_key, struct uuid *out_upload)
+{
+    if (k.len < 1 + 1 + 1 + UUID_BYTES || k.len > ROW_KEY_MAX || k.data[k.len - UUID_BYTES - 1])
+        return -R_MALFORMED;
+    *out_key = (struct bytes){k.data + 1, k.len - UUID_BYTES - 2};
+    memcpy(out_upload->b, k.data + k.len - UUID_BYTES, UUID_BYTES);
+    return 0;
+}
+
+int row_key_part_parse(struct bytes k, uint32_t *out_number)
+{
+    if (k.len != 1 + UUID_BYTES + 2)
+        return -R_MALFORMED;
+    *out_number = (uint32_t)number_of(k.data + 1 + UUID_BYTES, 2);
+    return 0;
+}
+
+/* ---- names of objects ---- */
+
+void name_bucket(char out[NAME_BYTES], struct bytes bucket)
+{
+    ASSERT(bucket.len <= S3_BUCKET_NAME_MAX);
+    snprintf(out, NAME_BYTES, "bucket.%.*s", (int)bucket.len, (const char *)bucket.data);
+}
+
+void name_owner(char out[NAME_BYTES], const char *owner)
+{
+    snprintf(out, NAME_BYTES, "buckets.%s", owner);
+}
+
+void name_notes(char out[NAME_BYTES], unsigned n)
+{
+    snprintf(out, NAME_BYTES, "shards.%u", n);
+}
+
+unsigned notes_of(const struct uuid *bucket)
+{
+    return bucket->b[0] % SHARD_NOTES;
+}
+
+void name_shard(char out[NAME_BYTES], const struct uuid *bucket, uint32_t no)
+{
+    char id[2 * UUID_BYTES + 1];
+
+    uuid_text(bucket, id);
+    snprintf(out, NAME_BYTES, "shard.%s.%u", id, (unsigned)no);
+}
+
+void name_stripe(char out[NAME_BYTES], const struct uuid *id, uint64_t n)
+{
+    char text[2 * UUID_BYTES + 1];
+
+    uuid_text(id, text);
+    snprintf(out, NAME_BYTES, "o.%s.%llu", text, (unsigned long long)n);
+}
+
+/* ---- what S3 allows ---- */
+
+static bool is_alnum(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+static bool has_prefix(struct bytes name, const char *prefix)
+{
+    size_t n = strlen(prefix);
+
+    return name.len >= n && memcmp(name.data, prefix, n) == 0;
+}
+
+static bool has_suffix(struct bytes name, const char *suffix)
+{
+    size_t n = strlen(suffix);
+
+    return name.len >= n && memcmp(name.data + name.len - n, suffix, n) == 0;
+}
+
+/* Four numbers with dots between, of any size: what a client might take for an address. */
+static bool like_ipv4(struct bytes name)
+{
+    unsigned dots = 0;
+
+    for (uint32_t i = 0; i < name.len; i++) {
+        if (name.data[i] == '.')
+            dots++;
+        else if (name.data[i] < '0' || name.data[i] > '9')
+            return false;
+    }
+    return dots == 3;
+}
+
+bool bucket_name_valid(struct bytes name)
+{
+    if (name.len < S3_BUCKET_NAME_MIN || name.len > S3_BUCKET_NAME_MAX)
+        return false;
+    if (!is_alnum(name.data[0]) || !is_alnum(name.data[name.len - 1]))
+        return false;
+    for (uint32_t i = 1; i < name.len; i++) {
+        uint8_t c = name.data[i], before = name.data[i - 1];
+
+        if (!is_alnum(c) && c != '-' && c != '.')
+            return false;
+        if ((c == '.' && !is_alnum(before)) || (before == '.' && !is_alnum(c)))
+            return false;
+    }
+    return !like_ipv4(name) && !has_prefix(name, "xn--") && !has_prefix(name, "sthree-") &&
+           !has_suffix(name, "-s3alias") && !has_suffix(name, "--ol-s3");
+}
+
+int s3_key_check(struct bytes key)
+{
+    if (key.len > S3_KEY_MAX)
+        return -R_KEY_TOO_LONG;
+    if (key.len == 0 || memchr(key.data, '\0', key.len) || !utf8_valid(key.data, key.len))
+        return -R_BAD_KEY;
+    return 0;
+}
+
+int s3_headers_check(const struct s3_header *h, uint32_t count)
+{
+    uint64_t bytes = 0;
+
+    if (count > S3_HEADERS_MAX)
+        return -R_META_TOO_LARGE;
+    for (uint32_t i = 0; i < count; i++)
+        bytes += (uint64_t)h[i].name.len + h[i].value.len;
+    return bytes > S3_HEADERS_BYTES_MAX ? -R_META_TOO_LARGE : 0;
+}

@@ -1,0 +1,134 @@
+/* object_query.c - HEAD and DELETE of an object: one operation each, when nobody interferes. */
+#include "s3/bucket/bucket_int.h"
+
+/* ---- HEAD ---- */
+
+struct head_req {
+    struct req r;
+    struct access a;
+    struct object_info info;
+    object_info_fn *done;
+    void *arg;
+};
+
+static int head_build(struct access *a, struct cairn_op *op)
+{
+    struct cairn_pair pair;
+    struct row_key key;
+
+    row_key_named(&key, ROW_ENTRY, a->key);
+    pair = pair_of(key_bytes(&key), (struct bytes){0});
+    cairn_op_omap_get(op, &pair, 1);
+    return 0;
+}
+
+static void head_read(struct access *a)
+{
+    struct head_req *q = CONTAINER_OF(a, struct head_req, a);
+    struct entry_row e;
+    struct row_key key;
+    struct bytes value;
+    int rc = a->code;
+
+    row_key_named(&key, ROW_ENTRY, a->key);
+    if (rc == 0 && !call_row(&a->call, 1, key_bytes(&key), &value))
+        rc = -R_NO_KEY;
+    if (rc == 0)
+        rc = entry_row_decode(value, &e);
+    if (rc == 0)
+        rc = entry_info(&e, &q->r.op.arena, &q->info);
+    if (rc < 0)
+        op_fail(&q->r.op, rc);
+    op_finish(&q->r.op);
+}
+
+static void head_run(struct op *op)
+{
+    struct head_req *q = CONTAINER_OF(op, struct head_req, r.op);
+
+    counter_add(&q->r.l->n.heads, 1);
+    access_run(&q->a, head_build, head_read);
+}
+
+static void head_finish(struct req *r)
+{
+    struct head_req *q = CONTAINER_OF(r, struct head_req, r);
+
+    q->done(q->arg, r->op.rc, r->op.rc < 0 ? NULL : &q->info);
+}
+
+static void head_fini(struct req *r)
+{
+    access_fini(&CONTAINER_OF(r, struct head_req, r)->a);
+}
+
+int object_head(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                struct bytes key, object_info_fn *done, void *arg)
+{
+    int rc = s3_key_check(key);
+    struct head_req *q =
+        rc == 0 ? req_create(sizeof(*q), l, who, bucket, key, head_run, &rc) : NULL;
+
+    if (!q)
+        return rc;
+    q->done = done;
+    q->arg = arg;
+    access_init(&q->a, l, who, q->r.bucket, q->r.key);
+    req_start(&q->r, head_finish, head_fini);
+    return 0;
+}
+
+/* ---- DELETE ---- */
+
+struct delete_req {
+    struct req r;
+    struct link link; /* to nothing */
+    bucket_done_fn *done;
+    void *arg;
+};
+
+static void delete_linked(struct link *k)
+{
+    struct delete_req *q = CONTAINER_OF(k, struct delete_req, link);
+
+    if (k->a.code < 0)
+        op_fail(&q->r.op, k->a.code);
+    else
+        counter_add(&q->r.l->n.deletes, 1);
+    op_finish(&q->r.op);
+}
+
+static void delete_run(struct op *op)
+{
+    struct delete_req *q = CONTAINER_OF(op, struct delete_req, r.op);
+
+    link_run(&q->link, delete_linked);
+}
+
+static void delete_finish(struct req *r)
+{
+    struct delete_req *q = CONTAINER_OF(r, struct delete_req, r);
+
+    q->done(q->arg, r->op.rc);
+}
+
+static void delete_fini(struct req *r)
+{
+    link_fini(&CONTAINER_OF(r, struct delete_req, r)->link);
+}
+
+int object_delete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                  struct bytes key, bucket_done_fn *done, void *arg)
+{
+    int rc = s3_key_check(key);
+    struct delete_req *q =
+        rc == 0 ? req_create(sizeof(*q), l, who, bucket, key, delete_run, &rc) : NULL;
+
+    if (!q)
+        return rc;
+    q->done = done;
+    q->arg = arg;
+    link_init(&q->link, l, who, q->r.bucket, q->r.key);
+    req_start(&q->r, delete_finish, delete_fini);
+    return 0;
+}

@@ -1,0 +1,201 @@
+/* put_intent.c - the intent of a PUT: written before the first stripe, re-dated while it lasts,
+ * turned into garbage when nothing came of it.
+ *
+ * One access serves all three, one at a time; the link waits for it, since a re-dating changes the
+ * key that the link is guarded on. */
+#include "s3/bucket/put_int.h"
+
+static uint64_t stale_ns(const struct object_put *p)
+{
+    return p->l->conf.intent_stale_ms * NS_PER_MS;
+}
+
+/* A collector cannot have taken it yet, and will not while a stripe's write may still land. */
+bool put_intent_fresh(const struct object_put *p)
+{
+    return env_now_ns(p->l->env) - p->valid_ns < stale_ns(p) / 2;
+}
+
+void put_intent_key(const struct object_put *p, struct row_key *k)
+{
+    row_key_intent(k, p->epoch, &p->id);
+}
+
+static void renew_later(struct object_put *p)
+{
+    env_timer_after(p->l->env, &p->renew, stale_ns(p) / 8);
+}
+
+static int intent_value(const struct object_put *p, struct writer *w)
+{
+    struct intent_row row = {.instance = p->l->instance, .key = p->key};
+
+    row.stripes = (struct stripes){p->id, p->size != UINT64_MAX ? p->size : S3_PUT_BYTES_MAX,
+                                   p->l->conf.stripe_bytes};
+    intent_row_encode(&row, w);
+    return w->rc;
+}
+
+static void intent_set(struct cairn_op *op, const struct row_key *key, const struct writer *w)
+{
+    struct cairn_pair pair = pair_of(key_bytes(key), written(w));
+
+    cairn_op_omap_set(op, &pair, 1);
+}
+
+static void key_remove(struct cairn_op *op, const struct row_key *key)
+{
+    struct cairn_pair pair = pair_of(key_bytes(key), (struct bytes){0});
+
+    cairn_op_omap_rm(op, &pair, 1);
+}
+
+/* ---- writing it ---- */
+
+static int write_build(struct access *a, struct cairn_op *op)
+{
+    struct object_put *p = CONTAINER_OF(a, struct object_put, ia);
+    AUTO(writer) w = {0};
+    struct row_key key;
+    int rc = intent_value(p, &w);
+
+    if (rc < 0)
+        return rc;
+    p->upload_step = -1;
+    if (p->part_number) { /* no upload: say so before any data */
+        row_key_upload(&key, p->key, &p->upload);
+        p->upload_step = cairn_op_cmp_omap(op, key.b, key.len, CAIRN_PRESENT, NULL, 0);
+    }
+    p->epoch = access_epoch(a);
+    put_intent_key(p, &key);
+    intent_set(op, &key, &w);
+    return 0;
+}
+
+static void intent_written(struct access *a)
+{
+    struct object_put *p = CONTAINER_OF(a, struct object_put, ia);
+    int rc = a->code;
+
+    if (rc == 0) {
+        p->intent = INTENT_HELD;
+        p->valid_ns = p->asked_ns;
+        renew_later(p);
+    } else if (rc == -R_GUARD_FAILED) {
+        p->intent = INTENT_NONE;
+        rc = -R_NO_UPLOAD;
+    } else {
+        p->intent = INTENT_UNSURE;
+    }
+    if (rc < 0)
+        put_fail(p, rc);
+    put_pump(p);
+}
+
+void put_intent_write(struct object_put *p)
+{
+    p->intent = INTENT_ASKED;
+    p->asked_ns = env_now_ns(p->l->env);
+    access_run(&p->ia, write_build, intent_written);
+}
+
+/* ---- re-dating it ---- */
+
+static int renew_build(struct access *a, struct cairn_op *op)
+{
+    struct object_put *p = CONTAINER_OF(a, struct object_put, ia);
+    AUTO(writer) w = {0};
+    struct row_key key;
+    int rc = intent_value(p, &w);
+
+    if (rc < 0)
+        return rc;
+    put_intent_key(p, &key);
+    cairn_op_cmp_omap(op, key.b, key.len, CAIRN_PRESENT, NULL, 0);
+    p->epoch_asked = access_epoch(a);
+    if (p->epoch_asked == p->epoch)
+        return 0; /* seeing it there is enough */
+    key_remove(op, &key);
+    row_key_intent(&key, p->epoch_asked, &p->id);
+    intent_set(op, &key, &w);
+    return 0;
+}
+
+static void renewed(struct access *a)
+{
+    struct object_put *p = CONTAINER_OF(a, struct object_put, ia);
+
+    if (a->code == 0) {
+        p->intent = INTENT_HELD;
+        p->epoch = p->epoch_asked;
+        p->valid_ns = p->asked_ns;
+        counter_add(&p->l->n.renewals, 1);
+    } else if (a->code == -R_GUARD_FAILED) {
+        p->intent = INTENT_NONE; /* a collector has it */
+        put_fail(p, -R_INTENT_LOST);
+    } else if (a->code == -ENOMEM) {
+        p->intent = INTENT_HELD; /* not sent: the next time will do */
+    } else {
+        p->intent = INTENT_UNSURE;
+        put_fail(p, a->code);
+    }
+    if (!p->finished && p->rc == 0)
+        renew_later(p);
+    put_pump(p);
+}
+
+void put_intent_fired(struct env_timer *t)
+{
+    struct object_put *p = CONTAINER_OF(t, struct object_put, renew);
+
+    if (p->finished || p->rc < 0 || p->linking)
+        return;
+    if (p->ia.busy || p->intent != INTENT_HELD) {
+        renew_later(p);
+        return;
+    }
+    p->intent = INTENT_ASKED;
+    p->asked_ns = env_now_ns(p->l->env);
+    access_run(&p->ia, renew_build, renewed);
+}
+
+/* ---- giving it up ---- */
+
+/* No write of a stripe begins any more; those that were cancelled may still land: two passes. */
+static int dispose_build(struct access *a, struct cairn_op *op)
+{
+    struct object_put *p = CONTAINER_OF(a, struct object_put, ia);
+    struct garbage_row g = {.state = GARBAGE_WAITING, .kind = GARBAGE_STRIPES, .passes = 1};
+    AUTO(writer) w = {0};
+    struct cairn_pair pair;
+    struct row_key key;
+
+    g.stripes = (struct stripes){p->id, p->sent, p->l->conf.stripe_bytes};
+    garbage_row_encode(&g, &w);
+    if (w.rc < 0)
+        return w.rc;
+    put_intent_key(p, &key);
+    cairn_op_cmp_omap(op, key.b, key.len, CAIRN_PRESENT, NULL, 0);
+    key_remove(op, &key);
+    if (p->sent) {
+        row_key_garbage(&key, access_epoch(a), g.kind, &p->id);
+        pair = pair_of(key_bytes(&key), written(&w));
+        cairn_op_omap_set(op, &pair, 1);
+    }
+    return 0;
+}
+
+static void disposed(struct access *a)
+{
+    struct object_put *p = CONTAINER_OF(a, struct object_put, ia);
+
+    /* When it did not work (or nothing was there to dispose of) the collector finds what is left.
+     */
+    p->intent = INTENT_NONE;
+    put_pump(p);
+}
+
+void put_intent_dispose(struct object_put *p)
+{
+    access_run(&p->ia, dispose_build, disposed);
+}

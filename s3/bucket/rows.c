@@ -1,0 +1,525 @@
+/* rows.c - rows of the index as bytes.
+ *
+ * Each value stands in a sealed envelope of its own: a row that rots is noticed where it is read,
+ * not where it leads.  Decoders check what later code counts on (states, bounds, places that go
+ * with their fields), since rows may come from a newer writer or from a bad disk. */
+#include "s3/bucket/rows.h"
+
+enum { ROW_VERSION = 1, HEADER_MIN = 8, STRIPES_LEN = UUID_BYTES + 12 };
+
+static struct uuid cur_uuid(struct cursor *c)
+{
+    struct bytes raw = cur_raw(c, UUID_BYTES);
+    struct uuid u = {{0}};
+
+    if (raw.len == UUID_BYTES)
+        memcpy(u.b, raw.data, UUID_BYTES);
+    return u;
+}
+
+static void wr_uuid(struct writer *w, const struct uuid *u)
+{
+    wr_raw(w, u->b, UUID_BYTES);
+}
+
+static void cur_md5(struct cursor *c, uint8_t out[16])
+{
+    struct bytes raw = cur_raw(c, 16);
+
+    if (raw.len == 16)
+        memcpy(out, raw.data, 16);
+}
+
+/* A u8 of lo..hi. */
+static uint8_t cur_choice(struct cursor *c, uint8_t lo, uint8_t hi)
+{
+    uint8_t v = cur_u8(c);
+
+    if (c->rc == 0 && (v < lo || v > hi))
+        cur_fail(c, -R_MALFORMED);
+    return v;
+}
+
+/* Every value is one envelope and nothing behind it. */
+static void open_row(struct bytes value, struct cursor *c, struct cursor *body)
+{
+    *c = cur_over(value.data, value.len);
+    (void)cur_enter(c, ROW_VERSION, body); /* a failure stays in the cursor */
+}
+
+static int close_row(struct cursor *c, struct cursor *body)
+{
+    int rc = cur_leave(c, body);
+
+    return rc < 0 ? rc : cur_finish(c);
+}
+
+/* ---- bucket, shard, registry ---- */
+
+void bucket_row_shard_encode(uint32_t no, struct bytes from, struct writer *w)
+{
+    wr_u32(w, no);
+    wr_bytes(w, from);
+}
+
+int bucket_row_shard(struct cursor *c, uint32_t *out_no, struct bytes *out_from)
+{
+    uint32_t no = cur_u32(c);
+    struct bytes from = cur_bytes(c, S3_KEY_MAX);
+
+    if (c->rc == 0) {
+        *out_no = no;
+        *out_from = from;
+    }
+    return c->rc;
+}
+
+void bucket_row_encode(const struct bucket_row *r, struct writer *w)
+{
+    size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+
+    wr_uuid(w, &r->id);
+    wr_u8(w, r->state);
+    wr_uuid(w, &r->token);
+    wr_u64(w, r->created_ns);
+    wr_bytes(w, r->owner);
+    wr_u32(w, r->shard_count);
+    wr_raw(w, r->shards.data, r->shards.len);
+    wr_end(w, mark);
+}
+
+/* From the first empty one, each beginning behind the one before. */
+static void shards_check(struct cursor *body, uint32_t count)
+{
+    struct bytes last = {0};
+
+    for (uint32_t i = 0; i < count && body->rc == 0; i++) {
+        struct bytes from = {0};
+        uint32_t no;
+
+        if (bucket_row_shard(body, &no, &from) < 0)
+            return;
+        if (i == 0 ? from.len != 0 : bytes_compare(from, last) <= 0)
+            cur_fail(body, -R_MALFORMED);
+        last = from;
+    }
+}
+
+int bucket_row_decode(struct bytes value, struct bucket_row *out_row)
+{
+    struct cursor c, body;
+    struct bucket_row r = {0};
+    int rc;
+
+    open_row(value, &c, &body);
+    r.id = cur_uuid(&body);
+    r.state = cur_choice(&body, BUCKET_MAKING, BUCKET_DELETING);
+    r.token = cur_uuid(&body);
+    r.created_ns = cur_u64(&body);
+    r.owner = cur_bytes(&body, S3_USER_NAME_MAX);
+    r.shard_count = cur_count(&body, BUCKET_SHARDS_MAX, HEADER_MIN);
+    if (body.rc == 0 && r.shard_count == 0)
+        cur_fail(&body, -R_MALFORMED);
+    r.shards.data = body.at;
+    shards_check(&body, r.shard_count);
+    r.shards.len = (uint32_t)(body.at - r.shards.data);
+    rc = close_row(&c, &body);
+    if (rc == 0)
+        *out_row = r;
+    return rc;
+}
+
+void shard_row_encode(const struct shard_row *r, struct writer *w)
+{
+    size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+
+    wr_uuid(w, &r->bucket);
+    wr_u32(w, r->no);
+    wr_u64(w, r->generation);
+    wr_u8(w, r->state);
+    wr_uuid(w, &r->token);
+    wr_u64(w, r->epoch);
+    wr_bytes(w, r->from);
+    wr_bytes(w, r->to);
+    wr_end(w, mark);
+}
+
+int shard_row_decode(struct bytes value, struct shard_row *out_row)
+{
+    struct cursor c, body;
+    struct shard_row r = {0};
+    int rc;
+
+    open_row(value, &c, &body);
+    r.bucket = cur_uuid(&body);
+    r.no = cur_u32(&body);
+    r.generation = cur_u64(&body);
+    r.state = cur_choice(&body, SHARD_OPEN, SHARD_CLOSED);
+    r.token = cur_uuid(&body);
+    r.epoch = cur_u64(&body);
+    r.from = cur_bytes(&body, S3_KEY_MAX);
+    r.to = cur_bytes(&body, S3_KEY_MAX);
+    rc = close_row(&c, &body);
+    if (rc == 0)
+        *out_row = r;
+    return rc;
+}
+
+void own_row_encode(const struct own_row *r, struct writer *w)
+{
+    size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+
+    wr_bool(w, r->sure);
+    wr_uuid(w, &r->id);
+    wr_uuid(w, &r->token);
+    wr_u64(w, r->created_ns);
+    wr_end(w, mark);
+}
+
+int own_row_decode(struct bytes value, struct own_row *out_row)
+{
+    struct cursor c, body;
+    struct own_row r = {0};
+    int rc;
+
+    open_row(value, &c, &body);
+    r.sure = cur_bool(&body);
+    r.id = cur_uuid(&body);
+    r.token = cur_uuid(&body);
+    r.created_ns = cur_u64(&body);
+    rc = close_row(&c, &body);
+    if (rc == 0)
+        *out_row = r;
+    return rc;
+}
+
+void shard_note_encode(const struct shard_note *r, struct writer *w)
+{
+    size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+
+    wr_uuid(w, &r->id);
+    wr_u32(w, r->no);
+    wr_bytes(w, r->bucket);
+    wr_end(w, mark);
+}
+
+int shard_note_decode(struct bytes value, struct shard_note *out_note)
+{
+    struct cursor c, body;
+    struct shard_note r = {0};
+    int rc;
+
+    open_row(value, &c, &body);
+    r.id = cur_uuid(&body);
+    r.no = cur_u32(&body);
+    r.bucket = cur_bytes(&body, S3_BUCKET_NAME_MAX);
+    rc = close_row(&c, &body);
+    if (rc == 0)
+        *out_note = r;
+    return rc;
+}
+
+/* ---- entries and their data ---- */
+
+static void wr_stripes(struct writer *w, const struct stripes *s)
+{
+    wr_uuid(w, &s->id);
+    wr_u64(w, s->size);
+    wr_u32(w, s->stripe);
+}
+
+static struct stripes cur_stripes(struct cursor *c)
+{
+    struct stripes s = {.id = cur_uuid(c)};
+
+    s.size = cur_u64(c);
+    s.stripe = cur_u32(c);
+    if (c->rc == 0 && (s.size > S3_OBJECT_BYTES_MAX || (s.size && !s.stripe)))
+        cur_fail(c, -R_MALFORMED);
+    return s;
+}
+
+void headers_encode(const struct s3_header *h, uint32_t count, struct writer *w)
+{
+    wr_u32(w, count);
+    for (uint32_t i = 0; i < count; i++) {
+        wr_bytes(w, h[i].name);
+        wr_bytes(w, h[i].value);
+    }
+}
+
+int headers_decode(struct bytes raw, struct arena *arena, const struct s3_header **out_headers,
+                   uint32_t *out_count)
+{
+    struct cursor c = cur_over(raw.data, raw.len);
+    uint32_t count = cur_count(&c, S3_HEADERS_MAX, HEADER_MIN);
+    struct s3_header *h = arena_alloc(arena, MAX(count, 1u) * sizeof(*h));
+    int rc;
+
+    if (!h)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        h[i].name = cur_bytes(&c, S3_HEADERS_BYTES_MAX);
+        h[i].value = cur_bytes(&c, S3_HEADERS_BYTES_MAX);
+    }
+    rc = cur_finish(&c);
+    if (rc == 0) {
+        *out_headers = h;
+        *out_count = count;
+    }
+    return rc;
+}
+
+/* Their length in a row: each has 8 bytes beside its text. */
+static struct bytes cur_headers(struct cursor *c)
+{
+    return cur_bytes(c, 4 + S3_HEADERS_BYTES_MAX + S3_HEADERS_MAX * HEADER_MIN);
+}
+
+void entry_row_encode(const struct entry_row *r, struct writer *w)
+{
+    size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+
+    wr_uuid(w, &r->version);
+    wr_u8(w, r->place);
+    wr_u64(w, r->size);
+    wr_u64(w, r->mtime_ns);
+    wr_raw(w, r->etag.md5, 16);
+    wr_u32(w, r->etag.parts);
+    wr_u32(w, r->stripe);
+    wr_bytes(w, r->headers);
+    wr_end(w, mark);
+}
+
+int entry_row_decode(struct bytes value, struct entry_row *out_row)
+{
+    struct cursor c, body;
+    struct entry_row r = {0};
+    int rc;
+
+    open_row(value, &c, &body);
+    r.version = cur_uuid(&body);
+    r.place = cur_choice(&body, ENTRY_INLINE, ENTRY_MANIFEST);
+    r.size = cur_u64(&body);
+    r.mtime_ns = cur_u64(&body);
+    cur_md5(&body, r.etag.md5);
+    r.etag.parts = cur_u32(&body);
+    r.stripe = cur_u32(&body);
+    r.headers = cur_headers(&body);
+    if (body.rc == 0 && (r.size > S3_OBJECT_BYTES_MAX || (r.place == ENTRY_STRIPES) != !!r.stripe))
+        cur_fail(&body, -R_MALFORMED);
+    rc = close_row(&c, &body);
+    if (rc == 0)
+        *out_row = r;
+    return rc;
+}
+
+void inline_row_encode(const struct uuid *version, const struct buf *data, struct writer *w)
+{
+    size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+
+    wr_uuid(w, version);
+    wr_u32(w, (uint32_t)data->bytes);
+    for (uint32_t i = 0; i < data->span_count; i++)
+        wr_raw(w, span_data(&buf_spans_of(data)[i]), buf_spans_of(data)[i].bytes);
+    wr_end(w, mark);
+}
+
+int inline_row_decode(struct bytes value, struct uuid *out_version, struct bytes *out_data)
+{
+    struct cursor c, body;
+    struct uuid version;
+    struct bytes data;
+    int rc;
+
+    open_row(value, &c, &body);
+    version = cur_uuid(&body);
+    data = cur_bytes(&body, UINT32_MAX);
+    rc = close_row(&c, &body);
+    if (rc == 0) {
+        *out_version = version;
+        *out_data = data;
+    }
+    return rc;
+}
+
+void manifest_encode(const struct stripes *rows, uint32_t count, struct writer *w)
+{
+    size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+
+    wr_u32(w, count);
+    for (uint32_t i = 0; i < count; i++)
+        wr_stripes(w, &rows[i]);
+    wr_end(w, mark);
+}
+
+int manifest_decode(struct bytes value, struct arena *arena, struct stripes **out_rows,
+                    uint32_t *out_count)
+{
+    struct cursor c, body;
+    struct stripes *rows;
+    uint32_t count;
+    int rc;
+
+    open_row(value, &c, &body);
+    count = cur_count(&body, MANIFEST_ROWS_MAX, STRIPES_LEN);
+    rows = arena_alloc(arena, MAX(count, 1u) * sizeof(*rows));
+    if (!rows)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        rows[i] = cur_stripes(&body);
+    rc = close_row(&c, &body);
+    if (rc == 0) {
+        *out_rows = rows;
+        *out_count = count;
+    }
+    return rc;
+}
+
+/* ---- intents and garbage ---- */
+
+void intent_row_encode(const struct intent_row *r, struct writer *w)
+{
+    size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+
+    wr_u64(w, r->instance);
+    wr_bytes(w, r->key);
+    wr_stripes(w, &r->stripes);
+    wr_end(w, mark);
+}
+
+int intent_row_decode(struct bytes value, struct intent_row *out_row)
+{
+    struct cursor c, body;
+    struct intent_row r = {0};
+    int rc;
+
+    open_row(value, &c, &body);
+    r.instance = cur_u64(&body);
+    r.key = cur_bytes(&body, S3_KEY_MAX);
+    r.stripes = cur_stripes(&body);
+    rc = close_row(&c, &body);
+    if (rc == 0)
+        *out_row = r;
+    return rc;
+}
+
+void garbage_row_encode(const struct garbage_row *r, struct writer *w)
+{
+    size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+
+    wr_u8(w, r->state);
+    wr_u8(w, r->kind);
+    wr_u8(w, r->passes);
+    wr_stripes(w, &r->stripes);
+    wr_uuid(w, &r->manifest);
+    wr_end(w, mark);
+}
+
+int garbage_row_decode(struct bytes value, struct garbage_row *out_row)
+{
+    struct cursor c, body;
+    struct garbage_row r = {0};
+    int rc;
+
+    open_row(value, &c, &body);
+    r.state = cur_choice(&body, GARBAGE_WAITING, GARBAGE_CLAIMED);
+    r.kind = cur_choice(&body, GARBAGE_STRIPES, GARBAGE_RESULT);
+    r.passes = cur_u8(&body);
+    r.stripes = cur_stripes(&body);
+    r.manifest = cur_uuid(&body);
+    rc = close_row(&c, &body);
+    if (rc == 0)
+        *out_row = r;
+    return rc;
+}
+
+/* ---- uploads ---- */
+
+void upload_row_encode(const struct upload_row *r, struct writer *w)
+{
+    size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+
+    wr_u8(w, r->state);
+    wr_uuid(w, &r->token);
+    wr_u64(w, r->created_ns);
+    wr_bytes(w, r->owner);
+    wr_bytes(w, r->headers);
+    wr_end(w, mark);
+}
+
+int upload_row_decode(struct bytes value, struct upload_row *out_row)
+{
+    struct cursor c, body;
+    struct upload_row r = {0};
+    int rc;
+
+    open_row(value, &c, &body);
+    r.state = cur_choice(&body, UPLOAD_OPEN, UPLOAD_SEALED);
+    r.token = cur_uuid(&body);
+    r.created_ns = cur_u64(&body);
+    r.owner = cur_bytes(&body, S3_USER_NAME_MAX);
+    r.headers = cur_headers(&body);
+    rc = close_row(&c, &body);
+    if (rc == 0)
+        *out_row = r;
+    return rc;
+}
+
+void part_row_encode(const struct part_row *r, struct writer *w)
+{
+    size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+
+    wr_stripes(w, &r->stripes);
+    wr_raw(w, r->md5, 16);
+    wr_u64(w, r->mtime_ns);
+    wr_end(w, mark);
+}
+
+int part_row_decode(struct bytes value, struct part_row *out_row)
+{
+    struct cursor c, body;
+    struct part_row r = {0};
+    int rc;
+
+    open_row(value, &c, &body);
+    r.stripes = cur_stripes(&body);
+    cur_md5(&body, r.md5);
+    r.mtime_ns = cur_u64(&body);
+    rc = close_row(&c, &body);
+    if (rc == 0)
+        *out_row = r;
+    return rc;
+}
+
+void result_row_encode(const struct result_row *r, struct writer *w)
+{
+    size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+
+    wr_bytes(w, r->key);
+    wr_raw(w, r->request, 16);
+    wr_u64(w, r->size);
+    wr_u64(w, r->mtime_ns);
+    wr_raw(w, r->etag.md5, 16);
+    wr_u32(w, r->etag.parts);
+    wr_end(w, mark);
+}
+
+int result_row_decode(struct bytes value, struct result_row *out_row)
+{
+    struct cursor c, body;
+    struct result_row r = {0};
+    int rc;
+
+    open_row(value, &c, &body);
+    r.key = cur_bytes(&body, S3_KEY_MAX);
+    cur_md5(&body, r.request);
+    r.size = cur_u64(&body);
+    r.mtime_ns = cur_u64(&body);
+    cur_md5(&body, r.etag.md5);
+    r.etag.parts = cur_u32(&body);
+    rc = close_row(&c, &body);
+    if (rc == 0)
+        *out_row = r;
+    return rc;
+}

@@ -1,0 +1,196 @@
+/* rows.h - what the bucket layer keeps on disk, as values; keys and names of objects.
+ *
+ * doc/format/bucket.md is the format; the codecs here are pure.  A decoded row borrows from the
+ * bytes it was decoded from.  Encoders append to a writer and leave a failure in it. */
+#ifndef S3_BUCKET_ROWS_H
+#define S3_BUCKET_ROWS_H
+
+#include "core/base/arena.h"
+#include "core/base/cursor.h"
+#include "s3/bucket/bucket.h"
+
+enum {
+    UUID_BYTES = 16,
+    NAME_BYTES = 128, /* of an object in the pools, terminated */
+    SHARD_NOTES = 16, /* objects shards.<n> */
+    BUCKET_SHARDS_MAX = 65536,
+    MANIFEST_ROWS_MAX = S3_PART_NUMBER_MAX,
+    ROW_KEY_MAX = 1 + S3_KEY_MAX + 1 + UUID_BYTES,
+};
+
+struct uuid {
+    uint8_t b[UUID_BYTES];
+};
+static inline bool uuid_equal(const struct uuid *a, const struct uuid *b)
+{
+    return memcmp(a->b, b->b, UUID_BYTES) == 0;
+}
+void uuid_text(const struct uuid *u, char out[2 * UUID_BYTES + 1]);
+int uuid_parse(struct bytes text, struct uuid *out_uuid); /* 0 or -EINVAL */
+
+/* ---- values ---- */
+
+enum bucket_state { BUCKET_MAKING = 1, BUCKET_LIVE, BUCKET_DELETING };
+struct bucket_row {
+    struct uuid id, token;
+    uint8_t state;
+    uint64_t created_ns;
+    struct bytes owner;
+    uint32_t shard_count;
+    struct bytes shards; /* as encoded; bucket_row_shard reads one after the other */
+};
+void bucket_row_encode(const struct bucket_row *r, struct writer *w);
+int bucket_row_decode(struct bytes value, struct bucket_row *out_row);
+int bucket_row_shard(struct cursor *c, uint32_t *out_no, struct bytes *out_from);
+void bucket_row_shard_encode(uint32_t no, struct bytes from, struct writer *w);
+
+enum shard_state { SHARD_OPEN = 1, SHARD_CLOSED };
+struct shard_row {
+    struct uuid bucket, token;
+    uint32_t no;
+    uint8_t state;
+    uint64_t generation, epoch;
+    struct bytes from, to;
+};
+void shard_row_encode(const struct shard_row *r, struct writer *w);
+int shard_row_decode(struct bytes value, struct shard_row *out_row);
+
+struct own_row {
+    bool sure;
+    struct uuid id, token;
+    uint64_t created_ns;
+};
+void own_row_encode(const struct own_row *r, struct writer *w);
+int own_row_decode(struct bytes value, struct own_row *out_row);
+
+struct shard_note {
+    struct uuid id;
+    uint32_t no;
+    struct bytes bucket;
+};
+void shard_note_encode(const struct shard_note *r, struct writer *w);
+int shard_note_decode(struct bytes value, struct shard_note *out_note);
+
+struct stripes {
+    struct uuid id;
+    uint64_t size;
+    uint32_t stripe;
+};
+static inline uint64_t stripes_count(const struct stripes *s)
+{
+    return s->stripe ? (s->size + s->stripe - 1) / s->stripe : 0;
+}
+
+/* Headers as they stand in rows: u32 count, then name and value of each. */
+void headers_encode(const struct s3_header *h, uint32_t count, struct writer *w);
+int headers_decode(struct bytes raw, struct arena *arena, const struct s3_header **out_headers,
+                   uint32_t *out_count);
+
+enum entry_place { ENTRY_INLINE = 1, ENTRY_STRIPES, ENTRY_MANIFEST };
+struct entry_row {
+    struct uuid version;
+    uint8_t place;
+    uint64_t size, mtime_ns;
+    struct s3_etag etag;
+    uint32_t stripe;
+    struct bytes headers; /* as encoded by headers_encode */
+};
+void entry_row_encode(const struct entry_row *r, struct writer *w);
+int entry_row_decode(struct bytes value, struct entry_row *out_row);
+
+void inline_row_encode(const struct uuid *version, const struct buf *data, struct writer *w);
+int inline_row_decode(struct bytes value, struct uuid *out_version, struct bytes *out_data);
+
+void manifest_encode(const struct stripes *rows, uint32_t count, struct writer *w);
+/* The rows in the arena. */
+int manifest_decode(struct bytes value, struct arena *arena, struct stripes **out_rows,
+                    uint32_t *out_count);
+
+struct intent_row {
+    uint64_t instance;
+    struct bytes key;
+    struct stripes stripes;
+};
+void intent_row_encode(const struct intent_row *r, struct writer *w);
+int intent_row_decode(struct bytes value, struct intent_row *out_row);
+
+enum garbage_state { GARBAGE_WAITING = 1, GARBAGE_CLAIMED };
+enum garbage_kind { GARBAGE_STRIPES = 1, GARBAGE_MANIFEST, GARBAGE_PARTS, GARBAGE_RESULT };
+struct garbage_row {
+    uint8_t state, kind, passes;
+    struct stripes stripes;
+    struct uuid manifest;
+};
+void garbage_row_encode(const struct garbage_row *r, struct writer *w);
+int garbage_row_decode(struct bytes value, struct garbage_row *out_row);
+
+enum upload_state { UPLOAD_OPEN = 1, UPLOAD_SEALED };
+struct upload_row {
+    uint8_t state;
+    struct uuid token;
+    uint64_t created_ns;
+    struct bytes owner, headers;
+};
+void upload_row_encode(const struct upload_row *r, struct writer *w);
+int upload_row_decode(struct bytes value, struct upload_row *out_row);
+
+struct part_row {
+    struct stripes stripes;
+    uint8_t md5[16];
+    uint64_t mtime_ns;
+};
+void part_row_encode(const struct part_row *r, struct writer *w);
+int part_row_decode(struct bytes value, struct part_row *out_row);
+
+struct result_row {
+    struct bytes key;
+    uint8_t request[16];
+    uint64_t size, mtime_ns;
+    struct s3_etag etag;
+};
+void result_row_encode(const struct result_row *r, struct writer *w);
+int result_row_decode(struct bytes value, struct result_row *out_row);
+
+/* ---- keys of rows ---- */
+
+enum row_prefix {
+    ROW_DATA = 'd',
+    ROW_ENTRY = 'e',
+    ROW_GARBAGE = 'g',
+    ROW_INTENT = 'i',
+    ROW_MANIFEST = 'm',
+    ROW_PART = 'p',
+    ROW_RESULT = 'c',
+    ROW_UPLOAD = 'u',
+};
+struct row_key {
+    uint32_t len;
+    uint8_t b[ROW_KEY_MAX];
+};
+/* `key` has at most S3_KEY_MAX bytes. */
+void row_key_named(struct row_key *k, enum row_prefix prefix, struct bytes key);
+void row_key_uuid(struct row_key *k, enum row_prefix prefix, const struct uuid *id);
+void row_key_intent(struct row_key *k, uint64_t epoch, const struct uuid *id);
+void row_key_garbage(struct row_key *k, uint64_t epoch, uint8_t kind, const struct uuid *id);
+void row_key_upload(struct row_key *k, struct bytes key, const struct uuid *upload);
+void row_key_part(struct row_key *k, const struct uuid *upload, uint32_t number);
+int row_key_intent_parse(struct bytes k, uint64_t *out_epoch, struct uuid *out_id);
+int row_key_garbage_parse(struct bytes k, uint64_t *out_epoch, struct uuid *out_id);
+int row_key_upload_parse(struct bytes k, struct bytes *out_key, struct uuid *out_upload);
+int row_key_part_parse(struct bytes k, uint32_t *out_number);
+
+/* ---- names of objects, each at most NAME_BYTES with its NUL ---- */
+
+void name_bucket(char out[NAME_BYTES], struct bytes bucket);
+void name_owner(char out[NAME_BYTES], const char *owner);
+void name_notes(char out[NAME_BYTES], unsigned n);
+unsigned notes_of(const struct uuid *bucket); /* which of them */
+void name_shard(char out[NAME_BYTES], const struct uuid *bucket, uint32_t no);
+void name_stripe(char out[NAME_BYTES], const struct uuid *id, uint64_t n);
+
+/* 0, -R_BAD_KEY, -R_KEY_TOO_LONG. */
+int s3_key_check(struct bytes key);
+/* 0, -R_META_TOO_LARGE. */
+int s3_headers_check(const struct s3_header *h, uint32_t count);
+
+#endif

@@ -1,0 +1,186 @@
+/* user.c - access key -> user, from the monitors' command table, remembered for a while.
+ *
+ * That there is no such user is remembered, too, but only for seconds: a new user is not kept
+ * waiting, and a client with a wrong key does not become a load on the monitors.  Secrets live in
+ * this cache and in the answer, nowhere else. */
+#include "core/base/hash.h"
+#include "core/base/json.h"
+#include "s3/bucket/bucket_int.h"
+
+#define COMMAND_MS 10000
+
+struct known_user {
+    struct hnode node;
+    struct list lru;
+    uint64_t until_ns;
+    char access_key[S3_ACCESS_KEY_MAX + 1];
+    bool exists;
+    struct s3_user user;
+};
+
+struct user_req {
+    struct req r; /* key: the access key */
+    s3_user_fn *done;
+    void *arg;
+    struct s3_user user;
+    bool asked;
+};
+
+int users_init(struct bucket_layer *l)
+{
+    return htable_init(&l->users, 64);
+}
+
+static void known_destroy(struct bucket_layer *l, struct known_user *k)
+{
+    list_remove(&k->lru);
+    htable_remove(&l->users, &k->node);
+    l->user_count--;
+    explicit_bzero(k, sizeof(*k));
+    mem_free(k);
+}
+
+void users_fini(struct bucket_layer *l)
+{
+    while (!list_empty(&l->user_lru))
+        known_destroy(l, LIST_FIRST(&l->user_lru, struct known_user, lru));
+    htable_fini(&l->users);
+}
+
+static struct known_user *known_find(struct bucket_layer *l, struct bytes key)
+{
+    uint64_t hash = hash64(0, key.data, key.len);
+
+    for (struct hnode *n = htable_first(&l->users, hash); n; n = htable_next(n)) {
+        struct known_user *k = CONTAINER_OF(n, struct known_user, node);
+
+        if (bytes_equal(BYTES_STR(k->access_key), key))
+            return k;
+    }
+    return NULL;
+}
+
+/* Not remembering is no failure. */
+static void known_add(struct bucket_layer *l, struct bytes key, const struct s3_user *user)
+{
+    struct known_user *k = known_find(l, key);
+    uint32_t ttl_ms = user ? l->conf.user_ttl_ms : l->conf.no_user_ttl_ms;
+
+    if (k)
+        known_destroy(l, k);
+    if (l->user_count == USERS_CACHED_MAX)
+        known_destroy(l, LIST_FIRST(&l->user_lru, struct known_user, lru));
+    k = mem_zalloc(sizeof(*k));
+    if (!k)
+        return;
+    memcpy(k->access_key, key.data, key.len);
+    k->exists = user;
+    if (user)
+        k->user = *user;
+    k->until_ns = env_now_ns(l->env) + ttl_ms * NS_PER_MS;
+    htable_insert(&l->users, &k->node, hash64(0, key.data, key.len));
+    list_push_back(&l->user_lru, &k->lru);
+    l->user_count++;
+}
+
+static int field_take(const json_t *o, const char *name, char *out, size_t bytes)
+{
+    const char *text = json_string_value(json_object_get(o, name));
+    size_t len = text ? strlen(text) : 0;
+
+    if (len == 0 || len >= bytes)
+        return -R_MALFORMED;
+    memcpy(out, text, len + 1);
+    return 0;
+}
+
+static int user_parse(const void *json, size_t json_bytes, struct s3_user *out_user)
+{
+    json_t *o = json_parse(json, json_bytes, NULL);
+    int rc = o ? 0 : -R_MALFORMED;
+
+    if (rc == 0)
+        rc = field_take(o, "name", out_user->name, sizeof(out_user->name));
+    if (rc == 0)
+        rc = field_take(o, "access_key", out_user->access_key, sizeof(out_user->access_key));
+    if (rc == 0)
+        rc = field_take(o, "secret_key", out_user->secret_key, sizeof(out_user->secret_key));
+    json_decref(o);
+    return rc;
+}
+
+static void user_told(void *arg, int rc, const char *text, const void *json, size_t json_bytes)
+{
+    struct user_req *q = arg;
+    struct bucket_layer *l = q->r.l;
+
+    UNUSED(text);
+    if (rc == 0)
+        rc = user_parse(json, json_bytes, &q->user);
+    if (rc == 0 && !bytes_equal(BYTES_STR(q->user.access_key), q->r.key))
+        rc = -R_MALFORMED;
+    if (rc == 0)
+        known_add(l, q->r.key, &q->user);
+    else if (reason_errno(rc) == -ENOENT)
+        known_add(l, q->r.key, NULL);
+    if (rc < 0)
+        op_fail(&q->r.op, reason_errno(rc) == -ENOENT ? -R_NO_USER : rc);
+    op_finish(&q->r.op);
+}
+
+static void user_run(struct op *op)
+{
+    struct user_req *q = CONTAINER_OF(op, struct user_req, r.op);
+    struct bucket_layer *l = q->r.l;
+    struct known_user *k = known_find(l, q->r.key);
+    char key[S3_ACCESS_KEY_MAX + 1] = {0};
+    const char *argv[] = {"user", "key", key};
+    int rc;
+
+    if (k && env_now_ns(l->env) < k->until_ns) {
+        q->user = k->user;
+        if (!k->exists)
+            op_fail(op, -R_NO_USER);
+        op_finish(op);
+        return;
+    }
+    memcpy(key, q->r.key.data, q->r.key.len);
+    rc = cairn_command_env(l->cluster, ARRAY_LEN(argv), argv, NULL, 0, COMMAND_MS, user_told, q);
+    if (rc < 0) {
+        op_fail(op, rc);
+        op_finish(op);
+    }
+}
+
+static void user_finish(struct req *r)
+{
+    struct user_req *q = CONTAINER_OF(r, struct user_req, r);
+
+    q->done(q->arg, r->op.rc, r->op.rc < 0 ? NULL : &q->user);
+    explicit_bzero(&q->user, sizeof(q->user));
+}
+
+/* What cannot be an access key is nobody's. */
+static bool key_plausible(struct bytes key)
+{
+    for (uint32_t i = 0; i < key.len; i++)
+        if (key.data[i] <= ' ' || key.data[i] > '~')
+            return false;
+    return key.len > 0 && key.len <= S3_ACCESS_KEY_MAX;
+}
+
+int bucket_user(struct bucket_layer *l, struct bytes access_key, s3_user_fn *done, void *arg)
+{
+    static const struct s3_principal nobody = {{0}};
+    int rc = key_plausible(access_key) ? 0 : -R_NO_USER;
+    struct user_req *q = NULL;
+
+    if (rc == 0)
+        q = req_create(sizeof(*q), l, &nobody, (struct bytes){0}, access_key, user_run, &rc);
+    if (!q)
+        return rc;
+    q->done = done;
+    q->arg = arg;
+    req_start(&q->r, user_finish, NULL);
+    return 0;
+}
