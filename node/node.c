@@ -278,7 +278,7 @@ static void map_changed(void *arg, const struct osdmap *map)
         if (r->start.role != NODE_OSD || !osdmap_exists(map, (struct osd_id){r->start.id}))
             continue;
         pthread_mutex_lock(&n->lock);
-        let_go = r->held && r->state == ROLE_IDLE && !(map->osds[r->start.id].state & OSD_STOPPED);
+        let_go = r->held && r->state == ROLE_IDLE && !(map->osds[r->start.id].state & OSD_HELD);
         rel = let_go ? mem_alloc(sizeof(*rel)) : NULL;
         if (rel)
             r->held = false; /* without memory: with the next map */

@@ -46,26 +46,37 @@ static void tell_failure(struct env_task *task)
     }
 }
 
+/* Tell the owner, once, from the loop. */
+static void tell_later(struct osd *o, int rc)
+{
+    LOG_AT(&o->log, rc == -R_STOPPED ? LOG_INFO : LOG_ERROR, "the OSD stops itself", KV_RC(rc),
+           KV_NOTE(&o->fail_note));
+    o->fail_rc = rc;
+    o->fail_posted = true;
+    env_post(o->env, &o->fail_task);
+}
+
 void osd_fail(struct osd *o, int rc, const char *fmt, ...)
 {
     va_list args;
 
     if (o->state >= ROLE_FAILED)
         return;
+    o->state = ROLE_FAILED;
+    if (o->fail_posted)
+        return; /* the owner hears of a hold, and stops us all the same */
     va_start(args, fmt);
     (void)vsnprintf(o->fail_note.text, sizeof(o->fail_note.text), fmt, args);
     va_end(args);
-    LOG_AT(&o->log, rc == -R_STOPPED ? LOG_INFO : LOG_ERROR, "the OSD stops itself", KV_RC(rc),
-           KV_NOTE(&o->fail_note));
-    o->state = ROLE_FAILED;
-    o->fail_rc = rc;
-    o->fail_posted = true;
-    env_post(o->env, &o->fail_task);
+    tell_later(o, rc);
 }
 
-void osd_fail_stopped(struct osd *o)
+void osd_held(struct osd *o)
 {
-    osd_fail(o, -R_STOPPED, "an operator stopped osd.%d", o->id.v);
+    if (o->state >= ROLE_FAILED || o->fail_rc)
+        return;
+    note_set(&o->fail_note, "an operator stopped osd.%d", o->id.v);
+    tell_later(o, -R_STOPPED);
 }
 
 static void store_failed(void *arg, int rc, const struct note *why)

@@ -33,7 +33,8 @@ int osd_mkfs(struct env *env, const struct osd_conf *conf, const uint8_t fsid[16
 int osd_start(struct env *env, const struct osd_conf *conf,
               void (*ready)(void *arg, int rc, const struct note *why), void *arg,
               struct osd **out_osd);
-/* Called once, from the loop, when the role cannot go on after it was ready: the store failed, or
+/* Called once, from the loop, when the role cannot go on after it was ready: the store failed, an
+ * operator stopped this OSD (-R_STOPPED: then osd_stop still ends it in order), or
  * another instance runs under this id.  osd_stop is to be called then. */
 void osd_on_failure(struct osd *o, void (*failed)(void *arg, int rc, const struct note *why),
                     void *arg);

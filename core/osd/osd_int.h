@@ -157,7 +157,9 @@ static inline const struct osd_info *osd_info_of(const struct osd *o, struct osd
 }
 /* The role stops itself: `failed` is called from the loop. */
 void osd_fail(struct osd *o, int rc, const char *fmt, ...) PRINTF_LIKE(3, 4);
-void osd_fail_stopped(struct osd *o); /* its STOPPED flag is set in the map */
+/* An operator holds it down, says the map: `failed` is called with -R_STOPPED, and osd_stop then ends
+ * the role in order, leases and all. */
+void osd_held(struct osd *o);
 static inline bool osd_serving(const struct osd *o)
 {
     return o->state == ROLE_BOOTING || o->state == ROLE_ACTIVE;

@@ -142,8 +142,8 @@ static void check_self(struct osd *o)
         osd_fail(o, -EEXIST, "osd.%d belongs to another store", o->id.v);
         return;
     }
-    if ((info->state & OSD_STOPPED) && o->state == ROLE_ACTIVE) {
-        osd_fail_stopped(o);
+    if ((info->state & OSD_HELD) && o->state == ROLE_ACTIVE) {
+        osd_held(o);
         return;
     }
     ours = (info->state & OSD_UP) && info->instance == o->instance;

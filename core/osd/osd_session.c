@@ -97,8 +97,8 @@ static void wish_boot(struct osd *o, uint64_t now_ns)
     if (o->state != ROLE_BOOTING || !o->map || o->mon.newest.v == 0 ||
         o->map->epoch.v < o->mon.newest.v)
         return; /* what an older map says of us does not count */
-    if (osdmap_exists(o->map, o->id) && (o->map->osds[o->id.v].state & OSD_STOPPED)) {
-        osd_fail_stopped(o);
+    if (osdmap_exists(o->map, o->id) && (o->map->osds[o->id.v].state & OSD_HELD)) {
+        osd_held(o);
         return;
     }
     if (!due(&o->mon.boot_ns, now_ns))
