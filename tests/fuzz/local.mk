@@ -33,3 +33,9 @@ tests_fuzz_fuzz_txn_SOURCES = tests/fuzz/fuzz_txn.c
 tests_fuzz_fuzz_txn_LDADD = $(LINK_store) $(LINK_fuzz)
 tests_fuzz_fuzz_store_SOURCES = tests/fuzz/fuzz_store.c
 tests_fuzz_fuzz_store_LDADD = $(LINK_store) $(LINK_fuzz)
+
+check_PROGRAMS += tests/fuzz/fuzz_mon_command tests/fuzz/fuzz_mon_store
+tests_fuzz_fuzz_mon_command_SOURCES = tests/fuzz/fuzz_mon_command.c
+tests_fuzz_fuzz_mon_command_LDADD = $(LINK_mon) $(LINK_fuzz)
+tests_fuzz_fuzz_mon_store_SOURCES = tests/fuzz/fuzz_mon_store.c
+tests_fuzz_fuzz_mon_store_LDADD = $(LINK_mon) $(LINK_fuzz)

@@ -16,3 +16,7 @@ tests_unit_mon_test_mon_state_LDADD = $(LINK_mon) $(LINK_test)
 check_PROGRAMS += tests/unit/mon/test_mon_store
 tests_unit_mon_test_mon_store_SOURCES = tests/unit/mon/test_store.c $(MON_WORLD)
 tests_unit_mon_test_mon_store_LDADD = $(LINK_mon) $(LINK_test)
+
+check_PROGRAMS += tests/unit/mon/test_mon_commands
+tests_unit_mon_test_mon_commands_SOURCES = tests/unit/mon/test_commands.c $(MON_WORLD)
+tests_unit_mon_test_mon_commands_LDADD = $(LINK_mon) $(LINK_test)
