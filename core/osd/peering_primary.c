@@ -191,9 +191,12 @@ static int wait_up_thru(struct peering *p, struct peering_todo *todo)
 /* Can the OSD no longer serve reads under a lease of an interval that it led? */
 static bool lease_dead(const struct peering *p, struct osd_id of)
 {
+    const struct peering_peer *peer = peering_peer(p, of);
     const struct osd_info *o;
     struct epoch last;
 
+    if (peer && peer->answered) /* in this interval: it has left the one that it led */
+        return true;
     if (osd_eq(of, p->self) || !past_intervals_led_by(&p->copy->past, of, &last) ||
         !osdmap_exists(p->map, of))
         return true;
