@@ -148,6 +148,8 @@ static void print_step(FILE *f, const struct hstep *st, bool done)
                                             : "omap_range",
                 st->key, st->key_to);
         print_pairs(f, st->pair, st->pair_count);
+        if (st->kind == STEP_OMAP_RANGE)
+            fprintf(f, ",%u", st->rows_max);
         fprintf(f, ")");
         if (done && st->rc == 0) {
             fprintf(f, " ->");

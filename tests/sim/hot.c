@@ -213,6 +213,15 @@ static void final_reads(struct workload *base, struct node *n)
 
 /* --- judging ---------------------------------------------------------------------------------- */
 
+static void print_pg(const struct cluster *cl, const char *name, FILE *f)
+{
+    struct oid oid;
+    char text[32];
+
+    if (cl->pg_count && oid_make((struct pool_id){cl->pool_id}, BYTES_STR(name), &oid) == 0)
+        fprintf(f, "%s is in pg %s\n", name, pgid_print(oid_pg(&oid, cl->pg_count), text));
+}
+
 static bool verify(struct workload *base, FILE *f)
 {
     struct hot *w = hot_of(base);
@@ -227,6 +236,7 @@ static bool verify(struct workload *base, FILE *f)
         if (result == LINEAR_YES)
             continue;
         good = false;
+        print_pg(w->cl, h->name, f);
         cluster_broken(w->cl, "%s: %s", h->name,
                        result == LINEAR_NO ? "not linearizable"
                                            : "no order found within the bound");

@@ -125,6 +125,8 @@ void seed_run(uint64_t seed, bool check_each_step, struct log_sink *sink, FILE *
     ASSERT(cluster_init(&cl, &sc, sink, NULL) == 0);
     cl.load = load = hot_create(&cl);
     assert_set_hook(asserted, &running);
+    if (sink)
+        scenario_print(&sc, f);
     ok = cluster_boot(&cl);
     if (ok) {
         faults_plan(&faults, &cl);
@@ -132,6 +134,8 @@ void seed_run(uint64_t seed, bool check_each_step, struct log_sink *sink, FILE *
     }
     if (!ok)
         tell(&running);
+    else if (sink)
+        faults_print(&faults, f);
     ok = load->verify(load, f) && ok;
     assert_set_hook(NULL, NULL);
     cluster_count(&cl);
