@@ -62,8 +62,8 @@ bool backfill_covers(const struct pg *pg, const struct oid *oid)
            bytes_compare(key_of(&w), key_of(&b->end)) < 0;
 }
 
-/* Over, for now or for ever: writes go on. */
-static void stop(struct pg *pg)
+/* Over, for now or for ever. */
+static void end(struct pg *pg)
 {
     struct backfill *b = TAKE(pg->backfill);
 
@@ -74,7 +74,12 @@ static void stop(struct pg *pg)
         b->dropped = true; /* listed() frees it */
     else
         destroy(b);
-    exec_unblock(pg);
+}
+
+static void stop(struct pg *pg)
+{
+    end(pg);
+    exec_unblock(pg); /* writes go on */
 }
 
 static void stop_and_retry(struct pg *pg)
@@ -287,9 +292,11 @@ void backfill_reply(struct pg *pg, const struct msg_rep_reply *m)
     pg_touch(pg);
     to = b->to;
     if (b->to_end) {
-        stop(pg);
+        end(pg);
         pg->o->n.backfills++;
         log_info(&pg->log, "backfilled", KV_OSD(to));
+        /* Before the writes that waited go on: as long as the target is not known to have the last
+         * part, it would get their log entries without what they do. */
         pg_event(pg, &(struct peering_event){.kind = PEERING_EV_COMPLETE, .from = to});
         exec_unblock(pg);
         recovery_wake(pg);
