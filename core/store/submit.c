@@ -116,6 +116,8 @@ static void tx_bounds(const struct txn_op *op, const struct tx_op *x, uint64_t *
         *blocks += crc_count(op->off, len);
     else if (op->kind == TXN_ZERO || op->kind == TXN_TRUNCATE)
         *blocks += 2;
+    else if (op->kind != TXN_DELETE)
+        return; /* no shards */
     if (op->kind == TXN_ZERO)
         len = op->len;
     else if (op->kind == TXN_DELETE || op->kind == TXN_TRUNCATE)

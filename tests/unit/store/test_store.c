@@ -79,3 +79,48 @@ T(store, a_second_mkfs_is_refused)
     T_EQ(stage_mkfs(&st), -EEXIST);
     stage_fini(&st);
 }
+
+struct rows {
+    struct stage *st;
+    struct store_commit commit;
+    bool durable;
+    int rc;
+};
+
+static void rows_committed(struct store_commit *c)
+{
+    CONTAINER_OF(c, struct rows, commit)->durable = true;
+}
+
+static void rows_submit(void *arg)
+{
+    struct rows *r = arg;
+    struct txn *t = txn_create(stage_pg(0));
+    char key[16];
+
+    for (unsigned i = 0; i < 1000; i++) {
+        struct bytes k = {(uint8_t *)key, (uint32_t)snprintf(key, sizeof(key), "x%06u", i)};
+
+        txn_meta_set(t, k, k);
+    }
+    r->commit.committed = rows_committed;
+    r->rc = store_submit(r->st->s, t, &r->commit);
+    txn_unref(t);
+}
+
+T(store, many_rows_of_a_pg_go_into_one_transaction)
+{
+    struct stage st;
+    struct rows r = {.st = &st};
+
+    stage_init(&st, 1); /* its journal takes records of a quarter MiB */
+    OK(&st, stage_mkfs(&st));
+    OK(&st, stage_open(&st));
+    sim_enter(st.env, rows_submit, &r);
+    T_EQ(r.rc, 0);
+    stage_wait(&st, &r.durable);
+    T_TRUE(r.durable);
+    OK(&st, stage_close(&st, false));
+    T_EQ(sim_process_end(st.env), 0);
+    stage_fini(&st);
+}
