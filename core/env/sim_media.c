@@ -85,12 +85,15 @@ static struct chunk *chunk_find(const struct sim_media *md, uint64_t block)
 static struct chunk *chunk_get(struct sim_media *md, uint64_t block)
 {
     struct chunk *c = chunk_find(md, block);
+    struct mem_scope *before;
 
     if (c)
         return c;
     c = sim_alloc(sizeof(*c));
     c->number = block / CHUNK_BLOCKS;
+    before = mem_scope_enter(NULL); /* a table that grows outlives the process that wrote */
     htable_insert(&md->chunks, &c->node, hash64_u64(0, c->number));
+    mem_scope_enter(before);
     return c;
 }
 

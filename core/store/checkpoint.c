@@ -108,7 +108,6 @@ static void apply_work(struct env_work *w)
 {
     struct apply *a = CONTAINER_OF(w, struct apply, work);
 
-    space_gate(a->s, &a->fs, &a->low);
     a->rc = a->checkpoint ? kv_checkpoint(a->s->kv) : apply_rows(a);
 }
 
@@ -120,10 +119,11 @@ static void apply_done(struct env_work *w)
     struct store *s = a->s;
 
     s->apply_busy = false;
-    s->ballast_up = s->ballast != NULL;
-    if (a->low)
-        s->fs = a->fs;
-    if (a->rc == -ENOMEM) {
+    s->no_room = a->rc == -ENOSPC;
+    if (s->no_room && !store_dead(s)) {
+        store_later(s); /* as below; the ballast may help */
+        space_look(s);
+    } else if (a->rc == -ENOMEM) {
         store_later(s); /* nothing of it counts; the same rows are written again */
     } else if (a->rc < 0) {
         store_fail(s, a->rc, "write of the key-value store");

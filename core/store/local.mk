@@ -9,7 +9,7 @@ libcore_store_a_SOURCES = \
 	core/store/extent.h \
 	core/store/format.c \
 	core/store/format.h \
-	core/store/fsck.c \
+	core/store/fsck.c core/store/grow.c \
 	core/store/journal.c \
 	core/store/kvread.c \
 	core/store/list.c \

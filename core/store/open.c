@@ -235,19 +235,24 @@ static int replay_block(void *arg, uint64_t phys, uint32_t crc, const uint8_t *d
     return disk_write_now(r->s->data, phys * STORE_BLOCK, data, STORE_BLOCK);
 }
 
+static int ballast_remove(struct store *s)
+{
+    AUTO_FREE char *ballast = store_path(s->folder, "ballast");
+    int rc = ballast ? file_remove(s->env, ballast) : -ENOMEM;
+
+    return rc == -ENOENT ? 0 : rc;
+}
+
 /* Room for what replay will write, or the ballast goes. */
 static int replay_room(struct store *s, const struct journal_scan *sc)
 {
     uint64_t need = (sc->end_pos - s->sb.tail_pos) * DISK_BLOCK + MIB(1);
-    AUTO_FREE char *ballast = store_path(s->folder, "ballast");
     int rc = fs_space(s->env, s->folder, &s->fs);
 
-    if (!ballast)
-        return -ENOMEM;
     if (rc < 0 || s->fs.free_bytes >= need || sc->records == 0)
         return rc;
-    rc = file_remove(s->env, ballast);
-    if (rc < 0 && rc != -ENOENT)
+    rc = ballast_remove(s);
+    if (rc < 0)
         return rc;
     rc = fs_space(s->env, s->folder, &s->fs);
     return rc < 0 ? rc : s->fs.free_bytes >= need ? 0 : -R_STORE_FULL;
@@ -406,6 +411,8 @@ static int open_tables(struct store *s, struct note *why)
     struct kv_conf conf = {0};
     int rc = open_kv(s->env, s->folder, &conf, &s->kv, why);
 
+    if (rc == -ENOSPC && ballast_remove(s) == 0)
+        rc = open_kv(s->env, s->folder, &conf, &s->kv, why);
     if (rc < 0)
         note_add(why, "key-value store");
     return rc;
@@ -415,7 +422,8 @@ static int open_space(struct store *s)
 {
     int rc;
 
-    s->extents = extents_create(s->sb.data_blocks);
+    s->unit_blocks = grow_unit_blocks(s->sb.data_blocks);
+    s->extents = extents_create(s->sb.data_blocks, s->unit_blocks);
     rc = s->extents ? scan_onodes(s) : -ENOMEM;
     if (rc == 0)
         rc = scan_shards(s);
@@ -473,10 +481,25 @@ static void open_work(struct env_work *w)
     struct store *s = o->s;
 
     o->rc = open_steps(s, &o->why);
+    if (o->rc == -ENOSPC)
+        o->rc = -R_STORE_FULL;
     if (o->rc < 0) {
         note_add(&o->why, "%s: %s", s->folder, reason_text(o->rc));
         store_files_close(s);
     }
+}
+
+/* When the first blocks have their room, or cannot have it. */
+void open_tell(struct store *s)
+{
+    struct opening *o = s->opening;
+
+    if (s->grow_busy)
+        return;
+    s->opening = NULL;
+    space_start(s);
+    o->opened(o->arg, 0, s, &o->why);
+    mem_free(o);
 }
 
 static void open_done(struct env_work *w)
@@ -495,7 +518,11 @@ static void open_done(struct env_work *w)
         j->chain_crc = j->durable_crc = s->sb.tail_crc;
         s->items_max = (uint32_t)MIN((uint64_t)TX_ITEMS_MAX, j->blocks / 16);
         s->ballast_up = s->ballast != NULL;
-        space_start(s);
+        kv_wait_for_room(s->kv, true);
+        s->opening = o;
+        grow_run(s);
+        open_tell(s);
+        return;
     }
     o->opened(o->arg, o->rc, s, &o->why);
     mem_free(o);

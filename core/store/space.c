@@ -3,11 +3,13 @@
  * Writes are refused at admission, while there is still a reserve, so that the journal, LevelDB and
  * the deferred writes of what was admitted never meet a full disk.  Two measures count: blocks of
  * the data disk, and, since data file and LevelDB grow on a file system that others use too, what
- * that file system has left.  The latter is asked on a worker a few times a second, and again just
- * before each batch that LevelDB writes.
+ * that file system has left.  The latter is asked on a worker a few times a second.  The journal's
+ * blocks exist, and so do those of the data file that may be given out (grow.c).
  *
- * The ballast is a file of real blocks.  When the file system is nearly full it is removed, so that
- * replay, deletes and checkpoints still have room; when there is room again it is made anew. */
+ * LevelDB is what still needs room.  The ballast is a file of real blocks for it: when the file
+ * system is nearly full it is removed, so that replay, deletes and checkpoints still have room;
+ * when there is room again it is made anew.  Should somebody else take that as well, LevelDB waits
+ * (kv_wait_for_room) and the journal goes on until it is full. */
 #include "core/store/store_int.h"
 
 enum { SPACE_CHECK_MS = 200, LOW_BYTES = 16 << 20 };
@@ -55,19 +57,6 @@ static void ballast_drop(struct store *s)
     mem_free(path);
 }
 
-/* On a worker, before LevelDB writes: is there room?  If not, the ballast makes some.  Only one
- * apply or checkpoint runs at a time, and the periodic check leaves the ballast alone meanwhile. */
-void space_gate(struct store *s, struct fs_space *out, bool *out_low)
-{
-    *out_low = false;
-    if (fs_space(s->env, s->folder, out) < 0)
-        return;
-    if (out->free_bytes < fs_low_bytes(s) && s->ballast) {
-        ballast_drop(s);
-        *out_low = true;
-    }
-}
-
 static void space_work(struct env_work *w)
 {
     struct store *s = CONTAINER_OF(w, struct store, space_work);
@@ -76,7 +65,7 @@ static void space_work(struct env_work *w)
     s->space_rc = fs_space(s->env, s->folder, &fs);
     if (s->space_rc < 0)
         return;
-    if (s->ballast_bytes && s->ballast && fs.free_bytes < fs_low_bytes(s))
+    if (s->ballast && fs.free_bytes < fs_low_bytes(s))
         ballast_drop(s);
     else if (s->ballast_bytes && !s->ballast &&
              fs.free_bytes > fs_reserve(s) + 2 * s->ballast_bytes)
@@ -88,34 +77,39 @@ static void space_done(struct env_work *w)
 {
     struct store *s = CONTAINER_OF(w, struct store, space_work);
 
-    s->apply_busy = false;
+    s->space_busy = false;
     s->ballast_up = s->ballast != NULL;
     if (s->space_rc == 0)
         s->fs = s->space_seen;
-    if (!s->stopping && !store_dead(s)) {
+    s->grow_full = false; /* it may ask again */
+    if (s->apply_busy && s->fs.free_bytes < fs_low_bytes(s))
+        s->no_room = true; /* or LevelDB is just done: its end knows */
+    if (!s->space_stopped && !store_dead(s)) {
         env_timer_after(s->env, &s->space_timer, SPACE_CHECK_MS * NS_PER_MS);
         store_progress(s);
     }
     store_busy_end(s);
 }
 
-/* It takes the place of an apply, so that only one of them looks after the ballast. */
-static void space_fire(struct env_timer *t)
+void space_look(struct store *s)
 {
-    struct store *s = CONTAINER_OF(t, struct store, space_timer);
-
-    if (store_dead(s) || s->stopping)
+    if (s->space_busy || s->space_stopped || store_dead(s))
         return;
-    journal_mark(s);
-    if (s->apply_busy) { /* which asks the file system itself */
-        env_timer_after(s->env, &s->space_timer, SPACE_CHECK_MS * NS_PER_MS);
-        return;
-    }
-    s->apply_busy = true;
+    env_timer_cancel(s->env, &s->space_timer);
+    s->space_busy = true;
     s->space_work.work = space_work;
     s->space_work.done = space_done;
     store_busy(s);
     env_work_submit(s->env, &s->space_work);
+}
+
+static void space_fire(struct env_timer *t)
+{
+    struct store *s = CONTAINER_OF(t, struct store, space_timer);
+
+    if (!s->stopping && !store_dead(s))
+        journal_mark(s);
+    space_look(s);
 }
 
 void space_start(struct store *s)
@@ -126,7 +120,17 @@ void space_start(struct store *s)
 
 void space_stop(struct store *s)
 {
+    s->space_stopped = true;
     env_timer_cancel(s->env, &s->space_timer);
+}
+
+/* What the file system has for clients.  What the ballast gave up is not theirs: it is needed
+ * again. */
+uint64_t space_fs_free(const struct store *s)
+{
+    uint64_t kept = fs_reserve(s) + (s->ballast_up ? 0 : s->ballast_bytes);
+
+    return s->no_room ? 0 : s->fs.free_bytes - MIN(s->fs.free_bytes, kept);
 }
 
 void store_space(const struct store *s, struct store_space *out_space)
@@ -135,15 +139,15 @@ void store_space(const struct store *s, struct store_space *out_space)
              reserve = space_reserve_bytes(total);
     uint64_t free_bytes = extents_free_blocks(s->extents) * STORE_BLOCK;
     uint64_t promised = MIN(free_bytes, s->reserved_blocks * STORE_BLOCK),
-             fs_free = s->fs.free_bytes;
+             fs_free = space_fs_free(s);
 
     *out_space = (struct store_space){.total_bytes = total - reserve,
                                       .objects = s->object_count,
                                       .used_bytes = total - free_bytes};
     free_bytes -= promised;
     free_bytes -= MIN(free_bytes, reserve);
-    /* What the ballast gave up is not for clients: it is needed again. */
-    fs_free -= MIN(fs_free, fs_reserve(s) + (s->ballast_up ? 0 : s->ballast_bytes));
+    if (fs_free) /* what is open has its room already; its rows in LevelDB have not */
+        fs_free += grow_open_blocks(s) * STORE_BLOCK;
     out_space->free_bytes = MIN(free_bytes, fs_free);
     out_space->full = out_space->free_bytes == 0;
 }
@@ -160,8 +164,14 @@ int store_admit(struct store *s, uint64_t bytes)
     if (bytes == 0)
         return 0;
     store_space(s, &sp);
-    if (bytes + STORE_BLOCK <= sp.free_bytes)
-        return 0;
+    if (bytes + STORE_BLOCK <= sp.free_bytes) {
+        uint64_t blocks = bytes / STORE_BLOCK + 2;
+
+        if (blocks + grow_margin_blocks(s) <= grow_open_blocks(s) ||
+            extents_open_free(s->extents) == extents_free_blocks(s->extents))
+            return 0;
+        return grow_for(s, blocks);
+    }
     if (!list_empty(&s->resolved)) { /* what was deleted comes back with a checkpoint */
         s->ck_wanted = true;
         store_progress(s);

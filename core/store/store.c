@@ -28,6 +28,7 @@ void store_fail(struct store *s, int rc, const char *what)
     s->fail_rc = rc;
     note_set(&s->fail_note, "%s: %s: %s", s->folder, what, reason_text(rc));
     log_error(&s->log, "the store stops", KV_STR("what", what), KV_RC(rc));
+    kv_wait_for_room(s->kv, false);
     store_busy(s);
     env_task_init(&s->fail_task, fail_tell);
     env_post(s->env, &s->fail_task);
@@ -87,6 +88,7 @@ void store_progress(struct store *s)
     defer_run(s);
     apply_run(s, false);
     checkpoint_run(s);
+    grow_run(s);
     set_gauges(s);
     s->in_progress = false;
     if (s->stopping)
@@ -199,10 +201,48 @@ static bool drained(const struct store *s)
     return list_empty(&s->coll_list) && list_empty(&s->journal.pending) && !s->journal.writing;
 }
 
+/* Timers of things that will not happen any more. */
+static void cancel_timers(struct store *s)
+{
+    if (s->later_armed) {
+        s->later_armed = false;
+        env_timer_cancel(s->env, &s->later);
+        s->busy--;
+    }
+    LIST_EACH (l, &s->coll_list) {
+        struct coll *c = CONTAINER_OF(l, struct coll, link);
+
+        if (c->waiting && c->loads == 0) {
+            c->waiting = false;
+            env_timer_cancel(s->env, &c->retry);
+            s->busy--;
+        }
+    }
+}
+
+/* What is under way comes back; nothing else happens. */
+static void abandon(struct store *s)
+{
+    kv_wait_for_room(s->kv, false);
+    cancel_timers(s);
+    readers_fail(s);
+}
+
+/* LevelDB waits for room and all that the journal could take is durable: the rest is replay's. */
+static bool hopeless(const struct store *s)
+{
+    return s->no_room && !s->journal.writing && !s->journal.kicked &&
+           (drained(s) || !list_empty(&s->journal.pending));
+}
+
 static void close_step(struct store *s)
 {
     if (s->stopped)
         return;
+    if (!store_dead(s) && hopeless(s)) {
+        s->close_now = true;
+        abandon(s);
+    }
     if (!store_dead(s)) {
         if (!drained(s) || s->ck != CK_IDLE)
             return;
@@ -239,25 +279,6 @@ static void close_begin(struct env_task *task)
     store_busy_end(s);
 }
 
-/* Timers of things that will not happen any more. */
-static void cancel_timers(struct store *s)
-{
-    if (s->later_armed) {
-        s->later_armed = false;
-        env_timer_cancel(s->env, &s->later);
-        s->busy--;
-    }
-    LIST_EACH (l, &s->coll_list) {
-        struct coll *c = CONTAINER_OF(l, struct coll, link);
-
-        if (c->waiting && c->loads == 0) {
-            c->waiting = false;
-            env_timer_cancel(s->env, &c->retry);
-            s->busy--;
-        }
-    }
-}
-
 void store_close(struct store *s, bool now, void (*closed)(void *arg), void *arg)
 {
     s->stopping = true;
@@ -268,10 +289,8 @@ void store_close(struct store *s, bool now, void (*closed)(void *arg), void *arg
     env_post(s->env, &s->close_task);
     if (now)
         s->close_now = true;
-    if (store_dead(s)) {
-        cancel_timers(s);
-        readers_fail(s);
-    }
+    if (store_dead(s))
+        abandon(s);
 }
 
 /* --- numbers --- */
@@ -310,6 +329,8 @@ int store_metrics(struct store *s, struct metric_set *set)
         {"store_no_memory_total", "Times that work waited for memory", &m->no_memory},
         {"store_journal_full_total", "Times that a group waited for a checkpoint",
          &m->journal_full},
+        {"store_allocated_bytes_total", "Room got ahead for the data file", &m->allocated_bytes},
+        {"store_discarded_bytes_total", "Room given back", &m->discarded_bytes},
     };
     const struct {
         const char *name, *help;

@@ -7,8 +7,8 @@
  *   deferred.c   moves small writes to their blocks
  *   checkpoint.c applies rows to LevelDB, then frees the journal behind them
  * and beside it: overlay.c (rows not in LevelDB yet), kvread.c (worker reads), object.c (cache),
- * read.c, omap.c, list.c (readers), extent.c (free space), space.c (admission), open.c, replay.c,
- * fsck.c. */
+ * read.c, omap.c, list.c (readers), extent.c (free space), grow.c (room for it), space.c
+ * (admission), open.c, replay.c, fsck.c. */
 #ifndef CORE_STORE_STORE_INT_H
 #define CORE_STORE_STORE_INT_H
 
@@ -359,8 +359,6 @@ struct apply {
     struct vec rows; /* struct row *: ranges first, each kind in order */
     uint64_t upto;
     bool checkpoint; /* kv_checkpoint instead */
-    bool low;        /* out: the file system is nearly full */
-    struct fs_space fs;
     int rc;
 };
 struct applied_batch {
@@ -370,7 +368,7 @@ struct applied_batch {
 struct store_metrics {
     struct counter txns, groups, journal_bytes, direct_bytes, deferred_blocks, checkpoints,
         applied_rows, reads, read_bytes, read_memory_blocks, csum_errors, loads, no_memory,
-        journal_full;
+        journal_full, allocated_bytes, discarded_bytes;
     struct gauge used_bytes, free_bytes, cache_bytes, overlay_bytes, deferred_bytes, queued_bytes,
         full, objects;
     struct histogram commit;
@@ -450,10 +448,19 @@ struct store {
     uint32_t scratch_build_objects;
     struct writer scratch;
 
+    uint32_t unit_blocks;
+    struct disk_io grow_io;
+    bool grow_busy, grow_full; /* full: the last step could not be had */
+    uint64_t grow_step;        /* the next one at most; 0: as usual */
+    uint64_t grow_wanted;      /* blocks that somebody was refused */
+    struct opening *opening;   /* waits for the first steps */
+
     struct fs_space fs, space_seen;
+    bool space_busy, space_stopped;
+    bool no_room; /* LevelDB waits for some */
     struct env_timer space_timer;
     struct env_work space_work;
-    bool ballast_up; /* as the reactor knows it; `ballast` belongs to the worker while one runs */
+    bool ballast_up; /* as the reactor knows it; `ballast` belongs to space_work while it runs */
     int space_rc;
     uint64_t ballast_bytes;
     uint64_t last_commit_ns;
@@ -510,9 +517,16 @@ void checkpoint_run(struct store *s);
 
 void space_start(struct store *s);
 void space_stop(struct store *s);
-void space_gate(struct store *s, struct fs_space *out,
-                bool *out_low); /* worker: before LevelDB writes */
+void space_look(struct store *s); /* at the file system, now */
+uint64_t space_fs_free(const struct store *s); /* bytes above the reserve */
 uint64_t space_reserve_bytes(uint64_t total);
+uint32_t grow_unit_blocks(uint64_t data_blocks);
+uint64_t grow_margin_blocks(const struct store *s);
+uint64_t grow_open_blocks(const struct store *s); /* allocatable and not promised */
+void grow_run(struct store *s);
+/* So many are not there: get them.  -R_BACK_PRESSURE: soon; -R_STORE_FULL. */
+int grow_for(struct store *s, uint64_t blocks);
+void open_tell(struct store *s);
 int ballast_make(struct env *env, const char *folder, uint64_t bytes, struct disk **out_disk);
 char *store_path(const char *folder, const char *name);
 

@@ -353,7 +353,7 @@ static uint64_t record_bytes_max(const struct store *s)
 static int tx_prepare(struct tx *tx)
 {
     struct store *s = tx->s;
-    uint64_t bytes, unpromised;
+    uint64_t bytes;
     int rc = tx_objects(tx);
 
     if (rc == 0)
@@ -362,14 +362,14 @@ static int tx_prepare(struct tx *tx)
         return rc;
     if (bytes > record_bytes_max(s))
         return -R_OVERFLOW;
-    unpromised = extents_free_blocks(s->extents);
-    unpromised -= MIN(unpromised, s->reserved_blocks);
-    if (tx->reserved > unpromised) {
+    if (tx->reserved <= grow_open_blocks(s))
+        return 0;
+    rc = grow_for(s, tx->reserved);
+    if (rc == -R_STORE_FULL) {
         s->ck_wanted = true; /* freed blocks come back with it */
         store_progress(s);
-        return -R_STORE_FULL;
     }
-    return 0;
+    return rc;
 }
 
 static void tx_accept(struct tx *tx, struct coll *c, struct store_commit *commit)

@@ -98,6 +98,8 @@ static void fill(uint8_t *p, uint64_t len, uint64_t seed)
 
 /* --- one transaction: to the model, and (inside the process) to a txn --- */
 
+#define SEED_DELETES (UINT64_C(1) << 63) /* in a transaction's seed: it only deletes */
+
 struct play {
     struct model *m;
     struct model_object *before; /* may be NULL: of each object that changes, what it was */
@@ -105,7 +107,7 @@ struct play {
     unsigned coll;
     uint32_t n;
     struct rng r;
-    bool small_only, saved[STAGE_OBJECTS];
+    bool small_only, deletes_only, saved[STAGE_OBJECTS];
 };
 
 static void play_write(struct play *p, struct model_object *o, uint16_t to)
@@ -242,7 +244,7 @@ static void play_object(struct play *p)
         object_copy(&p->before[i], o);
     }
     while (ops--) {
-        uint64_t kind = rng_below(&p->r, 20);
+        uint64_t kind = p->deletes_only ? 19 : rng_below(&p->r, 20);
 
         if (kind < 10)
             play_write(p, o, to);
@@ -274,6 +276,7 @@ static void play_txn(struct play *p, uint64_t seed)
     uint8_t memory[256];
 
     rng_seed(&p->r, seed);
+    p->deletes_only = seed & SEED_DELETES;
     play_object(p);
     if (rng_chance(&p->r, 1, 4))
         play_object(p);
@@ -565,17 +568,45 @@ void stage_play(struct stage *st, struct model *m, unsigned coll, uint32_t n)
 
 int stage_submit(struct stage *st, unsigned coll)
 {
-    struct submission sub = {.st = st, .coll = coll, .seed = rng_u64(&st->rng)};
+    struct submission sub = {.st = st, .coll = coll, .seed = rng_u64(&st->rng) | SEED_DELETES};
+    unsigned tries = 0;
 
-    if (!sim_process_alive(st->env))
-        return -ESHUTDOWN;
+    if (!st->deletes_only)
+        sub.seed &= ~SEED_DELETES;
     T_LT(st->submitted[coll], STAGE_TXNS_MAX);
     st->history[coll][st->submitted[coll]] = sub.seed; /* a power cut may come inside */
-    sim_enter(st->env, do_submit, &sub);
+    do {
+        if (tries)
+            sim_run_until(st->sim, sim_now_ns(st->sim) + 5 * NS_PER_MS, NULL, NULL);
+        if (!sim_process_alive(st->env))
+            return -ESHUTDOWN;
+        sim_enter(st->env, do_submit, &sub);
+    } while (sub.rc == -R_BACK_PRESSURE && ++tries < 100);
     if (sub.rc < 0)
         return sub.rc;
     st->submitted[coll]++;
     return 0;
+}
+
+struct admission {
+    struct stage *st;
+    uint64_t bytes;
+    int rc;
+};
+
+static void do_admit(void *arg)
+{
+    struct admission *a = arg;
+
+    a->rc = store_admit(a->st->s, a->bytes);
+}
+
+int stage_admit(struct stage *st, uint64_t bytes)
+{
+    struct admission a = {.st = st, .bytes = bytes};
+
+    sim_enter(st->env, do_admit, &a);
+    return a.rc;
 }
 
 static bool drained(void *arg)

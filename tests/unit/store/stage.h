@@ -50,7 +50,7 @@ struct stage {
     int rc; /* of the last open, submit, read */
     uint32_t waiting;
     bool done, failed, large;
-    bool small_only;
+    bool small_only, deletes_only;
     char why[NOTE_BYTES + 32];
     uint64_t problems;
 };
@@ -66,6 +66,8 @@ int stage_open(struct stage *st);
 int stage_close(struct stage *st, bool now);
 /* One random transaction for a coll; `acked` counts it when it is durable. */
 int stage_submit(struct stage *st, unsigned coll);
+/* store_admit inside the process. */
+int stage_admit(struct stage *st, uint64_t bytes);
 /* Let time pass until everything submitted is durable, the process is dead, or the store failed. */
 void stage_drain(struct stage *st);
 /* Compare one object with the model (of all that was submitted), reading everything of it. */
