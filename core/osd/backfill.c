@@ -1,11 +1,12 @@
 /* backfill.c - filling a copy that is not whole, in the order of object names.
  *
- *   LIST ours from the target's last_backfill on ─▶ SCAN the target's same part ─▶ COPY what differs
- *     ─▶ MOVE its last_backfill behind that part ─▶ LIST the next, or done
+ *   LIST ours from the target's last_backfill on ─▶ SCAN the target's same part ─▶ COPY what
+ * differs ─▶ MOVE its last_backfill behind that part ─▶ LIST the next, or done
  *
- * Until the part's end is known (LIST) every write behind last_backfill waits, then those in the part
- * do, until the target has it: so what was listed is what there is.  Parts are small.  The target's
- * last_backfill is durable, so that a backfill goes on where it stood when the interval ended. */
+ * Until the part's end is known (LIST) every write behind last_backfill waits, then those in the
+ * part do, until the target has it: so what was listed is what there is.  Parts are small.  The
+ * target's last_backfill is durable, so that a backfill goes on where it stood when the interval
+ * ended. */
 #include "core/osd/pg.h"
 
 enum { PART_OBJECTS = 32, PART_BYTES = 8 << 20, SCAN_ROWS = PG_SCAN_ROWS_MAX };
@@ -58,12 +59,11 @@ bool backfill_covers(const struct pg *pg, const struct oid *oid)
     oid_key_put(&w, oid);
     if (bytes_compare(key_of(&w), key_of(&b->from)) < 0)
         return false;
-    return b->stage == BACKFILL_LIST || b->to_end ||
-           bytes_compare(key_of(&w), key_of(&b->end)) < 0;
+    return b->stage == BACKFILL_LIST || b->to_end || bytes_compare(key_of(&w), key_of(&b->end)) < 0;
 }
 
-/* Over, for now or for ever. */
-static void end(struct pg *pg)
+/* Over, for now or for ever: writes go on. */
+static void stop(struct pg *pg)
 {
     struct backfill *b = TAKE(pg->backfill);
 
@@ -74,12 +74,7 @@ static void end(struct pg *pg)
         b->dropped = true; /* listed() frees it */
     else
         destroy(b);
-}
-
-static void stop(struct pg *pg)
-{
-    end(pg);
-    exec_unblock(pg); /* writes go on */
+    exec_unblock(pg);
 }
 
 static void stop_and_retry(struct pg *pg)
@@ -176,12 +171,36 @@ static void list_start(struct backfill *b)
 
 /* ---- copying what differs ---- */
 
+/* From here on the target gets writes to the part like an acting member.  Not later: it may move
+ * its last_backfill and the answer be lost, and what it then missed it would count as whole. */
+static int note_moved(struct backfill *b)
+{
+    struct peering_peer *peer = peering_peer(&b->pg->peering, b->to);
+    struct bytes end = key_of(&b->end);
+
+    end.data = mem_dup(end.data, end.len);
+    b->from.len = 0;
+    wr_raw(&b->from, b->end.data, b->end.len);
+    if (!end.data || b->from.rc < 0 || !peer) {
+        mem_free((void *)end.data);
+        return -ENOMEM;
+    }
+    mem_free((void *)peer->info.last_backfill.data);
+    peer->info.last_backfill = end;
+    return 0;
+}
+
 static void move_on(struct backfill *b)
 {
     struct pg *pg = b->pg;
-    struct msg_pg_progress *m = MESSAGE_NEW(pg_progress);
+    struct msg_pg_progress *m;
     struct bytes end = key_of(&b->end);
 
+    if (note_moved(b) < 0) {
+        stop_and_retry(pg);
+        return;
+    }
+    m = MESSAGE_NEW(pg_progress);
     b->stage = BACKFILL_MOVE;
     b->tag = ++pg->next_tag;
     if (m) {
@@ -197,6 +216,7 @@ static void move_on(struct backfill *b)
         }
     }
     osd_send(pg->o, b->to, m ? &m->base : NULL);
+    exec_unblock(pg);
 }
 
 static void copy_done(struct backfill *b)
@@ -226,7 +246,8 @@ void backfill_pushed(struct pg *pg, struct osd_id to, int rc)
         copy_done(b);
 }
 
-/* Both lists ascend: what is in one only, or in another version, is pushed (or deleted by a push). */
+/* Both lists ascend: what is in one only, or in another version, is pushed (or deleted by a push).
+ */
 static void compare(struct backfill *b, const struct msg_pg_scan *m, struct bytes upto)
 {
     struct store_list *l = &b->list;
@@ -283,40 +304,20 @@ static void scanned(struct pg *pg, const struct msg_pg_scan *m)
 void backfill_reply(struct pg *pg, const struct msg_rep_reply *m)
 {
     struct backfill *b = pg->backfill;
-    struct peering_peer *peer = peering_peer(&pg->peering, m->from);
-    struct osd_id to;
-    struct bytes key;
+    struct osd_id to = m->from;
 
-    if (!b || !peer || b->stage != BACKFILL_MOVE || m->tag != b->tag || !osd_eq(b->to, m->from))
+    if (!b || b->stage != BACKFILL_MOVE || m->tag != b->tag || !osd_eq(b->to, to))
         return;
     pg_touch(pg);
-    to = b->to;
-    if (b->to_end) {
-        end(pg);
-        pg->o->n.backfills++;
-        log_info(&pg->log, "backfilled", KV_OSD(to));
-        /* Before the writes that waited go on: as long as the target is not known to have the last
-         * part, it would get their log entries without what they do. */
-        pg_event(pg, &(struct peering_event){.kind = PEERING_EV_COMPLETE, .from = to});
-        exec_unblock(pg);
-        recovery_wake(pg);
-        return;
-    }
-    key = key_of(&b->end);
-    key.data = mem_dup(key.data, key.len);
-    if (!key.data) {
-        stop_and_retry(pg); /* it is further than we know, which is harmless */
-        return;
-    }
-    mem_free((void *)peer->info.last_backfill.data);
-    peer->info.last_backfill = key;
-    b->from.len = 0;
-    wr_raw(&b->from, key.data, key.len);
-    if (b->from.rc < 0)
-        stop_and_retry(pg);
-    else
+    if (!b->to_end) {
         list_start(b);
-    exec_unblock(pg);
+        return;
+    }
+    pg->o->n.backfills++;
+    log_info(&pg->log, "backfilled", KV_OSD(to));
+    pg_event(pg, &(struct peering_event){.kind = PEERING_EV_COMPLETE, .from = to});
+    stop(pg);
+    recovery_wake(pg);
 }
 
 /* ---- starting and stopping ---- */
@@ -461,9 +462,11 @@ void backfill_scan(struct pg *pg, struct session *session, struct msg_pg_scan *m
     s->m = m;
     s->session = session_ref(session);
     arena_init(&s->arena);
-    s->list = (struct store_list){.from = m->from_key, .to = m->end_key,
+    s->list = (struct store_list){.from = m->from_key,
+                                  .to = m->end_key,
                                   .rows_max = MIN(m->rows_max, (uint32_t)PG_SCAN_ROWS_MAX),
-                                  .arena = &s->arena, .done = scan_listed};
+                                  .arena = &s->arena,
+                                  .done = scan_listed};
     pg->busy++;
     store_list(pg->o->store, &s->list);
 }

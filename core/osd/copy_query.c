@@ -9,7 +9,7 @@ enum { PIECE = 4 << 20 };
 
 struct copy_query {
     struct osd *o;
-    struct session *session; /* ref */
+    struct session *session;  /* ref */
     struct msg_copy_query *m; /* owned */
     struct object_open open;
     struct object *obj; /* ref */
@@ -66,8 +66,12 @@ static void next(struct copy_query *q)
     }
     buf_fini(&q->read.data);
     arena_fini(&q->arena);
-    q->read = (struct store_read){.obj = q->obj, .kind = STORE_DATA, .off = q->off, .len = PIECE,
-                                  .arena = &q->arena, .done = was_read};
+    q->read = (struct store_read){.obj = q->obj,
+                                  .kind = STORE_DATA,
+                                  .off = q->off,
+                                  .len = PIECE,
+                                  .arena = &q->arena,
+                                  .done = was_read};
     store_read(q->o->store, &q->read);
 }
 

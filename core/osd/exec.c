@@ -4,15 +4,16 @@
  *               │             └─ write: ordered and submitted ─▶ COMMIT ─────────▶ answered
  *               └─ blocked: an object must be copied first, or there is no room
  *
- * Operations on one object run in the order of arrival (struct octx): reads beside each other, a write
- * alone, and only until its transaction is with the store.  They see the projected state, everything
- * submitted before, durable or not; therefore an answer that could tell of a write waits until that
- * write is committed, also the answer of a failed guard.  Reads leave under a lease only, looked at
- * as they leave.
+ * Operations on one object run in the order of arrival (struct octx): reads beside each other, a
+ * write alone, and only until its transaction is with the store.  They see the projected state,
+ * everything submitted before, durable or not; therefore an answer that could tell of a write waits
+ * until that write is committed, also the answer of a failed guard.  Reads leave under a lease
+ * only, looked at as they leave.
  *
  * Everything that can change while an operation waits (fencing, repeats, missing objects) is looked
  * at when it runs, not when it arrives.  When the interval ends, its operations are sent back with
- * -R_OLD_EPOCH: the client asks again in the new one, and what had been ordered is found in the log. */
+ * -R_OLD_EPOCH: the client asks again in the new one, and what had been ordered is found in the
+ * log. */
 #include "core/osd/pg.h"
 
 enum { POOL_MAX = 256 };
@@ -277,8 +278,7 @@ void exec_lease(struct pg *pg)
 {
     struct list waits;
 
-    if (!pg_serves(pg) || list_empty(&pg->lease_waits) ||
-        !pg_readable(pg, env_now_ns(pg->o->env)))
+    if (!pg_serves(pg) || list_empty(&pg->lease_waits) || !pg_readable(pg, env_now_ns(pg->o->env)))
         return;
     list_init(&waits);
     list_splice(&waits, &pg->lease_waits);

@@ -1,9 +1,9 @@
 /* exec_clone.c - the sources of CLONE_RANGE steps.
  *
  * A clone is a transaction of the store that names both objects: they have to be open, and present
- * on every member.  A backfill target may have the one and not yet the other; while there is one, the
- * bytes are read here and written like a client's.  When the source changed between the reading and
- * the ordering, the operation starts again. */
+ * on every member.  A backfill target may have the one and not yet the other; while there is one,
+ * the bytes are read here and written like a client's.  When the source changed between the reading
+ * and the ordering, the operation starts again. */
 #include "core/osd/pg.h"
 
 bool exec_clones_by_data(const struct pg *pg)
@@ -125,8 +125,12 @@ int exec_clone_prepare(struct client_op *op, uint32_t step)
     if (!exec_clones_by_data(op->pg) || c->have)
         return 0;
     c->version = object_version(c->obj);
-    c->read = (struct store_read){.obj = c->obj, .kind = STORE_DATA, .off = st->off2, .len = st->len,
-                                  .arena = &c->arena, .done = was_read};
+    c->read = (struct store_read){.obj = c->obj,
+                                  .kind = STORE_DATA,
+                                  .off = st->off2,
+                                  .len = st->len,
+                                  .arena = &c->arena,
+                                  .done = was_read};
     c->reading = op->busy = true;
     store_read(s, &c->read);
     return 1;

@@ -118,8 +118,8 @@ static int read_stat(struct client_op *op, struct step_result *res)
 static int read_xattr(struct client_op *op, const struct step *st, struct step_result *res)
 {
     struct bytes value;
-    int rc = object_exists(op->octx->obj) ? object_xattr(op->octx->obj, st->key, &value)
-                                          : -R_NO_OBJECT;
+    int rc =
+        object_exists(op->octx->obj) ? object_xattr(op->octx->obj, st->key, &value) : -R_NO_OBJECT;
 
     if (exec_xattr_own(st->key))
         return -R_NO_XATTR;
@@ -168,16 +168,19 @@ static int omap_get(struct client_op *op, const struct step *st, struct step_res
         return -ENOMEM;
     for (uint32_t i = 0; i < st->pair_in_count; i++)
         keys[i] = st->pairs_in[i].key;
-    return ask(op, (struct store_read){.kind = STORE_OMAP_GET, .keys = keys,
-                                       .key_count = st->pair_in_count});
+    return ask(op, (struct store_read){
+                       .kind = STORE_OMAP_GET, .keys = keys, .key_count = st->pair_in_count});
 }
 
 static int omap_range(struct client_op *op, const struct step *st, struct step_result *res)
 {
     if (op->read_done)
         return take_pairs(op, res);
-    return ask(op, (struct store_read){.kind = STORE_OMAP_RANGE, .from = st->key, .to = st->value,
-                                       .rows_max = st->rows_max, .bytes_max = OMAP_BYTES_MAX / 2});
+    return ask(op, (struct store_read){.kind = STORE_OMAP_RANGE,
+                                       .from = st->key,
+                                       .to = st->value,
+                                       .rows_max = st->rows_max,
+                                       .bytes_max = OMAP_BYTES_MAX / 2});
 }
 
 /* ---- the PG's objects ---- */

@@ -3,9 +3,9 @@
  * All steps are known to be well formed, guards held, the object is open and ours alone.  Sizes and
  * existence are followed from step to step, since a later one stands on what an earlier one did.
  * A step that sets something makes the object when it is not there; one that takes something away
- * fails with -R_NO_OBJECT.  The client's checksums are verified here, once, and then travel with the
- * bytes; where a piece does not begin where the client believed (append), they are made again from
- * the verified bytes. */
+ * fails with -R_NO_OBJECT.  The client's checksums are verified here, once, and then travel with
+ * the bytes; where a piece does not begin where the client believed (append), they are made again
+ * from the verified bytes. */
 #include "core/osd/pg.h"
 
 struct build {

@@ -1,11 +1,12 @@
-/* heartbeat.c - the other OSDs: sessions to them, pings, leases, and what we tell of their failures.
+/* heartbeat.c - the other OSDs: sessions to them, pings, leases, and what we tell of their
+ * failures.
  *
  * We ping every OSD that shares a PG with us, and the next two that are up by id, so that an OSD
  * without PGs is watched as well.  Pings travel on a session of their own: they neither wait behind
  * data nor is their silence hidden by it.  An answer renews the lease that the peer grants us and
  * tells its epoch; a ping that is not answered for two and a half beats is reported at each beat
- * with the length of the silence (whether that is too long is the monitors' decision), and taken back
- * when an answer comes.  A refused connection says at once that the process is gone.
+ * with the length of the silence (whether that is too long is the monitors' decision), and taken
+ * back when an answer comes.  A refused connection says at once that the process is gone.
  *
  * When we were stopped ourselves (a suspended machine), everybody seems silent: the time that we
  * missed is not counted.

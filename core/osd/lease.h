@@ -1,9 +1,9 @@
 /* lease.h - read leases between two OSDs: what one may rely on, what the other has promised.
  *
- * A asks at its time t; B answers "L from now on", with the epoch of B's map.  A counts L from t, less
- * the drift of two clocks, so A stops before B's promise ends however long the answer took.  A grant
- * counts only once A's map has reached the epoch it came with: then A knows every change of interval
- * that B knew when it promised.  Pure: the caller says what time it is. */
+ * A asks at its time t; B answers "L from now on", with the epoch of B's map.  A counts L from t,
+ * less the drift of two clocks, so A stops before B's promise ends however long the answer took.  A
+ * grant counts only once A's map has reached the epoch it came with: then A knows every change of
+ * interval that B knew when it promised.  Pure: the caller says what time it is. */
 #ifndef CORE_OSD_LEASE_H
 #define CORE_OSD_LEASE_H
 
@@ -14,7 +14,8 @@ struct lease { /* what a peer granted to us */
     uint64_t next_until_ns; /* came with `next_epoch`, which our map has not reached */
     struct epoch next_epoch;
 };
-/* How much of a duration two clocks of this quality agree upon, and how long the other's may take. */
+/* How much of a duration two clocks of this quality agree upon, and how long the other's may take.
+ */
 uint64_t lease_shorter(uint64_t ns, uint32_t drift_ppm);
 uint64_t lease_longer(uint64_t ns, uint32_t drift_ppm);
 

@@ -1,14 +1,13 @@
 /* osd.c - how an OSD starts, stops, and gives up.
  *
- *   OPENING ─store, rows, listen─▶ BOOTING ─up in the map─▶ ACTIVE ─stop─▶ STOPPING ─▶ CLOSING ─▶ gone
- *      └──────────────┬───────────────┴──────────────────────┘
- *                   FAILED ─stop─▶ CLOSING
+ *   OPENING ─store, rows, listen─▶ BOOTING ─up in the map─▶ ACTIVE ─stop─▶ STOPPING ─▶ CLOSING ─▶
+ * gone └──────────────┬───────────────┴──────────────────────┘ FAILED ─stop─▶ CLOSING
  *
  * A failed write of the store, or an id that somebody else runs under, ends the role: it serves
  * nothing from then on and says so once.  Stopping cleanly first stops serving, tells the monitors
- * (who may then let others lead at once, without waiting for our leases), and gives them a moment to
- * put it into the map.  CLOSING goes one way: sessions, then the store with all that was submitted,
- * then memory. */
+ * (who may then let others lead at once, without waiting for our leases), and gives them a moment
+ * to put it into the map.  CLOSING goes one way: sessions, then the store with all that was
+ * submitted, then memory. */
 #include "core/osd/pg.h"
 
 #include <stdarg.h>
@@ -148,9 +147,9 @@ static void loaded(struct osd *o, int rc, const struct note *why)
     if (o->state != ROLE_OPENING)
         return;
     o->state = ROLE_BOOTING;
+    pgs_remove_found(o);
     if (o->map)
         pgs_begin(o);
-    pgs_remove_found(o);
     heartbeat_init(o);
     env_timer_after(o->env, &o->second_timer, 500 * NS_PER_MS);
     osd_session_tick(o);

@@ -24,7 +24,8 @@ struct osd_conf {
 };
 
 /* Make a new store in `conf->folder`; blocks.  -EEXIST when there is one already. */
-int osd_mkfs(struct env *env, const struct osd_conf *conf, const uint8_t fsid[16], struct note *why);
+int osd_mkfs(struct env *env, const struct osd_conf *conf, const uint8_t fsid[16],
+             struct note *why);
 
 /* Start.  `ready(arg, 0, _)` comes from the loop when it is up in the map, or `ready(arg, rc, why)`
  * when it cannot be: the store does not open (see store_open), the address is taken, its id belongs
@@ -68,8 +69,8 @@ struct osd_counters {
 const struct osd_counters *osd_counters(const struct osd *o);
 int osd_metrics(struct osd *o, struct metric_set *set); /* at start-up; 0 or -ENOMEM */
 
-/* {"osd":0,"epoch":12,"pgs":[{"pg":"1.3","state":"active+clean",...}]}; the caller frees by mem_free.
- * NULL: no memory. */
+/* {"osd":0,"epoch":12,"pgs":[{"pg":"1.3","state":"active+clean",...}]}; the caller frees by
+ * mem_free. NULL: no memory. */
 char *osd_status(const struct osd *o);
 /* Every PG it leads is active with nothing left to copy, and clean where enough OSDs are up. */
 bool osd_clean(const struct osd *o);

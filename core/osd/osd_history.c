@@ -1,9 +1,9 @@
 /* osd_history.c - a walk over the maps in the store, for PGs whose past is not known up to now.
  *
- * Such are those just loaded, whose row was written some epochs ago, and those that a map newly gave
- * to us.  One walk serves all that want one when it starts, from the oldest epoch that any of them
- * needs to the newest map; who comes later gets the next walk.  The rows are read in batches and the
- * maps made again one after the other. */
+ * Such are those just loaded, whose row was written some epochs ago, and those that a map newly
+ * gave to us.  One walk serves all that want one when it starts, from the oldest epoch that any of
+ * them needs to the newest map; who comes later gets the next walk.  The rows are read in batches
+ * and the maps made again one after the other. */
 #include "core/osd/pg.h"
 
 enum { HISTORY_ROWS = 64 };
@@ -202,8 +202,8 @@ static void rows(struct store_meta *m)
 static void read_more(struct history *h)
 {
     arena_fini(&h->arena);
-    h->meta = (struct store_meta){.coll = osd_coll(), .rows_max = HISTORY_ROWS, .arena = &h->arena,
-                                  .done = rows};
+    h->meta = (struct store_meta){
+        .coll = osd_coll(), .rows_max = HISTORY_ROWS, .arena = &h->arena, .done = rows};
     h->meta.from = osd_row_key(h->full ? 'M' : 'm', h->full ? 0 : h->at->epoch.v + 1, h->key_from);
     h->meta.to = osd_row_key(h->full ? 'M' : 'm', UINT32_MAX, h->key_to);
     h->busy = true;

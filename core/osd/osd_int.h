@@ -27,8 +27,8 @@ struct osd;
 
 enum {
     OSD_MONS_MAX = 9,
-    OSD_MAPS_CACHED = 32,     /* newest maps, by epoch */
-    OSD_FULL_MAP_EVERY = 128, /* epochs between full maps in the store */
+    OSD_MAPS_CACHED = 32,          /* newest maps, by epoch */
+    OSD_FULL_MAP_EVERY = 128,      /* epochs between full maps in the store */
     OSD_HELD_BYTES_MAX = 64 << 20, /* messages of OSDs that wait for a map */
     OSD_STOP_WAIT_MS = 1000,
     OSD_RETRY_MS = 10, /* after a lack of memory */
@@ -68,8 +68,8 @@ struct mon_link {
     struct net_addr addr[OSD_MONS_MAX];
     uint64_t id[OSD_MONS_MAX];
     uint32_t count, at;
-    struct session *session; /* ref, or NULL */
-    uint64_t asked_ns;       /* for maps */
+    struct session *session;               /* ref, or NULL */
+    uint64_t asked_ns;                     /* for maps */
     uint64_t boot_ns, up_thru_ns, temp_ns; /* when each wish was sent last; 0: say it now */
     struct epoch up_thru_asked;
     struct env_task wish_task;
@@ -117,11 +117,11 @@ struct osd {
     struct msgr_handler handler;
     struct store *store; /* owned while open */
     bool store_failed, store_opening, closing_store, closing_msgr, abandoned, fail_posted;
-    struct load *load; /* owned: what is being read at start */
+    struct load *load;   /* owned: what is being read at start */
     uint64_t started_ns; /* promises of an earlier incarnation end a lease after this */
 
     struct mon_link mon;
-    struct osdmap *map; /* ref: the newest */
+    struct osdmap *map;                     /* ref: the newest */
     struct osdmap *cached[OSD_MAPS_CACHED]; /* refs, at epoch % OSD_MAPS_CACHED */
     struct epoch stored_oldest;             /* the first full map in the store; 0: none */
     struct epoch stored_full;               /* the last one */
@@ -136,18 +136,18 @@ struct osd {
     uint64_t beat_ns; /* of the last one */
     bool retry_armed;
 
-    struct htable pgs; /* pg.node */
-    struct list pg_list; /* pg.link, owned */
+    struct htable pgs;      /* pg.node */
+    struct list pg_list;    /* pg.link, owned */
     struct list check_list; /* pg.check_link: touched since the last check */
     struct pg *check_next;
     uint32_t checks;
-    uint32_t recovering; /* objects being copied, see osd_recovery_ops */
+    uint32_t recovering;       /* objects being copied, see osd_recovery_ops */
     struct list recovery_wait; /* pg.recovery_link: have something to copy */
     struct env_task recovery_task;
     bool recovery_posted;
-    struct list free_ops;  /* client_op.link: pooled */
+    struct list free_ops; /* client_op.link: pooled */
     uint32_t free_op_count;
-    struct list copies;    /* copy_query.link: under way */
+    struct list copies;          /* copy_query.link: under way */
     struct osd_metrics *metrics; /* owned */
 };
 
@@ -180,9 +180,10 @@ void osd_held_run(struct osd *o);
 void osd_send(struct osd *o, struct osd_id to, struct msg *m);
 
 /* osd_map.c */
-struct osdmap *osd_map_cached(const struct osd *o, struct epoch e); /* borrowed; NULL: not in memory */
+struct osdmap *osd_map_cached(const struct osd *o,
+                              struct epoch e); /* borrowed; NULL: not in memory */
 void osd_maps_take(struct osd *o, struct session *s, struct msg_osdmaps *m);
-int osd_map_install(struct osd *o, struct osdmap *map);  /* takes the reference */
+int osd_map_install(struct osd *o, struct osdmap *map); /* takes the reference */
 void osd_maps_fini(struct osd *o);
 void osd_maps_trim(struct osd *o);
 void osd_maps_request(struct osd *o);
@@ -229,7 +230,8 @@ void heartbeat_ping(struct osd *o, struct session *s, struct msg_osd_ping *m);
 /* True when it was one of theirs. */
 bool heartbeat_reset(struct osd *o, struct session *s, int why);
 void heartbeat_fini(struct osd *o);
-/* Its data session, opened when there is none; NULL: it is not up, is being mended, or no memory. */
+/* Its data session, opened when there is none; NULL: it is not up, is being mended, or no memory.
+ */
 struct session *osd_peer_session(struct osd *o, struct osd_id id);
 /* What was sent to it must be sent again: as if its session broke. */
 void osd_peer_break(struct osd *o, struct osd_id id);

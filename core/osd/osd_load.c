@@ -1,8 +1,8 @@
 /* osd_load.c - what an OSD finds in its store when it starts.
  *
  * In this order: our own rows (the newest full map and the increments after it, removals that were
- * under way), then the rows of every placement group.  A store that was salvaged may have lost or aged
- * any of them: each PG is then marked, and counts again only after it was backfilled. */
+ * under way), then the rows of every placement group.  A store that was salvaged may have lost or
+ * aged any of them: each PG is then marked, and counts again only after it was backfilled. */
 #include "core/osd/pg.h"
 
 enum { LOAD_ROWS = 512 };
@@ -27,7 +27,7 @@ static void next_read(struct load *l);
 static void finish(struct load *l, int rc)
 {
     struct osd *o = l->o;
-    void (*loaded)(struct osd *o, int rc, const struct note *why) = l->loaded;
+    void (*loaded)(struct osd * o, int rc, const struct note *why) = l->loaded;
     struct note why = l->why;
 
     arena_fini(&l->arena);

@@ -2,9 +2,9 @@
  *
  * Increments come from the monitors (or a peer that saw us lag) and are applied in order; for each
  * epoch the PGs walk, peers are compared, and what waited for that epoch goes on.  The store keeps
- * each increment (`m`+epoch) and now and then a full map (`M`+epoch), from the oldest epoch that the
- * monitors keep and that a PG's saved walk needs.  A map need not be durable before it is acted upon:
- * after a power cut it comes again, and a PG that had seen it does not walk it twice. */
+ * each increment (`m`+epoch) and now and then a full map (`M`+epoch), from the oldest epoch that
+ * the monitors keep and that a PG's saved walk needs.  A map need not be durable before it is acted
+ * upon: after a power cut it comes again, and a PG that had seen it does not walk it twice. */
 #include "core/osd/pg.h"
 
 enum { ASK_AGAIN_MS = 500 };

@@ -70,9 +70,9 @@ uint32_t pg_state_bits(const struct pg *pg)
 
 static void state_text(uint32_t bits, char *out)
 {
-    static const char *const names[] = {"peering",    "active",      "clean",      "degraded",
-                                        "undersized", "recovering",  "backfilling", "down",
-                                        "incomplete", "remapped",    "wait",       "creating"};
+    static const char *const names[] = {"peering",    "active",     "clean",       "degraded",
+                                        "undersized", "recovering", "backfilling", "down",
+                                        "incomplete", "remapped",   "wait",        "creating"};
     size_t at = 0;
 
     out[0] = 0;
@@ -183,11 +183,10 @@ static json_t *pg_json(const struct pg *pg)
                      pgid_print(pg->id, id), "state", state, "peering",
                      peering_state_name(pg->peering.state), "primary", pg->peering.primary,
                      "interval", (int)pg_since(pg).v, "last_update",
-                     version_print(pg->copy.log.head, version), "objects",
-                     (json_int_t)pg->objects, "bytes", (json_int_t)pg->bytes, "missing",
-                     (json_int_t)pg->copy.missing.count, "log",
-                     (json_int_t)pg_log_count(&pg->copy.log), "up", set_json(&pg->at.up), "acting",
-                     set_json(&pg->at.acting));
+                     version_print(pg->copy.log.head, version), "objects", (json_int_t)pg->objects,
+                     "bytes", (json_int_t)pg->bytes, "missing", (json_int_t)pg->copy.missing.count,
+                     "log", (json_int_t)pg_log_count(&pg->copy.log), "up", set_json(&pg->at.up),
+                     "acting", set_json(&pg->at.acting));
 }
 
 char *osd_status(const struct osd *o)
@@ -247,7 +246,8 @@ int osd_metrics(struct osd *o, struct metric_set *set)
     if (rc == 0)
         rc = metric_add_counter(set, "osd_writes_total", "Writes answered", NULL, &m->writes);
     if (rc == 0)
-        rc = metric_add_histogram(set, "osd_read_seconds", "From arrival to answer", NULL, &m->read);
+        rc =
+            metric_add_histogram(set, "osd_read_seconds", "From arrival to answer", NULL, &m->read);
     if (rc == 0)
         rc = metric_add_histogram(set, "osd_write_seconds", "From arrival to answer", NULL,
                                   &m->write);

@@ -1,8 +1,8 @@
 /* osd_session.c - the session with a monitor: maps come in on it, reports and wishes go out.
  *
- * One monitor at a time; when its session ends the next is tried.  Nothing here waits for an answer:
- * what we want (to be up, an up_thru, an acting set) is a wish that is repeated once a second, and
- * at once on a new session, until the map shows it. */
+ * One monitor at a time; when its session ends the next is tried.  Nothing here waits for an
+ * answer: what we want (to be up, an up_thru, an acting set) is a wish that is repeated once a
+ * second, and at once on a new session, until the map shows it. */
 #include "core/osd/pg.h"
 
 #include <stdio.h>

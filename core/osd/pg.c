@@ -1,11 +1,12 @@
 /* pg.c - life of a placement group, and the driver of its peering.
  *
  *   WALK ──history known──▶ DRAIN ──all durable──▶ LIVE ──new interval──▶ DRAIN
- *                                                   └──told to remove, pool gone──▶ REMOVE ──▶ DRAIN
+ *                                                   └──told to remove, pool gone──▶ REMOVE ──▶
+ * DRAIN
  *
- * Decisions are peering_step()'s.  Here its todo becomes deeds, in its order: what is to be persisted
- * is submitted, messages are sent (answers about ourselves only when they would survive our power
- * cut), wishes go to the monitor, the timer is set.
+ * Decisions are peering_step()'s.  Here its todo becomes deeds, in its order: what is to be
+ * persisted is submitted, messages are sent (answers about ourselves only when they would survive
+ * our power cut), wishes go to the monitor, the timer is set.
  *
  * Read leases across intervals: when an interval ends, what we granted to its primary is remembered
  * (`holds`) until it runs out.  We tell it to a new primary that asks, and as a new primary wait it
@@ -97,9 +98,10 @@ static void timer_fired(struct env_timer *t)
 
 static void init_lists(struct pg *pg)
 {
-    struct list *lists[] = {&pg->link, &pg->check_link, &pg->recovery_link, &pg->early, &pg->walk_link,
-                            &pg->subs, &pg->inflight, &pg->after, &pg->ops, &pg->waiting, &pg->blocked,
-                            &pg->lease_waits, &pg->reps, &pg->lagging, &pg->copies};
+    struct list *lists[] = {&pg->link,      &pg->check_link, &pg->recovery_link, &pg->early,
+                            &pg->walk_link, &pg->subs,       &pg->inflight,      &pg->after,
+                            &pg->ops,       &pg->waiting,    &pg->blocked,       &pg->lease_waits,
+                            &pg->reps,      &pg->lagging,    &pg->copies};
 
     for (unsigned i = 0; i < ARRAY_LEN(lists); i++)
         list_init(lists[i]);
@@ -114,7 +116,7 @@ struct pg *pg_create(struct osd *o, struct pgid id)
         return NULL;
     pg->o = o;
     pg->id = id;
-    pg->led_by = OSD_NONE;
+    pg->led_by = pg->at.primary = pg->at.up_primary = OSD_NONE;
     init_lists(pg);
     if (htable_init(&pg->octxs, 64) < 0 || pg_copy_init(&pg->copy, id) < 0) {
         htable_fini(&pg->octxs);
@@ -164,7 +166,8 @@ void pg_maybe_free(struct pg *pg)
 {
     const struct osd *o = pg->o;
 
-    if (!osd_serving(o) || pg->phase == PG_WALK || pg->phase == PG_REMOVE || pg_copy_exists(&pg->copy) || !pg_idle(pg))
+    if (!osd_serving(o) || pg->phase == PG_WALK || pg->phase == PG_REMOVE ||
+        pg_copy_exists(&pg->copy) || !pg_idle(pg))
         return;
     if (!pg->pool_gone && (osd_set_has(&pg->at.up, o->id) || osd_set_has(&pg->at.acting, o->id)))
         return;
@@ -341,7 +344,8 @@ static void state_changed(struct pg *pg, enum peering_state was)
     bool active = now == PEERING_ACTIVE || now == PEERING_PEERED;
     bool was_active = was == PEERING_ACTIVE || was == PEERING_PEERED;
 
-    log_debug(&pg->log, "peering", KV_STR("state", peering_state_name(now)), KV_EPOCH(pg_since(pg)));
+    log_debug(&pg->log, "peering", KV_STR("state", peering_state_name(now)),
+              KV_EPOCH(pg_since(pg)));
     event_note(peering_state_name(now), pg->id.seed, pg_since(pg).v);
     if (now == PEERING_REPLICA_ACTIVE && was != now) {
         pg->durable = pg->applied = pg->copy.log.head;
@@ -520,8 +524,8 @@ void pg_drained(struct pg *pg)
     }
     pg->phase = PG_LIVE;
     pg->durable = pg->applied = pg->copy.log.head;
-    pg_event(pg, &(struct peering_event){.kind = PEERING_EV_START, .map = o->map, .self = o->id,
-                                         .copy = &pg->copy});
+    pg_event(pg, &(struct peering_event){
+                     .kind = PEERING_EV_START, .map = o->map, .self = o->id, .copy = &pg->copy});
     run_early(pg);
     pg_maybe_free(pg);
 }
@@ -559,8 +563,10 @@ static void map_one(struct pg *pg, const struct osdmap *prev, const struct osdma
     bool gone = !osdmap_pool(next, pg->id.pool);
     int begun = 0;
 
-    if (pg->phase == PG_WALK || pg->copy.past.first.v == 0)
+    if (pg->phase == PG_WALK || pg->copy.past.first.v == 0) {
+        place(pg, next);
         return; /* the walk comes by */
+    }
     if (gone) {
         if (!pg->pool_gone) {
             place(pg, next);
@@ -609,6 +615,7 @@ static void create_mapped(struct osd *o, const struct osdmap *next, const struct
             osd_fail(o, -ENOMEM, "creating a placement group");
             return;
         }
+        place(pg, next);
         if (pool->created.v == next->epoch.v) {
             past_intervals_begin(&pg->copy.past, next);
             pg_walked(pg);
@@ -631,8 +638,10 @@ void pgs_begin(struct osd *o)
     LIST_EACH_SAFE (at, &o->pg_list) {
         struct pg *pg = LIST_ENTRY(at, struct pg, link);
 
-        if (pg->phase == PG_WALK && !list_linked(&pg->walk_link))
-            osd_history_want(o, pg);
+        if (pg->phase != PG_WALK || list_linked(&pg->walk_link))
+            continue;
+        place(pg, o->map);
+        osd_history_want(o, pg);
     }
     for (uint32_t i = 0; i < o->map->pool_count; i++)
         create_mapped(o, o->map, &o->map->pools[i]);

@@ -7,10 +7,10 @@
  *   replicate.c  the primary's writes on their way; replica.c the members' side
  *   recovery*.c  copying objects; backfill.c the scan that drives it; repair.c bad blocks
  *
- * Phases.  WALK: old maps are walked first (osd_history.c).  DRAIN: a new interval began; nothing of
- * it is handled until all that was submitted is durable.  LIVE: peering runs, messages of the interval
- * are handled.  REMOVE: the copy is being deleted.  Messages of the PG's interval that come before
- * LIVE, and those of later intervals, wait in `early`. */
+ * Phases.  WALK: old maps are walked first (osd_history.c).  DRAIN: a new interval began; nothing
+ * of it is handled until all that was submitted is durable.  LIVE: peering runs, messages of the
+ * interval are handled.  REMOVE: the copy is being deleted.  Messages of the PG's interval that
+ * come before LIVE, and those of later intervals, wait in `early`. */
 #ifndef CORE_OSD_PG_H
 #define CORE_OSD_PG_H
 
@@ -25,7 +25,8 @@ struct backfill;
 enum pg_phase { PG_WALK, PG_DRAIN, PG_LIVE, PG_REMOVE };
 enum { PG_MEMBERS_MAX = 2 * OSD_SET_MAX };
 
-struct pg_member { /* of the acting set, or a backfill target; never self.  Primary, from activation */
+struct pg_member { /* of the acting set, or a backfill target; never self.  Primary, from activation
+                    */
     struct osd_id osd;
     bool target;
     struct version durable; /* newest version that is on its stable storage */
@@ -53,8 +54,8 @@ struct pg {
     struct epoch up_thru_wish; /* 0: none */
     struct lease_holds holds;  /* what we granted to primaries of earlier intervals */
     bool walk_wanted;
-    struct list walk_link;     /* of the history walk */
-    struct osd_id led_by;      /* the primary of the newest activated interval we know; for counters */
+    struct list walk_link; /* of the history walk */
+    struct osd_id led_by;  /* the primary of the newest activated interval we know; for counters */
 
     /* pg_submit.c */
     struct list subs;     /* pg_sub.link: in order, their objects are being opened */
@@ -81,7 +82,7 @@ struct pg {
     struct list lagging; /* rep.link: committed, not durable on every target */
     uint64_t lag_bytes;
     struct version trim_asked; /* the last trim_to that was sent */
-    uint32_t trim_skip; /* writes since trimming was looked at */
+    uint32_t trim_skip;        /* writes since trimming was looked at */
 
     /* replica.c; member */
     struct session *answer_to; /* ref: where the last write came from; NULL: nothing is owed */
@@ -90,14 +91,14 @@ struct pg {
     struct session *asker; /* ref: the session of the last query or activation */
 
     /* recovery */
-    struct list copies;   /* recovery.link */
+    struct list copies; /* recovery.link */
     uint32_t failed_copies;
     struct backfill *backfill; /* owned: primary, one target at a time */
     struct env_timer recovery_timer;
     uint64_t next_tag;
 
     /* pg_remove.c */
-    bool remove_found; /* when we started: its past is not known yet */
+    bool remove_found;        /* when we started: its past is not known yet */
     struct pg_remove *remove; /* owned: under way */
     uint32_t pg_count;        /* of its pool: which objects are its */
 
@@ -111,10 +112,10 @@ struct pg {
 
 /* --- life (pg.c) --- */
 struct pg *osd_pg(const struct osd *o, struct pgid id); /* NULL: none here */
-struct pg *pg_create(struct osd *o, struct pgid id);    /* empty copy, phase WALK; NULL: no memory */
-void pg_destroy(struct pg *pg); /* nothing of it is under way */
-bool pg_idle(const struct pg *pg); /* may be destroyed */
-void pg_maybe_free(struct pg *pg); /* outside of the map, without a copy, idle */
+struct pg *pg_create(struct osd *o, struct pgid id); /* empty copy, phase WALK; NULL: no memory */
+void pg_destroy(struct pg *pg);                      /* nothing of it is under way */
+bool pg_idle(const struct pg *pg);                   /* may be destroyed */
+void pg_maybe_free(struct pg *pg);                   /* outside of the map, without a copy, idle */
 /* One epoch onwards; `begun`: past.first is next->epoch. */
 void pg_map(struct pg *pg, const struct osdmap *next);
 void pg_interval(struct pg *pg); /* a new interval began: stop what belongs to the old one */
@@ -123,7 +124,7 @@ void pg_drained(struct pg *pg);  /* nothing submitted is under way */
 void pg_message(struct pg *pg, struct session *s, struct msg *m);
 void pg_event(struct pg *pg, const struct peering_event *ev);
 void pg_peer_broken(struct pg *pg, struct osd_id id);
-void pg_retry(struct pg *pg); /* after a lack of memory */
+void pg_retry(struct pg *pg);   /* after a lack of memory */
 void pg_close(struct pg *pg);   /* the role ends: nothing new */
 void pg_abandon(struct pg *pg); /* the store is closed: nothing comes back any more */
 static inline struct epoch pg_since(const struct pg *pg)
@@ -143,11 +144,11 @@ void pg_check(struct pg *pg, bool deep);
 uint32_t pg_state_bits(const struct pg *pg);
 
 /* For all. */
-void pgs_begin(struct osd *o); /* there is a first map */
+void pgs_begin(struct osd *o);                                     /* there is a first map */
 void pgs_message(struct osd *o, struct session *s, struct msg *m); /* takes it */
 void pgs_map(struct osd *o, const struct osdmap *prev, const struct osdmap *next);
 void pgs_peer_broken(struct osd *o, struct osd_id id);
-void pgs_lease(struct osd *o);  /* a lease is usable again */
+void pgs_lease(struct osd *o); /* a lease is usable again */
 void pgs_retry(struct osd *o);
 
 /* --- submitting (pg_submit.c) --- */
@@ -156,17 +157,19 @@ struct pg_sub {
     struct store_commit commit;
     struct list link;
     struct pg *pg;
-    struct txn *txn; /* ref */
-    struct object **obj; /* refs, one for each object of the transaction */
+    struct txn *txn;          /* ref */
+    struct object **obj;      /* refs, one for each object of the transaction */
     struct pg_sub_open *open; /* owned, or NULL */
     struct object *near[PG_SUB_INLINE];
     uint32_t count, opening;
     uint64_t seq;
     struct version version; /* of the log entry in it; {0,0}: none */
-    /* Gives it back, finished already.  `done` false: the store was closed before it was durable. */
+    /* Gives it back, finished already.  `done` false: the store was closed before it was durable.
+     */
     void (*durable)(struct pg_sub *sub, bool done);
 };
-/* Make ready; refs the transaction.  0 or -ENOMEM.  `first` (may be NULL) is a handle of object 0. */
+/* Make ready; refs the transaction.  0 or -ENOMEM.  `first` (may be NULL) is a handle of object 0.
+ */
 int pg_sub_init(struct pg_sub *sub, struct pg *pg, struct txn *txn, struct object *first);
 void pg_sub_fini(struct pg_sub *sub);
 /* In order after all submitted before; it is visible when this returns if pg_sub_ready. */
@@ -178,7 +181,7 @@ int pg_submit_txn(struct pg *pg, struct txn *txn);
 struct pg_after { /* call when all that was submitted so far is durable (maybe at once) */
     struct list link;
     uint64_t seq;
-    struct epoch interval; /* dropped by a later one */
+    struct epoch interval;                                        /* dropped by a later one */
     void (*run)(struct pg_after *a, struct pg *pg, bool dropped); /* frees it */
 };
 void pg_after(struct pg *pg, struct pg_after *a);
@@ -190,18 +193,18 @@ enum exec_stage { EXEC_QUEUED, EXEC_CHECK, EXEC_STEPS, EXEC_COMMIT, EXEC_LEASE }
 struct client_op {
     struct list link, pg_link;
     struct pg *pg;
-    struct octx *octx; /* counted; NULL: an operation on the PG */
-    struct msg_osd_op *m; /* owned */
-    struct session *session; /* ref */
+    struct octx *octx;              /* counted; NULL: an operation on the PG */
+    struct msg_osd_op *m;           /* owned */
+    struct session *session;        /* ref */
     struct msg_osd_op_reply *reply; /* owned until sent */
     enum exec_stage stage;
     bool write;
-    bool holds;       /* the object's turn */
-    bool busy;        /* something comes back: exec_read_done */
-    bool dropped;     /* the interval ended meanwhile */
-    bool read_done;   /* of the present step */
+    bool holds;     /* the object's turn */
+    bool busy;      /* something comes back: exec_read_done */
+    bool dropped;   /* the interval ended meanwhile */
+    bool read_done; /* of the present step */
     bool needs_lease;
-    uint8_t tries;    /* bad blocks repaired for it */
+    uint8_t tries; /* bad blocks repaired for it */
     uint32_t step;
     struct version seen; /* the answer waits until this is committed */
     struct store_read read;
@@ -223,17 +226,17 @@ void exec_pool_fini(struct osd *o);
 /* Must it wait for a copy of this object?  Then it is copied first. */
 bool exec_degraded(struct client_op *op, const struct oid *oid);
 
-struct octx { /* the order of operations on one object */
+struct octx {          /* the order of operations on one object */
     struct hnode node; /* pg.octxs by oid_hash64 */
     struct pg *pg;
-    struct oid oid; /* owned */
+    struct oid oid;     /* owned */
     struct object *obj; /* ref; NULL: not opened yet */
     struct object_open open;
     struct list queue; /* client_op.link: not begun */
     uint32_t refs;     /* operations, writes not committed, the open under way */
     uint32_t readers;
     bool opening, writing, running;
-    bool bad; /* damaged here, and no good copy was found so far */
+    bool bad;         /* damaged here, and no good copy was found so far */
     struct rep *last; /* borrowed: its newest write that is not committed */
 };
 struct octx *octx_find(const struct pg *pg, const struct oid *oid); /* NULL: none */
@@ -249,7 +252,8 @@ static inline bool exec_xattr_own(struct bytes name)
 {
     return name.len && name.data[0] == 0;
 }
-/* exec_write.c: the transaction of a write, and its log entry.  0 or negative (nothing was made). */
+/* exec_write.c: the transaction of a write, and its log entry.  0 or negative (nothing was made).
+ */
 struct exec_change {
     bool was, exists;
     uint64_t was_bytes, bytes;
@@ -264,7 +268,7 @@ struct exec_clone {
     uint32_t step;
     struct oid oid; /* owned */
     struct object_open open;
-    struct object *obj; /* ref */
+    struct object *obj;     /* ref */
     struct version version; /* whose bytes were read */
     bool reading, have;
     struct arena arena;
@@ -275,32 +279,32 @@ struct exec_clone *exec_clone_of(const struct client_op *op, uint32_t step);
 bool exec_clones_stale(const struct client_op *op); /* a source changed since it was read */
 void exec_clones_drop(struct client_op *op);
 bool exec_clones_by_data(const struct pg *pg);
-/* repair.c: the read of op failed its checksum.  1: it waits for another copy; negative: no good one
- * is left. */
+/* repair.c: the read of op failed its checksum.  1: it waits for another copy; negative: no good
+ * one is left. */
 int repair_start(struct client_op *op);
 void repair_object(struct pg *pg, const struct oid *oid); /* all of it */
-void exec_unfound(struct pg *pg, const struct oid *oid); /* nobody has a good copy */
+void exec_unfound(struct pg *pg, const struct oid *oid);  /* nobody has a good copy */
 
 /* --- replication --- */
-struct rep { /* a write of ours on its way */
+struct rep {           /* a write of ours on its way */
     struct pg_sub sub; /* own store; also after the interval ended */
     struct list link;  /* pg.reps, pg.lagging; unlinked: its interval ended */
     struct version version;
     bool own_durable;
-    struct octx *octx;     /* counted; until it is committed */
-    struct list readers;   /* client_op.link: its own, and those that saw it */
-    struct txn *txn;       /* ref, for sending again */
-    struct txn *log_only;  /* ref, for targets that do not have the object yet; may be NULL */
+    struct octx *octx;    /* counted; until it is committed */
+    struct list readers;  /* client_op.link: its own, and those that saw it */
+    struct txn *txn;      /* ref, for sending again */
+    struct txn *log_only; /* ref, for targets that do not have the object yet; may be NULL */
 };
 /* Order and send; op waits in it.  Takes txn and e.  0, or -ENOMEM: nothing happened, they stay the
  * caller's. */
 int replicate(struct pg *pg, struct client_op *op, struct txn *txn, struct pg_log_entry *e);
 struct rep *replicate_find(const struct pg *pg, struct version v);
 bool replicate_lags(const struct pg *pg); /* a target is too far behind for more writes */
-void replicate_start(struct pg *pg);    /* activated: the members are known */
-void replicate_interval(struct pg *pg); /* detach all */
+void replicate_start(struct pg *pg);      /* activated: the members are known */
+void replicate_interval(struct pg *pg);   /* detach all */
 void replicate_reply(struct pg *pg, const struct msg_rep_reply *m);
-void replicate_durable(struct pg *pg);  /* own store */
+void replicate_durable(struct pg *pg); /* own store */
 void replicate_resend(struct pg *pg, struct osd_id to);
 void replicate_trim(struct pg *pg);
 void pg_trim(struct pg *pg, struct version upto);
@@ -318,19 +322,19 @@ struct recovery {
     struct list link; /* pg.copies */
     struct pg *pg;
     enum recovery_kind kind;
-    struct oid oid;       /* owned */
-    struct osd_id peer;   /* the source, or the destination */
-    uint32_t source;      /* PULL: place in peering.peer of the next to try */
+    struct oid oid;         /* owned */
+    struct osd_id peer;     /* the source, or the destination */
+    uint32_t source;        /* PULL: place in peering.peer of the next to try */
     struct version version; /* needed */
     uint64_t tag;
     bool whole, counted /* in osd.recovering */, failed;
-    bool repair; /* PULL: of bytes that rotted here, in the version that is needed */
+    bool repair;            /* PULL: of bytes that rotted here, in the version that is needed */
     uint64_t off;           /* whole: how far */
     struct bytes omap_from; /* owned */
 };
 void recovery_init(struct pg *pg);
-void recovery_kick(struct osd *o); /* there may be room for more */
-void recovery_wake(struct pg *pg); /* there may be something to copy */
+void recovery_kick(struct osd *o);                         /* there may be room for more */
+void recovery_wake(struct pg *pg);                         /* there may be something to copy */
 void recovery_first(struct pg *pg, const struct oid *oid); /* an operation waits for this one */
 void recovery_interval(struct pg *pg);
 void recovery_peer_broken(struct pg *pg, struct osd_id id);
@@ -340,12 +344,12 @@ uint32_t recovery_backfills(const struct pg *pg); /* under way */
 /* A chunk of a pull was applied here (rc 0), or cannot be had. */
 void recovery_pulled(struct pg *pg, const struct msg_pg_push *m, int rc);
 void recovery_sent(struct pg *pg, const struct msg_pg_push *m); /* a chunk leaves */
-void recovery_unreadable(struct pg *pg, uint64_t tag, int rc);   /* or cannot be made */
+void recovery_unreadable(struct pg *pg, uint64_t tag, int rc);  /* or cannot be made */
 void recovery_backfill_drop(struct pg *pg);
 void recovery_osd_init(struct osd *o);
 /* recovery_push.c: make the next chunk of an object and send it. */
 struct push_want {
-    struct oid oid; /* borrowed */
+    struct oid oid;      /* borrowed */
     struct version need; /* {0,0}: whatever there is */
     struct version have;
     const struct touched *touched; /* borrowed; NULL: everything */
@@ -359,7 +363,7 @@ void recovery_pull(struct pg *pg, struct session *s, struct msg_pg_pull *m); /* 
 /* recovery_apply.c */
 void recovery_push(struct pg *pg, struct session *s, struct msg_pg_push *m); /* takes m */
 /* backfill.c */
-void backfill_scan(struct pg *pg, struct session *s, struct msg_pg_scan *m); /* takes m */
+void backfill_scan(struct pg *pg, struct session *s, struct msg_pg_scan *m);         /* takes m */
 void backfill_progress(struct pg *pg, struct session *s, struct msg_pg_progress *m); /* takes m */
 void backfill_reply(struct pg *pg, const struct msg_rep_reply *m);
 void backfill_wake(struct pg *pg);

@@ -1,8 +1,8 @@
 /* pg_count.c - how many objects and bytes a PG has, as its primary counts them.
  *
  * A scan in the background adds up what is there; writes that happen meanwhile are added where the
- * scan has been and found by it where it has not.  A write during the reading of a batch spoils that
- * batch, which is read again. */
+ * scan has been and found by it where it has not.  A write during the reading of a batch spoils
+ * that batch, which is read again. */
 #include "core/osd/pg.h"
 
 enum { COUNT_ROWS = 512, SPOILED_MAX = 8 };

@@ -1,9 +1,9 @@
 /* pg_submit.c - every transaction of a PG passes here, in one order.
  *
- * The store wants each object that a transaction names held open until it is durable.  A transaction
- * whose objects are all in the cache goes to the store at once; another waits in `subs` while they
- * are opened, and so does everything behind it.  From the store on they are in `inflight`, in the
- * same order, until `committed`.
+ * The store wants each object that a transaction names held open until it is durable.  A
+ * transaction whose objects are all in the cache goes to the store at once; another waits in `subs`
+ * while they are opened, and so does everything behind it.  From the store on they are in
+ * `inflight`, in the same order, until `committed`.
  *
  * `after` holds what may be said only when all that was submitted before is durable: answers to
  * peering questions, which must survive our power cut. */

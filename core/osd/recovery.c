@@ -1,11 +1,12 @@
 /* recovery.c - the primary makes every copy whole: first its own, then the others'.
  *
  * What is missing where stands in the missing tables (own and the peers'); each object being copied
- * has a struct recovery.  A pull asks a copy that has the object, chunk by chunk, and tries the next
- * copy when one cannot give it; when none can, it is tried again every second, and operations on the
- * object wait: nothing is given up silently.  A push sends chunks and waits for each to be durable.
- * Objects that operations wait for are started at once, others a few at a time (osd.recovery_ops).
- * When nothing is missing, backfill goes on (backfill.c), which pushes through the same machine. */
+ * has a struct recovery.  A pull asks a copy that has the object, chunk by chunk, and tries the
+ * next copy when one cannot give it; when none can, it is tried again every second, and operations
+ * on the object wait: nothing is given up silently.  A push sends chunks and waits for each to be
+ * durable. Objects that operations wait for are started at once, others a few at a time
+ * (osd.recovery_ops). When nothing is missing, backfill goes on (backfill.c), which pushes through
+ * the same machine. */
 #include "core/osd/pg.h"
 
 enum { UNFOUND_RETRY_MS = 1000 };
@@ -132,8 +133,8 @@ static void pull_send(struct recovery *r)
         if (r->whole)
             m->touched.whole = true;
         if (r->omap_from.len)
-            m->omap_from = (struct bytes){mem_dup(r->omap_from.data, r->omap_from.len),
-                                          r->omap_from.len};
+            m->omap_from =
+                (struct bytes){mem_dup(r->omap_from.data, r->omap_from.len), r->omap_from.len};
     }
     osd_send(pg->o, r->peer, m ? &m->base : NULL);
 }
@@ -233,7 +234,8 @@ static void push_started(struct recovery *r)
 
     r->whole = true;
     if (item && !version_eq(item->have, none))
-        (void)pg_missing_set(&peer->missing, &r->oid, item->need, none, &all); /* or it is refused there */
+        (void)pg_missing_set(&peer->missing, &r->oid, item->need, none,
+                             &all); /* or it is refused there */
 }
 
 static void push_done(struct recovery *r)

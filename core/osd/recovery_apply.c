@@ -2,8 +2,8 @@
  *
  * Up to three transactions, one after the other: what has to be true before (the missing table says
  * that nothing of the object can be built upon any more, or attributes that are gone go), the chunk
- * itself, and after the last chunk the end of the missing item.  A power cut between them leaves a copy
- * that is told again: the item is there until the object is.
+ * itself, and after the last chunk the end of the missing item.  A power cut between them leaves a
+ * copy that is told again: the item is there until the object is.
  *
  * A member answers when all is durable; the primary, who asked for the chunk, goes on then. */
 #include "core/osd/pg.h"
@@ -117,8 +117,7 @@ static int before(struct apply *a, struct txn *txn)
     static const struct version none;
 
     if (!is_whole(m)) {
-        if (item && !object_damaged(a->obj) &&
-            version_eq(object_version(a->obj), item->have)) {
+        if (item && !object_damaged(a->obj) && version_eq(object_version(a->obj), item->have)) {
             stale_xattrs(a, txn);
             return 0;
         }

@@ -1,10 +1,10 @@
 /* recovery_push.c - an object, or what changed of it, as one chunk after the other.
  *
  * A chunk is a transaction for the receiver.  Whole object: the first chunk deletes what is there,
- * sets the size and all attributes; bytes follow by extents (holes stay holes), then omap rows.  Only
- * what changed: size, all attributes, the touched ranges and keys, in one chunk or not at all: if it
- * would not fit, the whole object is sent.  The last chunk sets the version: until then the object
- * counts as absent.
+ * sets the size and all attributes; bytes follow by extents (holes stay holes), then omap rows.
+ * Only what changed: size, all attributes, the touched ranges and keys, in one chunk or not at all:
+ * if it would not fit, the whole object is sent.  The last chunk sets the version: until then the
+ * object counts as absent.
  *
  * Operations on the object wait while it is copied, so what is read here does not change between
  * chunks. */
@@ -14,7 +14,14 @@ enum { CHUNK_BYTES = 4 << 20, CHUNK_ROWS = 1024, CHUNK_OMAP_BYTES = 1 << 20 };
 #define DATA_DONE UINT64_MAX /* as an offset: all bytes were sent, omap rows follow */
 
 enum push_stage {
-    PUSH_OPEN, PUSH_HEAD, PUSH_EXTENTS, PUSH_DATA, PUSH_OMAP, PUSH_RANGES, PUSH_KEYS, PUSH_SEND
+    PUSH_OPEN,
+    PUSH_HEAD,
+    PUSH_EXTENTS,
+    PUSH_DATA,
+    PUSH_OMAP,
+    PUSH_RANGES,
+    PUSH_KEYS,
+    PUSH_SEND
 };
 
 struct push {
@@ -151,7 +158,8 @@ static void extents_ask(struct push *p)
 {
     p->stage = PUSH_DATA;
     p->extent_at = 0;
-    ask(p, (struct store_read){.kind = STORE_EXTENTS, .off = p->off,
+    ask(p, (struct store_read){.kind = STORE_EXTENTS,
+                               .off = p->off,
                                .len = MIN((uint64_t)CHUNK_BYTES, p->size - p->off)});
 }
 
@@ -212,8 +220,10 @@ static void pairs_take(struct push *p)
 static void omap_ask(struct push *p)
 {
     p->stage = PUSH_SEND;
-    ask(p, (struct store_read){.kind = STORE_OMAP_RANGE, .from = p->omap_from,
-                               .rows_max = CHUNK_ROWS, .bytes_max = CHUNK_OMAP_BYTES});
+    ask(p, (struct store_read){.kind = STORE_OMAP_RANGE,
+                               .from = p->omap_from,
+                               .rows_max = CHUNK_ROWS,
+                               .bytes_max = CHUNK_OMAP_BYTES});
 }
 
 /* The rows were read: the end, or the place to go on from. */
@@ -270,8 +280,8 @@ static void ranges_next(struct push *p)
         finish(p);
         return;
     }
-    ask(p, (struct store_read){.kind = STORE_OMAP_GET, .keys = p->touched.key,
-                               .key_count = p->touched.key_count});
+    ask(p, (struct store_read){
+               .kind = STORE_OMAP_GET, .keys = p->touched.key, .key_count = p->touched.key_count});
 }
 
 static void keys_take(struct push *p)
@@ -424,9 +434,13 @@ int push_start(struct pg *pg, struct osd_id to, struct session *s, const struct 
 
 void recovery_pull(struct pg *pg, struct session *s, struct msg_pg_pull *m)
 {
-    struct push_want want = {.oid = m->oid, .need = m->need, .have = m->have, .off = m->off,
+    struct push_want want = {.oid = m->oid,
+                             .need = m->need,
+                             .have = m->have,
+                             .off = m->off,
                              .touched = m->touched.whole ? NULL : &m->touched,
-                             .omap_from = m->omap_from, .tag = m->tag};
+                             .omap_from = m->omap_from,
+                             .tag = m->tag};
 
     if (push_start(pg, OSD_NONE, s, &want) < 0)
         session_close(s); /* the asker learns that it has to ask again */

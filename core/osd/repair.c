@@ -1,13 +1,13 @@
 /* repair.c - bytes that rotted on our disk are fetched from another copy.
  *
- * An object that fails its checksums is missing as far as its damaged part goes: it enters the missing
- * table with the version it has, and the part that is bad as what is touched; recovery brings it like
- * anything else that is missing, and whoever read it waits and reads again.  Only when no other copy
- * can give it does the reader learn of the damage. */
+ * An object that fails its checksums is missing as far as its damaged part goes: it enters the
+ * missing table with the version it has, and the part that is bad as what is touched; recovery
+ * brings it like anything else that is missing, and whoever read it waits and reads again.  Only
+ * when no other copy can give it does the reader learn of the damage. */
 #include "core/osd/pg.h"
 
-static int damaged(struct pg *pg, const struct oid *oid, struct version version, struct version have,
-                   const struct touched *part)
+static int damaged(struct pg *pg, const struct oid *oid, struct version version,
+                   struct version have, const struct touched *part)
 {
     struct txn *txn = txn_create(pg->id);
     int rc = txn ? pg_missing_set(&pg->copy.missing, oid, version, have, part) : -ENOMEM;

@@ -1,4 +1,5 @@
-/* replica.c - a member's side of replication: keep what the primary ordered, say when it is durable.
+/* replica.c - a member's side of replication: keep what the primary ordered, say when it is
+ * durable.
  *
  * Writes come in log order on one session.  After a break the primary sends again what was not
  * confirmed: what we have is confirmed again, and a write that does not follow our head is dropped,

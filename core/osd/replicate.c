@@ -1,14 +1,15 @@
 /* replicate.c - the primary's writes on their way to every copy.
  *
- * A write is ordered by appending it to the log; in the same breath it goes to our store and to each
- * member.  Each member commits in log order and says how far it is; `committed_to` is what all acting
- * members have, and answers leave by it.  A backfill target is not waited for, but gets every entry;
- * for an object that it does not have yet it gets the entry alone.  What it has not confirmed is kept
+ * A write is ordered by appending it to the log; in the same breath it goes to our store and to
+ * each member.  Each member commits in log order and says how far it is; `committed_to` is what all
+ * acting members have, and answers leave by it.  A backfill target is not waited for, but gets
+ * every entry; for an object that it does not have yet it gets the entry alone.  What it has not
+ * confirmed is kept
  * (`lagging`, bounded: beyond LAG_BYTES_MAX new writes wait for it).
  *
- * When a session to a member breaks, everything it has not confirmed is sent again, in order; it drops
- * what it has.  When the interval ends the writes are let go: peering decides what becomes of them,
- * and their clients ask again. */
+ * When a session to a member breaks, everything it has not confirmed is sent again, in order; it
+ * drops what it has.  When the interval ends the writes are let go: peering decides what becomes of
+ * them, and their clients ask again. */
 #include "core/osd/pg.h"
 
 enum { TRIM_LOOK_EVERY = 16, LAG_BYTES_MAX = 32 << 20 };

@@ -277,11 +277,11 @@ uint32_t primary_of(struct world *w, const char *name)
 static struct session *session_to(struct world *w, uint32_t i)
 {
     const struct osd_info *info = &w->map->osds[i];
-    struct session_conf conf = {.addr = info->addr,
-                                .expect = {ENTITY_OSD, i, info->instance},
-                                .fast_fail = true};
+    struct session_conf conf = {
+        .addr = info->addr, .expect = {ENTITY_OSD, i, info->instance}, .fast_fail = true};
 
-    if (w->to[i] && session_peer(w->to[i])->role && session_peer(w->to[i])->instance != info->instance) {
+    if (w->to[i] && session_peer(w->to[i])->role &&
+        session_peer(w->to[i])->instance != info->instance) {
         session_close(w->to[i]);
         session_unref(w->to[i]);
         w->to[i] = NULL;
@@ -553,6 +553,10 @@ void copies_equal(struct world *w, const char *name)
     T_OK(osdmap_place(w->map, pg_of(w, name), &at));
     for (unsigned i = 0; i < at.acting.count; i++) {
         T_OK(copy_of(w, (uint32_t)at.acting.osd[i].v, name));
+        if (any && !version_eq(first.version, w->copy->version))
+            fprintf(stderr, "%s: osd.%d has version %llu, the one before %llu\n", name,
+                    at.acting.osd[i].v, (unsigned long long)w->copy->version.seq,
+                    (unsigned long long)first.version.seq);
         if (any) {
             T_TRUE(version_eq(first.version, w->copy->version));
             T_EQ(first.size, w->copy->size);
@@ -651,10 +655,10 @@ static void start0(void *arg)
     struct world *w = arg;
     struct net_addr any;
     struct note why = {{0}};
-    struct msgr_conf mon = {.self = {ENTITY_MON, 0, 77}, .types = message_types,
-                            .handler = &w->mon_handler};
-    struct msgr_conf client = {.self = {ENTITY_CLIENT, 0, 78}, .types = message_types,
-                               .handler = &w->client_handler};
+    struct msgr_conf mon = {
+        .self = {ENTITY_MON, 0, 77}, .types = message_types, .handler = &w->mon_handler};
+    struct msgr_conf client = {
+        .self = {ENTITY_CLIENT, 0, 78}, .types = message_types, .handler = &w->client_handler};
 
     make_map(w);
     memcpy(mon.fsid, w->map->fsid, 16);
@@ -674,8 +678,8 @@ void world_init(struct world *w, uint64_t seed, uint32_t osds, uint32_t size, ui
 
     memset(w, 0, sizeof(*w));
     w->seed = seed;
-    w->sink = (struct log_sink){.write = sink_write, .level_max = LOG_DEBUG,
-                                .arg = getenv("OSD_LOG") ? w : NULL};
+    w->sink = (struct log_sink){
+        .write = sink_write, .level_max = LOG_DEBUG, .arg = getenv("OSD_LOG") ? w : NULL};
     w->osd_count = osds;
     w->grace_ms = 1500;
     w->client_id = 4711 + seed;
@@ -861,7 +865,6 @@ void world_wait_clean(struct world *w, uint32_t ms)
         }
     T_FAIL("not clean after %u ms, seed %llu", ms, (unsigned long long)w->seed);
 }
-
 
 void world_fini(struct world *w)
 {

@@ -1,7 +1,8 @@
 /* world.h - a few OSDs in the simulator, with a monitor and a client that are simple on purpose.
  *
- * Machine 0 runs one process with the monitor (it decides alone, at once, and keeps every map) and the
- * client (one operation at a time, sent again as a real one would).  Machines 1.. run an OSD each. */
+ * Machine 0 runs one process with the monitor (it decides alone, at once, and keeps every map) and
+ * the client (one operation at a time, sent again as a real one would).  Machines 1.. run an OSD
+ * each. */
 #ifndef TESTS_UNIT_OSD_ROLE_WORLD_H
 #define TESTS_UNIT_OSD_ROLE_WORLD_H
 
@@ -93,13 +94,14 @@ struct step *op_new(struct world *w, const char *name, uint8_t kind); /* the fir
 struct step *op_step(struct world *w, uint8_t kind);
 void step_data(struct world *w, struct step *st, const void *data, size_t bytes);
 void step_key(struct world *w, struct step *st, const char *key, const char *value);
-int op_run(struct world *w);           /* the reply's rc; fails the test after 30 s */
+int op_run(struct world *w);                  /* the reply's rc; fails the test after 30 s */
 int op_run_for(struct world *w, uint32_t ms); /* -ETIMEDOUT: nothing yet; goes on */
 int op_wait(struct world *w, uint32_t ms);    /* for what op_run_for left */
-int op_repeat(struct world *w);        /* the same op again, as if the reply was lost */
+int op_repeat(struct world *w);               /* the same op again, as if the reply was lost */
 int put(struct world *w, const char *name, const void *data, size_t bytes); /* write_full */
 int put_fill(struct world *w, const char *name, uint8_t fill, size_t bytes);
-int get_fill(struct world *w, const char *name, uint8_t fill, size_t bytes); /* 0: just that; -EIO: other */
+int get_fill(struct world *w, const char *name, uint8_t fill,
+             size_t bytes); /* 0: just that; -EIO: other */
 int rm(struct world *w, const char *name);
 struct pgid pg_of(struct world *w, const char *name);
 uint32_t primary_of(struct world *w, const char *name);
