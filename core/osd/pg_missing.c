@@ -361,7 +361,7 @@ void pg_missing_check(const struct pg_missing *m)
 
     for (; item; item = pg_missing_next(item), n++) {
         ASSERT(item->need.seq > 0);
-        ASSERT(version_lt(item->have, item->need));
+        ASSERT(version_le(item->have, item->need));
         ASSERT(item->have.seq > 0 || item->touched.whole);
     }
     ASSERT(n == m->count);
