@@ -40,6 +40,7 @@ struct role {
     bool was_ready;    /* once: failures are ours from then on */
     bool want;         /* should run; false when the process stops */
     bool held;         /* an operator stopped it */
+    bool held_in_map;  /* as the newest map says */
     uint32_t pause_ms;
     struct env_timer again;
     int rc;
@@ -60,7 +61,7 @@ struct node {
     struct cairn *client; /* owned; watches the osdmap; on reactor 0 */
     bool client_gone;
     int event_fd;
-    pthread_mutex_t lock; /* of `state`, `rc`, `why`, `bound`, `held` of all roles, and of `changed` */
+    pthread_mutex_t lock; /* of `state`, `rc`, `why`, `bound`, `held*` of all roles, and of `changed` */
     pthread_cond_t changed;
     struct role roles[ROLES_MAX];
     unsigned role_count;
@@ -100,10 +101,14 @@ static void start_again(struct env_timer *t)
 static void role_stopped(void *arg)
 {
     struct role *r = arg;
+    bool held;
 
     r->osd = NULL;
     state_set(r, ROLE_IDLE, r->rc, NULL);
-    if (!r->want || r->held)
+    pthread_mutex_lock(&r->node->lock);
+    held = r->held = r->held && r->held_in_map; /* it may have been let go while it stopped */
+    pthread_mutex_unlock(&r->node->lock);
+    if (!r->want || held)
         return;
     r->pause_ms = r->pause_ms ? MIN(r->pause_ms * 2, PAUSE_MAX_MS) : PAUSE_MIN_MS;
     env_timer_after(r->env, &r->again, r->pause_ms * NS_PER_MS);
@@ -273,12 +278,14 @@ static void map_changed(void *arg, const struct osdmap *map)
     for (unsigned i = 0; i < n->role_count; i++) {
         struct role *r = &n->roles[i];
         struct release *rel;
-        bool let_go;
+        bool let_go, held;
 
         if (r->start.role != NODE_OSD || !osdmap_exists(map, (struct osd_id){r->start.id}))
             continue;
+        held = map->osds[r->start.id].state & OSD_HELD;
         pthread_mutex_lock(&n->lock);
-        let_go = r->held && r->state == ROLE_IDLE && !(map->osds[r->start.id].state & OSD_HELD);
+        r->held_in_map = held;
+        let_go = r->held && r->state == ROLE_IDLE && !held;
         rel = let_go ? mem_alloc(sizeof(*rel)) : NULL;
         if (rel)
             r->held = false; /* without memory: with the next map */
