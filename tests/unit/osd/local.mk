@@ -26,3 +26,13 @@ tests_unit_osd_test_peering_model_SOURCES = \
 	tests/unit/osd/test_peering_model.c
 tests_unit_osd_test_peering_model_CPPFLAGS = $(AM_CPPFLAGS) -DCAIRN_PLANT
 tests_unit_osd_test_peering_model_LDADD = $(LINK_proto) $(LINK_test)
+
+check_PROGRAMS += tests/unit/osd/test_peering
+tests_unit_osd_test_peering_SOURCES = \
+	tests/unit/osd/osd_util.c \
+	tests/unit/osd/osd_util.h \
+	tests/unit/osd/test_past_intervals.c \
+	tests/unit/osd/test_peering.c \
+	tests/unit/osd/test_pg_log.c \
+	tests/unit/osd/test_pg_merge.c
+tests_unit_osd_test_peering_LDADD = $(LINK_osd) $(LINK_test)

@@ -3,7 +3,7 @@
 #include "tests/unit/osd/model.h"
 #include "tests/unit/t.h"
 
-enum { SEEDS = 1500, HUNT_SEEDS = 300 };
+enum { SEEDS = 1000, HUNT_SEEDS = 300 };
 
 static uint64_t total[6];
 
