@@ -211,7 +211,8 @@ static void chaos(struct world *w, unsigned steps)
     }
 }
 
-/* Faults end; everything that can go on does, until nothing does. */
+/* Faults end; everything that can go on does, until nothing does.  Clients go on for a while: writes
+ * must meet backfills that end. */
 static void quiet(struct world *w)
 {
     for (int i = 0; i < w->nodes; i++) {
@@ -226,15 +227,19 @@ static void quiet(struct world *w)
         bool moved = false;
 
         w->now_ns += NS_PER_MS;
+        if (steps < 150 && rng_chance(&w->rng, 1, 3))
+            io_client(w, &w->client[rng_below(&w->rng, CLIENTS)]);
         for (int i = 0; i < w->nodes; i++) {
             struct node *n = &w->node[i];
 
+            if (steps < 150 && rng_chance(&w->rng, 1, 3))
+                continue; /* not all are equally fast */
             moved |= node_map(w, n) | node_flush(w, n) | mon_wish(w, n) | timer(w, n);
             for (int k = 0; k < w->nodes; k++)
                 moved |= deliver(w, i, k);
             io_recover(w, n);
         }
-        idle = moved ? 0 : idle + 1;
+        idle = moved || steps < 150 ? 0 : idle + 1;
         if (steps == 19999)
             broken(w, "it never becomes quiet");
     }

@@ -91,6 +91,38 @@ static void write(struct world *w, struct node *n, const struct client *c, const
     node_submit(w, n, txn, false);
 }
 
+static struct exec *exec_at(struct world *w, struct version v)
+{
+    return (struct exec *)exec_find(w, v);
+}
+
+static void answer(struct world *w, struct client *c, struct op *op, struct version v)
+{
+    if (op->acked.seq && !version_eq(op->acked, v))
+        broken(w, "client %lu op %lu: answered twice, differently", (unsigned long)c->id,
+               (unsigned long)op->op);
+    if (!op->acked.seq)
+        w->acked++;
+    op->acked = v;
+    exec_at(w, v)->acked = true;
+    if (rng_chance(&w->rng, 2, 3))
+        op->op = 0; /* it got through */
+}
+
+/* What was ordered in this interval and is committed now is answered. */
+static void answer_committed(struct world *w, const struct node *n, uint64_t from)
+{
+    for (uint64_t seq = from + 1; seq <= n->committed.seq; seq++) {
+        const struct pg_log_entry *e = pg_log_at(&n->copy.log, seq);
+        struct client *c = e ? &w->client[e->reqid.client - 1] : NULL;
+
+        for (int i = 0; e && i < WINDOW && e->version.epoch.v >= n->peering.first.v; i++)
+            if (c->op[i].op == e->reqid.op)
+                answer(w, c, &c->op[i], e->version);
+    }
+}
+
+
 /* committed: durable on all of acting; trim_to: on targets too. */
 void io_durable(struct world *w, struct node *n)
 {
@@ -107,10 +139,13 @@ void io_durable(struct world *w, struct node *n)
         if ((peer->acting || peer->target) && version_lt(v, all))
             all = v;
     }
-    if (version_lt(n->committed, committed))
-        n->committed = committed;
     n->trim_to = peering_trim_limit(&n->peering, all);
-    UNUSED(w);
+    if (version_lt(n->committed, committed)) {
+        uint64_t from = n->committed.seq;
+
+        n->committed = committed;
+        answer_committed(w, n, from);
+    }
 }
 
 void io_started(struct world *w, struct node *n)
@@ -161,24 +196,6 @@ void io_rep_reply(struct world *w, struct node *n, const struct mm *m)
 }
 
 /* ---- clients ---- */
-
-static struct exec *exec_at(struct world *w, struct version v)
-{
-    return (struct exec *)exec_find(w, v);
-}
-
-static void answer(struct world *w, struct client *c, struct op *op, struct version v)
-{
-    if (op->acked.seq && !version_eq(op->acked, v))
-        broken(w, "client %lu op %lu: answered twice, differently", (unsigned long)c->id,
-               (unsigned long)op->op);
-    if (!op->acked.seq)
-        w->acked++;
-    op->acked = v;
-    exec_at(w, v)->acked = true;
-    if (rng_chance(&w->rng, 4, 5))
-        op->op = 0; /* it got through */
-}
 
 static bool in_flight(const struct node *n, int object)
 {
