@@ -130,8 +130,8 @@ static bool row_find(const void *rows, uint32_t count, size_t row_bytes, const v
     return false;
 }
 
-static int row_set(void **rows, uint32_t *count, uint32_t count_max, size_t row_bytes, const void *row,
-                   const void *key, int (*cmp)(const void *, const void *))
+static int row_set(void **rows, uint32_t *count, uint32_t count_max, size_t row_bytes,
+                   const void *row, const void *key, int (*cmp)(const void *, const void *))
 {
     uint32_t at;
     char *table = *rows;
@@ -228,7 +228,7 @@ const struct pool *osdmap_pool(const struct osdmap *m, struct pool_id id)
     uint32_t at;
 
     return row_find(m->pools, m->pool_count, sizeof(*m->pools), &id, pool_cmp, &at) ? &m->pools[at]
-                                                                                   : NULL;
+                                                                                    : NULL;
 }
 
 const struct pool *osdmap_pool_named(const struct osdmap *m, const char *name)
@@ -270,8 +270,9 @@ int osdmap_place(const struct osdmap *m, struct pgid pg, struct placement *out)
 
     if (!p || pg.seed >= p->pg_count)
         return -R_NO_POOL;
-    count = crush_map_x(m->crush, (int)p->crush_rule, crush_pg_to_x(pg.seed, p->pg_count, pg.pool.v),
-                        m->weights, m->osd_count, raw, p->size, NULL);
+    count =
+        crush_map_x(m->crush, (int)p->crush_rule, crush_pg_to_x(pg.seed, p->pg_count, pg.pool.v),
+                    m->weights, m->osd_count, raw, p->size, NULL);
     if (count < 0)
         return count;
     up_members(m, raw, count, &at.up);
@@ -292,7 +293,8 @@ int osdmap_place(const struct osdmap *m, struct pgid pg, struct placement *out)
 
 /* Is each member the incarnation that it was?  One that started anew has forgotten what it had
  * agreed to, so it must agree again. */
-static bool same_incarnations(const struct osdmap *a, const struct osdmap *b, const struct osd_set *s)
+static bool same_incarnations(const struct osdmap *a, const struct osdmap *b,
+                              const struct osd_set *s)
 {
     for (unsigned i = 0; i < s->count; i++)
         if (!epoch_eq(a->osds[s->osd[i].v].up_from, b->osds[s->osd[i].v].up_from))

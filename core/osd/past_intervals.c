@@ -117,7 +117,8 @@ void past_intervals_prune(struct past_intervals *p, struct epoch last_clean)
     p->count = kept;
 }
 
-bool past_intervals_led_by(const struct past_intervals *p, struct osd_id osd, struct epoch *out_last)
+bool past_intervals_led_by(const struct past_intervals *p, struct osd_id osd,
+                           struct epoch *out_last)
 {
     for (uint32_t i = p->count; i-- > 0;)
         if (osd_eq(p->row[i].primary, osd)) {

@@ -1,9 +1,10 @@
 /* past_intervals.h - which acting sets could have taken writes since the PG was last clean.
  *
- * Built by walking the maps epoch by epoch.  An interval could have taken writes when its acting set
- * had size_min members and the up_thru of its primary, in the last map of the interval, had reached
- * its first epoch (a primary activates only after it saw that).  Others are not kept, nor is one
- * whose members include all of a later one's under the same primary: the later asks for more. */
+ * Built by walking the maps epoch by epoch.  An interval could have taken writes when its acting
+ * set had size_min members and the up_thru of its primary, in the last map of the interval, had
+ * reached its first epoch (a primary activates only after it saw that).  Others are not kept, nor
+ * is one whose members include all of a later one's under the same primary: the later asks for
+ * more. */
 #ifndef CORE_OSD_PAST_INTERVALS_H
 #define CORE_OSD_PAST_INTERVALS_H
 
@@ -30,27 +31,32 @@ int past_intervals_walk(struct past_intervals *p, struct pgid pg, const struct o
                         const struct osdmap *next);
 /* The interval that began at `last_clean` had everything: those before it go. */
 void past_intervals_prune(struct past_intervals *p, struct epoch last_clean);
-/* Was `osd` the primary of a kept interval, and until when in the newest?  Its read leases matter to a
- * new primary: what a member reports as lease_left is the longest of its grants to such OSDs. */
-bool past_intervals_led_by(const struct past_intervals *p, struct osd_id osd, struct epoch *out_last);
+/* Was `osd` the primary of a kept interval, and until when in the newest?  Its read leases matter
+ * to a new primary: what a member reports as lease_left is the longest of its grants to such OSDs.
+ */
+bool past_intervals_led_by(const struct past_intervals *p, struct osd_id osd,
+                           struct epoch *out_last);
 
 /* Whom to ask: members of kept intervals that are up now, ascending, without duplicates.
- * `out_ids` has room for `max`; returns how many there are (more than max: nothing beyond is written). */
+ * `out_ids` has room for `max`; returns how many there are (more than max: nothing beyond is
+ * written). */
 uint32_t past_intervals_ask(const struct past_intervals *p, const struct osdmap *map,
                             struct osd_id *out_ids, uint32_t max);
 
-/* What an OSD told about its copy.  (Ids belong to stores: an OSD that answers has its old store.) */
+/* What an OSD told about its copy.  (Ids belong to stores: an OSD that answers has its old store.)
+ */
 struct past_answer {
     bool answered;
-    bool usable;     /* complete and not salvaged */
-    bool salvaged;   /* its store was damaged: what it says proves nothing */
+    bool usable;      /* complete and not salvaged */
+    bool salvaged;    /* its store was damaged: what it says proves nothing */
     struct epoch les; /* 0: it has no copy */
 };
 typedef struct past_answer past_answer_fn(void *arg, struct osd_id id);
 enum past_verdict {
     PAST_SATISFIED,
     PAST_WAIT, /* an up member has not answered yet */
-    PAST_DOWN, /* who could have what nobody else has is down, or up with a copy that does not count */
+    PAST_DOWN, /* who could have what nobody else has is down, or up with a copy that does not count
+                */
 };
 /* May the PG choose its history from those who answered?  Each interval needs one of these:
  * - a usable copy (of anyone) that was activated after it: its log has all that was acknowledged;

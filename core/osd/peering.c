@@ -60,7 +60,8 @@ int todo_reserve(struct peering_todo *t, uint32_t sends)
     return 0;
 }
 
-struct peering_send *todo_send(struct peering_todo *t, enum peering_send_kind kind, struct osd_id to)
+struct peering_send *todo_send(struct peering_todo *t, enum peering_send_kind kind,
+                               struct osd_id to)
 {
     struct peering_send *s = &t->send[t->send_count];
 
@@ -272,7 +273,8 @@ static void backfill_complete(struct peering *p, struct osd_id from)
     peer->info.salvaged = false;
 }
 
-static int primary_event(struct peering *p, const struct peering_event *ev, struct peering_todo *todo)
+static int primary_event(struct peering *p, const struct peering_event *ev,
+                         struct peering_todo *todo)
 {
     struct peering_peer *peer = peering_peer(p, ev->from);
 
@@ -298,7 +300,8 @@ static int primary_event(struct peering *p, const struct peering_event *ev, stru
     }
 }
 
-static int member_event(struct peering *p, const struct peering_event *ev, struct peering_todo *todo)
+static int member_event(struct peering *p, const struct peering_event *ev,
+                        struct peering_todo *todo)
 {
     switch (ev->kind) {
     case PEERING_EV_MAP:

@@ -30,7 +30,8 @@ static struct pg_info info_activated(const struct peering *p)
     return i;
 }
 
-int activate_send(const struct peering *p, const struct peering_peer *peer, struct peering_send *out)
+int activate_send(const struct peering *p, const struct peering_peer *peer,
+                  struct peering_send *out)
 {
     struct peering_send s = {.kind = PEERING_SEND_ACTIVATE, .to = peer->osd};
     struct version since = peer->restart ? (struct version){0} : peer->common;

@@ -85,7 +85,8 @@ static struct epoch les_max(const struct peering *p)
     if (info_usable(&p->copy->info))
         les = p->copy->info.les;
     for (uint32_t i = 0; i < p->peer_count; i++)
-        if (p->peer[i]->answered && info_usable(&p->peer[i]->info) && p->peer[i]->info.les.v > les.v)
+        if (p->peer[i]->answered && info_usable(&p->peer[i]->info) &&
+            p->peer[i]->info.les.v > les.v)
             les = p->peer[i]->info.les;
     return les;
 }
@@ -115,8 +116,8 @@ static bool eligible(const struct peering *p, struct osd_id id)
     if (osd_eq(id, p->self))
         return self;
     /* We bring the others on from our log, which may begin later than the one we merge.  Who is not
-     * eligible by the authoritative tail is not by ours either: else two primaries could choose each
-     * other for ever. */
+     * eligible by the authoritative tail is not by ours either: else two primaries could choose
+     * each other for ever. */
     if (self && version_lt(tail, own.log_tail))
         tail = own.log_tail;
     if (!peer || !peer->up)

@@ -6,13 +6,15 @@
 
 /* --- todo --- */
 int todo_reserve(struct peering_todo *t, uint32_t sends); /* then so many todo_send cannot fail */
-struct peering_send *todo_send(struct peering_todo *t, enum peering_send_kind kind, struct osd_id to);
+struct peering_send *todo_send(struct peering_todo *t, enum peering_send_kind kind,
+                               struct osd_id to);
 void send_fini(struct peering_send *s);
 
 /* --- peers --- */
 int peer_add(struct peering *p, struct osd_id osd, struct peering_peer **out);
 int peers_add_past(struct peering *p); /* members of past intervals that are up */
-int peers_ask(struct peering *p, struct peering_todo *todo); /* for infos: who is up and was not asked */
+int peers_ask(struct peering *p,
+              struct peering_todo *todo); /* for infos: who is up and was not asked */
 static inline bool info_exists(const struct pg_info *i)
 {
     return i->created.v != 0;
@@ -46,7 +48,8 @@ int primary_reset(struct peering *p, const struct peering_event *ev, struct peer
 
 /* --- from activation on (peering_active.c) --- */
 int primary_activate(struct peering *p, struct peering_todo *todo);
-int activate_send(const struct peering *p, const struct peering_peer *peer, struct peering_send *out);
+int activate_send(const struct peering *p, const struct peering_peer *peer,
+                  struct peering_send *out);
 void primary_wish(struct peering *p, const struct osd_set *want, struct peering_todo *todo);
 int primary_settle(struct peering *p, struct peering_todo *todo);
 int primary_tell_clean(struct peering *p, struct peering_peer *peer, struct peering_todo *todo);

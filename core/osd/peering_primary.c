@@ -1,8 +1,9 @@
 /* peering_primary.c - the primary's way through a new interval, stage by stage.
  *
  * primary_advance() is called after each event and goes on while a stage is done.  Up to GET_LOG
- * every map starts the choice anew from what was answered, which costs nothing when nothing changed.
- * From GET_MISSING on the members are fixed: one that went down would have ended the interval. */
+ * every map starts the choice anew from what was answered, which costs nothing when nothing
+ * changed. From GET_MISSING on the members are fixed: one that went down would have ended the
+ * interval. */
 #include "core/osd/peering_int.h"
 
 #include "core/base/plant.h"
@@ -97,7 +98,8 @@ static int got_log(struct peering *p, struct peering_peer *peer, const struct pg
 
 /* ---- GET_MISSING ---- */
 
-static void missing_set(struct peering_peer *peer, struct pg_missing *missing, struct version common)
+static void missing_set(struct peering_peer *peer, struct pg_missing *missing,
+                        struct version common)
 {
     pg_missing_fini(&peer->missing);
     if (missing)

@@ -80,7 +80,8 @@ void pg_copy_info_put(const struct pg_copy *c, struct txn *txn)
     pg_copy_info_put_as(c, &i, txn);
 }
 
-int pg_copy_backfilled(struct pg_copy *c, struct bytes last_backfill, bool complete, struct txn *txn)
+int pg_copy_backfilled(struct pg_copy *c, struct bytes last_backfill, bool complete,
+                       struct txn *txn)
 {
     struct pg_info i = pg_copy_info_now(c);
 

@@ -1,8 +1,9 @@
-/* pg_copy.h - one OSD's copy of a PG, as far as it is not objects: info, past intervals, log, missing.
+/* pg_copy.h - one OSD's copy of a PG, as far as it is not objects: info, past intervals, log,
+ * missing.
  *
  * All of it is on disk as rows of the PG's collection and changes with transactions.  A copy whose
- * info.created is 0 does not exist: it has no rows.  (When its store was salvaged after the pool was
- * created, info.salvaged is set for it too: the rows may have been lost.) */
+ * info.created is 0 does not exist: it has no rows.  (When its store was salvaged after the pool
+ * was created, info.salvaged is set for it too: the rows may have been lost.) */
 #ifndef CORE_OSD_PG_COPY_H
 #define CORE_OSD_PG_COPY_H
 
@@ -37,7 +38,8 @@ void pg_copy_info_put(const struct pg_copy *c, struct txn *txn);
 void pg_copy_info_put_as(const struct pg_copy *c, const struct pg_info *info, struct txn *txn);
 /* Backfill moved: 0 or -ENOMEM (unchanged).  `complete`: the end; key is not looked at, and
  * `salvaged` is over.  Objects are before the key when their oid key is less. */
-int pg_copy_backfilled(struct pg_copy *c, struct bytes last_backfill, bool complete, struct txn *txn);
+int pg_copy_backfilled(struct pg_copy *c, struct bytes last_backfill, bool complete,
+                       struct txn *txn);
 /* Remove all meta rows (with the objects, by the caller). */
 void pg_copy_rows_rm(struct txn *txn);
 

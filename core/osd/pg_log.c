@@ -1,12 +1,12 @@
 /* pg_log.c - the ordered record of recent writes to one placement group.
  *
  * A ring holds the entries, so that the one of a seq is found at once; a table finds the newest of
- * an object.  The sessions are kept twice: `base` is the state at the tail and moves when the log is
- * trimmed, with its rows; `now` is the state at the head and is made again from base and entries
+ * an object.  The sessions are kept twice: `base` is the state at the tail and moves when the log
+ * is trimmed, with its rows; `now` is the state at the head and is made again from base and entries
  * when the log is loaded or its end is rolled back.
  *
- * What changes many things at once (trimming, forking) first builds the new state aside, then swaps:
- * short memory leaves the log as it was. */
+ * What changes many things at once (trimming, forking) first builds the new state aside, then
+ * swaps: short memory leaves the log as it was. */
 #include "core/osd/pg_log.h"
 
 #include "core/base/plant.h"
@@ -230,7 +230,8 @@ int pg_log_wire_make(const struct pg_log *log, struct version since, struct pg_l
     }
     if (from == log->tail.seq) {
         w.expired = log->base.expired;
-        if (pg_sessions_rows(&log->base, &w.floors, &w.floor_count, &w.results, &w.result_count) < 0)
+        if (pg_sessions_rows(&log->base, &w.floors, &w.floor_count, &w.results, &w.result_count) <
+            0)
             goto no_memory;
     }
     *out = w;
@@ -281,7 +282,7 @@ static int now_begin(struct pg_log *log)
 int pg_log_from_wire(const struct pg_log_wire *wire, struct pg_log *out_new)
 {
     struct pg_log log;
-    int rc = pg_log_init(&log);
+    int rc = wire->tail.seq > PG_SEQ_MAX ? -R_MALFORMED : pg_log_init(&log);
 
     if (rc < 0)
         return rc;
@@ -372,6 +373,8 @@ static int load_base(struct pg_log *log, struct bytes key, struct bytes value)
     struct pg_base b;
     int rc = key.len == 1 ? pg_row_base_get(value, &b) : -R_MALFORMED;
 
+    if (rc == 0 && b.tail.seq > PG_SEQ_MAX)
+        rc = -R_MALFORMED;
     if (rc < 0)
         return rc;
     log->tail = log->head = b.tail;
@@ -416,6 +419,8 @@ int pg_log_load_row(struct pg_log *log, struct bytes key, struct bytes value)
     struct pg_result r;
     int rc = -R_MALFORMED;
 
+    if (log->loaded_base && (key.len == 0 || key.data[0] != 'l'))
+        return rc; /* not in key order */
     switch (key.len ? key.data[0] : 0) {
     case 'b':
         return load_base(log, key, value);

@@ -3,12 +3,13 @@
  * Entries after `tail` up to `head`, contiguous in seq.  Beside them the sessions twice: as of the
  * tail (`base`, which is on disk) and as of the head (`now`, which answers repeats).
  *
- * An entry's version.epoch is the epoch of the primary's newest map when it ordered the entry (never
- * below the interval's first, never falling): so no client born after it had an op before it, which
- * is what expiring sessions stands on.  A primary runs no op of a client whose map is newer than its own.
+ * An entry's version.epoch is the epoch of the primary's newest map when it ordered the entry
+ * (never below the interval's first, never falling): so no client born after it had an op before
+ * it, which is what expiring sessions stands on.  A primary runs no op of a client whose map is
+ * newer than its own.
  *
- * Rows in the PG's collection (doc/format/pg.md): `l`+seq an entry, `b` tail and expired, `c`+client
- * a floor as of the tail, `d`+client+op a result at or before the tail.
+ * Rows in the PG's collection (doc/format/pg.md): `l`+seq an entry, `b` tail and expired,
+ * `c`+client a floor as of the tail, `d`+client+op a result at or before the tail.
  *
  * Threads: call only on the reactor that owns the PG.  Functions that fail leave the log unchanged;
  * but a txn they were given is then to be thrown away. */
@@ -17,8 +18,10 @@
 
 #include "core/osd/pg_sessions.h"
 
+#define PG_SEQ_MAX (UINT64_C(1) << 62) /* none is near it: higher ones are malformed */
+
 struct pg_log_item {
-    struct hnode by_oid;   /* in the table while it is its object's newest */
+    struct hnode by_oid;    /* in the table while it is its object's newest */
     struct pg_log_entry *e; /* owned by the log */
 };
 struct pg_log {
@@ -59,7 +62,8 @@ void pg_log_row_put(struct txn *txn, const struct pg_log_entry *e);
  * entries are dropped in batches.
  *
  * `upto` must be durable on every acting member and backfill target: trimming past that point lets
- * a later interval find logs that do not meet, or forget what it cannot undo.  Row changes go to `txn`.
+ * a later interval find logs that do not meet, or forget what it cannot undo.  Row changes go to
+ * `txn`.
  *
  * Returns entries dropped, -EINVAL (`upto` is past the head), or -ENOMEM (log unchanged, the txn is
  * to be thrown away). */
@@ -86,7 +90,8 @@ void pg_log_fork_commit(struct pg_log *log, struct pg_log *fork, struct version 
  * 0; -R_MALFORMED and other decoding codes; -ENOMEM. */
 int pg_log_load_row(struct pg_log *log, struct bytes key, struct bytes value); /* keys b c d l */
 int pg_log_load_end(struct pg_log *log);
-bool pg_log_equal(const struct pg_log *a, const struct pg_log *b); /* where they overlap, and heads */
+bool pg_log_equal(const struct pg_log *a,
+                  const struct pg_log *b); /* where they overlap, and heads */
 void pg_log_check(const struct pg_log *log, bool deep);
 
 #endif

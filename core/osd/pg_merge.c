@@ -14,7 +14,7 @@ enum { MERGE_REMOVALS_MAX = 4000 }; /* objects one transaction may name; beyond:
 /* Entries after `tail` up to `head`, wherever they are. */
 struct side {
     struct version tail, head;
-    const struct pg_log *log;         /* one of the two */
+    const struct pg_log *log; /* one of the two */
     const struct pg_log_wire *wire;
 };
 
@@ -42,7 +42,8 @@ static int wire_check(const struct pg_log_wire *wire)
 {
     struct version before = wire->tail;
 
-    if (wire->head.seq < wire->tail.seq || wire->head.seq - wire->tail.seq != wire->entry_count)
+    if (wire->head.seq > PG_SEQ_MAX || wire->head.seq < wire->tail.seq ||
+        wire->head.seq - wire->tail.seq != wire->entry_count)
         return -R_MALFORMED;
     for (uint32_t i = 0; i < wire->entry_count; i++) {
         struct version v = wire->entries[i].version;
@@ -99,8 +100,9 @@ static int follow(const struct pg_log_entry *e, const struct pg_info *info, stru
 }
 
 /* Turn what `own` lacks (m) into what it will lack with the history of `auth`. */
-static int missing_merge(const struct side *own, const struct side *auth, const struct pg_info *info,
-                         struct pg_missing *m, struct txn *txn, struct pg_merge_stat *stat)
+static int missing_merge(const struct side *own, const struct side *auth,
+                         const struct pg_info *info, struct pg_missing *m, struct txn *txn,
+                         struct pg_merge_stat *stat)
 {
     int rc = common_find(own, auth, &stat->common);
 

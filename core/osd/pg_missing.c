@@ -251,7 +251,7 @@ void pg_missing_row_put(struct txn *txn, const struct pg_missing_item *item)
 
 static int load(struct pg_missing *m, const struct pg_missing_row *row)
 {
-    if (find(m, &row->oid) || !version_lt(row->have, row->need))
+    if (find(m, &row->oid) || row->need.seq == 0 || !version_lt(row->have, row->need))
         return -R_MALFORMED;
     return pg_missing_set(m, &row->oid, row->need, row->have, &row->touched);
 }
@@ -269,7 +269,8 @@ int pg_missing_load_row(struct pg_missing *m, struct bytes key, struct bytes val
     return rc;
 }
 
-int pg_missing_wire(const struct pg_missing *m, struct pg_missing_row **out_rows, uint32_t *out_count)
+int pg_missing_wire(const struct pg_missing *m, struct pg_missing_row **out_rows,
+                    uint32_t *out_count)
 {
     struct pg_missing_row *rows = mem_calloc(m->count, sizeof(*rows));
     const struct pg_missing_item *item = pg_missing_first(m);

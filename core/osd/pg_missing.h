@@ -48,15 +48,17 @@ int pg_missing_entry(struct pg_missing *m, const struct pg_log_entry *e);
 /* `need` replaces what there was; have {0,0} means all of it must be copied. */
 int pg_missing_set(struct pg_missing *m, const struct oid *oid, struct version need,
                    struct version have, const struct touched *touched);
-/* A write that was undone: the object is needed as it was at `target`, which is nearer the start. */
+/* A write that was undone: the object is needed as it was at `target`, which is nearer the start.
+ */
 int pg_missing_undo(struct pg_missing *m, const struct oid *oid, struct version target);
 void pg_missing_remove(struct pg_missing *m, const struct oid *oid); /* fine if absent */
-/* The object is here in `version` (or newer): the item goes, and its row with `txn` (NULL: none). */
+/* The object is here in `version` (or newer): the item goes, and its row with `txn` (NULL: none).
+ */
 void pg_missing_recovered(struct pg_missing *m, const struct oid *oid, struct version version,
                           struct txn *txn);
 
-/* The first of several chunks is applied with this transaction: what was there is no longer a version
- * to build upon. */
+/* The first of several chunks is applied with this transaction: what was there is no longer a
+ * version to build upon. */
 void pg_missing_begin_copy(struct pg_missing *m, const struct oid *oid, struct txn *txn);
 
 /* Rows. */
@@ -66,12 +68,14 @@ void pg_missing_rows_diff(const struct pg_missing *before, const struct pg_missi
                           struct txn *txn);
 int pg_missing_load_row(struct pg_missing *m, struct bytes key, struct bytes value);
 /* For messages; rows owned by the caller. */
-int pg_missing_wire(const struct pg_missing *m, struct pg_missing_row **out_rows, uint32_t *out_count);
+int pg_missing_wire(const struct pg_missing *m, struct pg_missing_row **out_rows,
+                    uint32_t *out_count);
 int pg_missing_from_wire(const struct pg_missing_row *rows, uint32_t count, struct pg_missing *out);
 
-/* A check at start: objects whose newest entry is a modification but whose stored version is another,
- * and that no item names, become missing.  `version_of` gives the stored version, {0,0}: absent.
- * `last_backfill`, `complete`: as in pg_info.  Returns items added (0 unless rows were lost), -ENOMEM. */
+/* A check at start: objects whose newest entry is a modification but whose stored version is
+ * another, and that no item names, become missing.  `version_of` gives the stored version, {0,0}:
+ * absent. `last_backfill`, `complete`: as in pg_info.  Returns items added (0 unless rows were
+ * lost), -ENOMEM. */
 int pg_missing_derive(struct pg_missing *m, const struct pg_log *log, bool complete,
                       struct bytes last_backfill,
                       struct version (*version_of)(void *arg, const struct oid *oid), void *arg);

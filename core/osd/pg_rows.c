@@ -1,7 +1,7 @@
 /* pg_rows.c - the meta rows of a PG: their keys and values.
  *
- * Numbers in keys are big-endian, so that keys sort as numbers do.  Values stand in plain envelopes;
- * the store's journal and tables carry the checksums. */
+ * Numbers in keys are big-endian, so that keys sort as numbers do.  Values stand in plain
+ * envelopes; the store's journal and tables carry the checksums. */
 #include "core/osd/pg_rows.h"
 
 enum { ROW_VERSION = 1, ROW_COMPAT = 1 };

@@ -1,7 +1,7 @@
 /* pg_sessions.c - what clients were answered.
  *
- * A session holds its results in the order of op numbers, so that a rising floor drops them from the
- * front.  Sessions stand in the order of their newest entries, so that the one to expire is the
+ * A session holds its results in the order of op numbers, so that a rising floor drops them from
+ * the front.  Sessions stand in the order of their newest entries, so that the one to expire is the
  * first.  Everything follows from the entries applied, in their order, and from nothing else: two
  * copies that applied the same entries answer a repeat alike. */
 #include "core/osd/pg_sessions.h"
@@ -77,7 +77,8 @@ int pg_sessions_init(struct pg_sessions *s)
     return 0;
 }
 
-static void result_drop(struct pg_sessions *s, struct session *of, struct result *r, struct txn *txn)
+static void result_drop(struct pg_sessions *s, struct session *of, struct result *r,
+                        struct txn *txn)
 {
     if (txn)
         pg_row_result_rm(txn, r->r.reqid);
@@ -253,8 +254,8 @@ int pg_sessions_apply(struct pg_sessions *s, const struct pg_log_entry *e, struc
     return 0;
 }
 
-enum pg_lookup pg_sessions_lookup(const struct pg_sessions *s, struct reqid reqid, struct epoch born,
-                                  uint32_t attempt, struct pg_result *out)
+enum pg_lookup pg_sessions_lookup(const struct pg_sessions *s, struct reqid reqid,
+                                  struct epoch born, uint32_t attempt, struct pg_result *out)
 {
     const struct session *of = session_find(s, reqid.client);
     const struct result *r = result_find(s, reqid);

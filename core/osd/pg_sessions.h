@@ -2,8 +2,8 @@
  *
  * A pure function of a PG's history: pg_sessions_apply() of its entries in order gives the same
  * state on every copy, whatever each copy has trimmed.  A session is one client instance; its floor
- * is the lowest op it still waits for, as of its newest entry.  Results below the floor are dropped.
- * Bounds: SESSIONS_MAX sessions, the one whose newest entry is oldest goes first and sets
+ * is the lowest op it still waits for, as of its newest entry.  Results below the floor are
+ * dropped. Bounds: SESSIONS_MAX sessions, the one whose newest entry is oldest goes first and sets
  * `expired`; SESSION_RESULTS_MAX results each, beyond which the floor is pushed up. */
 #ifndef CORE_OSD_PG_SESSIONS_H
 #define CORE_OSD_PG_SESSIONS_H
@@ -20,12 +20,12 @@ struct pg_sessions {
     struct htable results;   /* result nodes, owned, by reqid */
     struct list by_age;      /* sessions, the oldest newest-entry first */
     uint32_t session_count, result_count;
-    uint32_t sessions_max;   /* SESSIONS_MAX; tests make it small */
-    struct epoch expired;    /* no session of a client born later was ever dropped */
+    uint32_t sessions_max; /* SESSIONS_MAX; tests make it small */
+    struct epoch expired;  /* no session of a client born later was ever dropped */
 };
 
-int pg_sessions_init(struct pg_sessions *s);  /* 0 or -ENOMEM */
-void pg_sessions_fini(struct pg_sessions *s); /* zeroed is fine */
+int pg_sessions_init(struct pg_sessions *s);                                   /* 0 or -ENOMEM */
+void pg_sessions_fini(struct pg_sessions *s);                                  /* zeroed is fine */
 int pg_sessions_copy(const struct pg_sessions *from, struct pg_sessions *out); /* 0 or -ENOMEM */
 
 void pg_sessions_move(struct pg_sessions *from, struct pg_sessions *to); /* empties `from` */

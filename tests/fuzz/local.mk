@@ -39,3 +39,7 @@ tests_fuzz_fuzz_mon_command_SOURCES = tests/fuzz/fuzz_mon_command.c
 tests_fuzz_fuzz_mon_command_LDADD = $(LINK_mon) $(LINK_fuzz)
 tests_fuzz_fuzz_mon_store_SOURCES = tests/fuzz/fuzz_mon_store.c
 tests_fuzz_fuzz_mon_store_LDADD = $(LINK_mon) $(LINK_fuzz)
+
+check_PROGRAMS += tests/fuzz/fuzz_pg_rows
+tests_fuzz_fuzz_pg_rows_SOURCES = tests/fuzz/fuzz_pg_rows.c
+tests_fuzz_fuzz_pg_rows_LDADD = $(LINK_osd) $(LINK_fuzz)

@@ -170,8 +170,8 @@ static void fault(struct world *w)
         mon_weight(w, i, w->map[w->epoch]->osds[i].weight ? 0 : OSD_WEIGHT_IN);
         break;
     case 5:
-        session_break(w, i, (int)((uint64_t)i + 1 + rng_below(&w->rng, (uint64_t)w->nodes - 1)) %
-                                w->nodes);
+        session_break(
+            w, i, (int)((uint64_t)i + 1 + rng_below(&w->rng, (uint64_t)w->nodes - 1)) % w->nodes);
         break;
     }
 }
@@ -211,8 +211,8 @@ static void chaos(struct world *w, unsigned steps)
     }
 }
 
-/* Faults end; everything that can go on does, until nothing does.  Clients go on for a while: writes
- * must meet backfills that end. */
+/* Faults end; everything that can go on does, until nothing does.  Clients go on for a while:
+ * writes must meet backfills that end. */
 static void quiet(struct world *w)
 {
     for (int i = 0; i < w->nodes; i++) {

@@ -29,12 +29,12 @@ struct mm { /* a message */
     enum mm_kind kind;
     int from, to;
     struct epoch interval;
-    struct peering_send send;    /* MM_PEERING */
-    struct pg_log_entry *entry;  /* MM_REP: owned */
-    bool with_object;            /* MM_REP */
-    struct version version;      /* MM_REP: trim_to; MM_REP_REPLY: durable; MM_PUSH: of the object */
-    int object;                  /* MM_PUSH, MM_PUSHED */
-    bool backfill, complete;     /* MM_PUSH, MM_PUSHED: last_backfill moves behind the object */
+    struct peering_send send;   /* MM_PEERING */
+    struct pg_log_entry *entry; /* MM_REP: owned */
+    bool with_object;           /* MM_REP */
+    struct version version;     /* MM_REP: trim_to; MM_REP_REPLY: durable; MM_PUSH: of the object */
+    int object;                 /* MM_PUSH, MM_PUSHED */
+    bool backfill, complete;    /* MM_PUSH, MM_PUSHED: last_backfill moves behind the object */
 };
 struct queue {
     struct mm *first, *last;
@@ -44,7 +44,7 @@ struct pend { /* not durable yet */
     struct pend *next;
     struct txn *txn;
     bool activation;
-    struct queue after; /* messages that wait for it */
+    struct queue after;     /* messages that wait for it */
     struct version version; /* own log head with it */
 };
 

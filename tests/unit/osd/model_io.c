@@ -122,7 +122,6 @@ static void answer_committed(struct world *w, const struct node *n, uint64_t fro
     }
 }
 
-
 /* committed: durable on all of acting; trim_to: on targets too. */
 void io_durable(struct world *w, struct node *n)
 {
@@ -209,8 +208,8 @@ static void client_send(struct world *w, struct client *c, struct op *op, struct
 {
     struct pg_result r;
     enum pg_lookup found;
-    bool blocked = peering_missing_anywhere(&n->peering, &w->oid[op->object]) ||
-                   in_flight(n, op->object);
+    bool blocked =
+        peering_missing_anywhere(&n->peering, &w->oid[op->object]) || in_flight(n, op->object);
 
     op->attempt++;
     found = pg_log_lookup(&n->copy.log, (struct reqid){c->id, op->op}, c->born, op->attempt, &r);
@@ -251,7 +250,8 @@ void io_client(struct world *w, struct client *c)
 /* ---- recovery ---- */
 
 /* A node that has the object as it is needed, in the same interval. */
-static struct node *source_find(struct world *w, const struct node *n, int object, struct version need)
+static struct node *source_find(struct world *w, const struct node *n, int object,
+                                struct version need)
 {
     for (int i = 0; i < w->nodes; i++) {
         struct node *s = &w->node[i];
@@ -356,8 +356,8 @@ void io_push(struct world *w, struct node *n, struct mm *m)
     if (m->backfill && !n->copy.info.complete) {
         oid_key_put(&key, &w->oid[m->object]);
         wr_u8(&key, 0);
-        ASSERT(pg_copy_backfilled(&n->copy, (struct bytes){key.data, (uint32_t)key.len}, m->complete,
-                                  txn) == 0);
+        ASSERT(pg_copy_backfilled(&n->copy, (struct bytes){key.data, (uint32_t)key.len},
+                                  m->complete, txn) == 0);
     }
     node_submit(w, n, txn, false);
     reply->object = m->object;

@@ -334,7 +334,8 @@ static void node_start(struct world *w, struct node *n)
     memset(n->member_durable, 0, sizeof(n->member_durable));
     n->durable = n->copy.log.head;
     n->committed = (struct version){0};
-    node_event(w, n, (struct peering_event){.kind = PEERING_EV_START, .map = n->map, .copy = &n->copy});
+    node_event(w, n,
+               (struct peering_event){.kind = PEERING_EV_START, .map = n->map, .copy = &n->copy});
     while ((m = queue_pop(&early)))
         node_message(w, n, m);
 }

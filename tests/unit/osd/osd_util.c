@@ -17,8 +17,8 @@ struct version util_v(uint32_t epoch, uint64_t seq)
     return (struct version){{epoch}, seq};
 }
 
-struct pg_log_entry *util_entry(const struct pg_log *log, uint32_t epoch, char name, uint64_t client,
-                                uint64_t op, uint64_t floor)
+struct pg_log_entry *util_entry(const struct pg_log *log, uint32_t epoch, char name,
+                                uint64_t client, uint64_t op, uint64_t floor)
 {
     struct pg_log_entry *e = pg_log_entry_create();
     struct oid oid = util_oid(name);

@@ -8,11 +8,11 @@
 
 extern const struct pgid util_pg;
 
-struct oid util_oid(char name);                      /* of one letter; borrowed from a constant */
+struct oid util_oid(char name); /* of one letter; borrowed from a constant */
 struct version util_v(uint32_t epoch, uint64_t seq);
 /* The next write of `c`: to object `name`, by client and op (0: none).  `del`: a deletion. */
-struct pg_log_entry *util_entry(const struct pg_log *log, uint32_t epoch, char name, uint64_t client,
-                                uint64_t op, uint64_t floor);
+struct pg_log_entry *util_entry(const struct pg_log *log, uint32_t epoch, char name,
+                                uint64_t client, uint64_t op, uint64_t floor);
 void util_write(struct pg_log *log, uint32_t epoch, char name, uint64_t client, uint64_t op,
                 uint64_t floor);
 void util_delete(struct pg_log *log, uint32_t epoch, char name);
@@ -24,7 +24,7 @@ void util_append(struct pg_copy *c, uint32_t epoch, const char *names);
 struct util_rows {
     struct util_row {
         struct bytes key, value; /* owned */
-    } *row;                      /* owned, in key order */
+    } * row;                     /* owned, in key order */
     uint32_t count;
 };
 void util_rows_apply(struct util_rows *r, const struct txn *txn);

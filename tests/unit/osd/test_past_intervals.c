@@ -240,7 +240,8 @@ T(past_intervals, a_member_that_never_recorded_it_proves_that_it_never_was_activ
     T_EQ(judge(&h, 0, &blocking), PAST_SATISFIED);
     answers[2].salvaged = true; /* what a damaged store says proves nothing */
     T_EQ(judge(&h, 0, &blocking), PAST_DOWN);
-    answers[2] = (struct past_answer){.answered = true, .les = {4}}; /* was active, is incomplete now */
+    answers[2] =
+        (struct past_answer){.answered = true, .les = {4}}; /* was active, is incomplete now */
     T_EQ(judge(&h, 0, &blocking), PAST_DOWN);
     answers[2].les.v = 3; /* activated in the first one only */
     T_EQ(judge(&h, 0, &blocking), PAST_DOWN);

@@ -36,7 +36,8 @@ static void feed(struct stage *s, struct peering_event ev)
 static void set_up(struct stage *s)
 {
     struct osd_set acting = {.osd = {{0}, {1}, {2}}, .count = 3};
-    struct pool pool = {.id = {1}, .name = "p", .size = 3, .size_min = 2, .pg_count = 1, .created = {1}};
+    struct pool pool = {
+        .id = {1}, .name = "p", .size = 3, .size_min = 2, .pg_count = 1, .created = {1}};
     struct osdmap *m = osdmap_create(fsid);
 
     memset(s, 0, sizeof(*s));
@@ -258,8 +259,7 @@ T(peering, waits_out_the_lease_of_the_old_primary_unless_it_is_proven_dead)
         bool waits;
     } rows[] = {{false, false, true}, {true, false, false}, {false, true, false}};
 
-    T_CASES(row, rows)
-    {
+    T_CASES (row, rows) {
         struct osdmap *m;
         struct stage s;
 
@@ -281,7 +281,8 @@ T(peering, waits_out_the_lease_of_the_old_primary_unless_it_is_proven_dead)
             T_EQ(s.todo.timer_at_ns, 1000 + 700 * NS_PER_MS);
             feed(&s, (struct peering_event){.kind = PEERING_EV_TIMER, .now_ns = 700 * NS_PER_MS});
             T_EQ(s.p.state, PEERING_WAIT_LEASE);
-            feed(&s, (struct peering_event){.kind = PEERING_EV_TIMER, .now_ns = 1000 + 700 * NS_PER_MS});
+            feed(&s, (struct peering_event){.kind = PEERING_EV_TIMER,
+                                            .now_ns = 1000 + 700 * NS_PER_MS});
             T_EQ(s.p.state, PEERING_ACTIVATING);
         }
         tear_down(&s);

@@ -1,5 +1,5 @@
-/* test_peering_model.c - thousands of random histories of one PG, and bugs put in that they must see.
- * One seed: PEERING_SEED=n tests/unit/osd/test_peering_model. */
+/* test_peering_model.c - thousands of random histories of one PG, and bugs put in that they must
+ * see. One seed: PEERING_SEED=n tests/unit/osd/test_peering_model. */
 #include "tests/unit/osd/model.h"
 #include "tests/unit/t.h"
 
@@ -34,10 +34,11 @@ T(peering_model, nothing_acknowledged_is_lost_and_all_copies_become_equal)
             T_FAIL("PEERING_SEED=%lu: %s", (unsigned long)seed, why);
     if (one)
         return;
-    fprintf(stderr, "activations %lu, rolled back %lu, backfills anew %lu, repeats %lu, acknowledged %lu, "
-                    "steps short of memory %lu\n", (unsigned long)total[0], (unsigned long)total[1],
-            (unsigned long)total[2], (unsigned long)total[3], (unsigned long)total[4],
-            (unsigned long)total[5]);
+    fprintf(stderr,
+            "activations %lu, rolled back %lu, backfills anew %lu, repeats %lu, acknowledged %lu, "
+            "steps short of memory %lu\n",
+            (unsigned long)total[0], (unsigned long)total[1], (unsigned long)total[2],
+            (unsigned long)total[3], (unsigned long)total[4], (unsigned long)total[5]);
     for (unsigned i = 0; i < 6; i++) /* else the histories were too tame */
         T_GT(total[i], 100);
 }
@@ -58,8 +59,7 @@ T(peering_model, each_planted_bug_is_seen)
 
     if (getenv("PEERING_SEED"))
         return;
-    T_CASES(row, bugs)
-    {
+    T_CASES (row, bugs) {
         uint64_t seed = 1;
 
         plant_set(1u << row->plant);

@@ -101,7 +101,8 @@ T(pg_log, rows_and_memory_agree_whatever_was_trimmed)
 
         T_TRUE(txn != NULL);
         pg_copy_info_put(&c, txn);
-        util_write(&c.log, 2 + (uint32_t)i / 10, (char)('a' + i % 7), 1 + i % 5, i, i > 9 ? i - 9 : 1);
+        util_write(&c.log, 2 + (uint32_t)i / 10, (char)('a' + i % 7), 1 + i % 5, i,
+                   i > 9 ? i - 9 : 1);
         pg_log_row_put(txn, pg_log_at(&c.log, i));
         rc = pg_log_trim(&c.log, c.log.head, 4 + (uint32_t)i % 5, txn);
         T_OK(rc);
@@ -227,4 +228,78 @@ T(pg_log, a_trim_that_ran_short_trimmed_nothing)
         pg_log_fini(&log);
     }
     T_GT(failed, 20);
+}
+
+/* Rows of every kind, from a copy that was trimmed, rolled back and lacks objects. */
+static void rows_of_all_kinds(struct writer *w)
+{
+    struct txn *txn = txn_create(util_pg);
+    struct past_interval past = {.first = {2}, .last = {4}, .primary = {1}, .maybe_wrote = true};
+    struct util_rows rows = {0};
+    struct oid oid = util_oid('b');
+    struct touched touched = {0};
+    struct pg_copy c;
+
+    util_copy(&c, 5, "");
+    past.up = past.acting = (struct osd_set){.osd = {{1}, {2}}, .count = 2};
+    c.past.first.v = 5;
+    c.past.newest.v = 6;
+    c.past.row = mem_dup(&past, sizeof(past));
+    c.past.count = 1;
+    c.info.les.v = 5;
+    c.info.last_clean.v = 2;
+    for (uint64_t op = 1; op <= 6; op++)
+        util_write(&c.log, 5, (char)('a' + op % 3), 11 + op % 2, op, 1);
+    pg_copy_info_put(&c, txn);
+    pg_log_rows_rewrite(&c.log, txn);
+    T_EQ(pg_log_trim(&c.log, util_v(5, 4), 1, txn), 4);
+    touched_range(&touched, 4096, 100);
+    touched_key(&touched, BYTES_STR("key"));
+    T_OK(pg_missing_set(&c.missing, &oid, util_v(5, 3), util_v(4, 1), &touched));
+    pg_missing_row_put(txn, pg_missing_first(&c.missing));
+    util_rows_apply(&rows, txn);
+    for (uint32_t i = 0; i < rows.count; i++) {
+        wr_bytes(w, rows.row[i].key);
+        wr_bytes(w, rows.row[i].value);
+    }
+    T_EQ(w->rc, 0);
+    touched_fini(&touched);
+    util_rows_fini(&rows);
+    txn_unref(txn);
+    pg_copy_fini(&c);
+}
+
+T(pg_rows, golden_bytes_are_read_and_rebuilt)
+{
+    AUTO_FREE char *path = mem_printf("%s/tests/golden/pg-rows/v1.bin", t_srcdir());
+    AUTO(writer) made = {0};
+    uint8_t golden[4096];
+    struct pg_copy c;
+    struct cursor cur;
+    size_t bytes;
+    FILE *f = fopen(path, "rb");
+
+    if (!f)
+        T_FAIL("cannot read %s", path);
+    bytes = fread(golden, 1, sizeof(golden), f);
+    (void)fclose(f);
+    rows_of_all_kinds(&made);
+    T_EQ(bytes, made.len);
+    T_MEM_EQ(golden, made.data, bytes);
+    T_OK(pg_copy_init(&c, util_pg));
+    cur = cur_over(golden, bytes);
+    while (cur_left(&cur)) {
+        struct bytes key = cur_bytes(&cur, 4096), value = cur_bytes(&cur, 4096);
+
+        T_EQ(cur.rc, 0);
+        T_OK(pg_copy_load_row(&c, key, value));
+    }
+    T_OK(pg_copy_load_end(&c));
+    T_EQ(c.log.tail.seq, 4);
+    T_EQ(c.log.head.seq, 6);
+    T_EQ(c.missing.count, 1);
+    T_EQ(c.past.count, 1);
+    T_EQ(c.log.now.result_count, 6);
+    pg_copy_check(&c, true);
+    pg_copy_fini(&c);
 }
