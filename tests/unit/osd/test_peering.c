@@ -32,8 +32,8 @@ static void feed(struct stage *s, struct peering_event ev)
 }
 
 /* Epoch 10: an interval with acting {0,1,2} that osd.0 led and could write in; epoch 12: the same
- * OSDs, led by osd.1, which is us. */
-static void set_up(struct stage *s)
+ * OSDs, led by osd.1, which is us; osd.0 is in this state. */
+static void set_up_with(struct stage *s, uint8_t state_of_0)
 {
     struct osd_set acting = {.osd = {{0}, {1}, {2}}, .count = 3};
     struct pool pool = {
@@ -62,12 +62,18 @@ static void set_up(struct stage *s)
     m = next_map(s);
     acting = (struct osd_set){.osd = {{1}, {0}, {2}}, .count = 3};
     T_OK(osdmap_temp_set(m, util_pg, &acting));
+    m->osds[0].state = state_of_0;
     T_OK(osdmap_seal(m));
     T_EQ(past_intervals_walk(&s->copy.past, util_pg, s->map, m), 1);
     T_EQ(s->copy.past.count, 1);
     osdmap_unref(s->map);
     s->map = m;
     peering_init(&s->p, util_pg);
+}
+
+static void set_up(struct stage *s)
+{
+    set_up_with(s, OSD_EXISTS | OSD_UP);
 }
 
 /* Our own copy: complete, activated in `les`, with these writes. */
@@ -252,30 +258,26 @@ T(peering, asks_for_others_to_act_while_it_is_filled)
     tear_down(&s);
 }
 
-T(peering, waits_out_the_lease_of_the_old_primary_unless_it_is_proven_dead)
+T(peering, waits_out_the_lease_of_the_old_primary_unless_it_cannot_use_it)
 {
     static const struct {
-        bool restarted, stopped;
+        uint8_t state;
         bool waits;
-    } rows[] = {{false, false, true}, {true, false, false}, {false, true, false}};
+    } rows[] = {{OSD_EXISTS | OSD_UP, false}, /* it answers: it has left the old interval */
+                {OSD_EXISTS, true},
+                {OSD_EXISTS | OSD_STOPPED, false}};
 
     T_CASES (row, rows) {
-        struct osdmap *m;
         struct stage s;
 
-        set_up(&s);
+        set_up_with(&s, row->state);
         own(&s, 10, "ab");
         start(&s);
-        notify(&s, 0, info(10, 2), 0, -1);
+        if (row->state & OSD_UP)
+            notify(&s, 0, info(10, 2), 0, -1);
         notify(&s, 2, info(10, 2), 700, 0);
         T_EQ(s.p.state, PEERING_WAIT_UP_THRU);
-        m = next_map(&s);
-        m->osds[1].up_thru.v = 12;
-        if (row->restarted)
-            m->osds[0].up_from.v = 12;
-        if (row->stopped)
-            m->osds[0].state = OSD_EXISTS | OSD_STOPPED;
-        new_map(&s, m);
+        up_thru(&s);
         T_EQ(s.p.state, row->waits ? PEERING_WAIT_LEASE : PEERING_ACTIVATING);
         if (row->waits) {
             T_EQ(s.todo.timer_at_ns, 1000 + 700 * NS_PER_MS);
