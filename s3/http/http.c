@@ -1,0 +1,739 @@
+/* http.c - libmicrohttpd on our reactor.
+ *
+ * The library waits on an epoll descriptor of its own; the loop watches that descriptor and calls
+ * MHD_run (`pump`) when it is readable, when a connection was woken, and when MHD_get_timeout says
+ * so.  Everything happens on the reactor.
+ *
+ * A request goes one way:
+ *
+ *     NEW      its target is known; the first call of the access handler brings the head
+ *     PARKED   the head was handed over; the connection rests until http_accept or http_reply
+ *     READING  body bytes go to the sink; it rests whenever the sink is full
+ *     ENDED    the body is complete; it rests until http_reply
+ *     REPLYING the library sends; it rests whenever the stream has nothing yet
+ *
+ * The library lets a parked connection be answered or go on reading after a rest in the first
+ * call, which is what keeps "100 Continue" back until the handler wants the body.  Once it reads,
+ * an answer is possible only after the last byte: with an early answer the rest is read and
+ * dropped, and a client that sends too much of it is cut off.
+ *
+ * A connection has one reference to its request, the handler the other. */
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/list.h"
+#include "s3/http.h"
+#include "s3/http/guard.h"
+
+enum {
+    POOL_BYTES = 64 * 1024,  /* of one connection: fastest, see the notes on the library */
+    BLOCK_BYTES = 64 * 1024, /* asked of a stream at a time */
+    DROP_BYTES_MAX = 16 * 1024 * 1024,
+};
+
+enum state { NEW, PARKED, READING, ENDED, REPLYING };
+
+struct http_request {
+    struct http_server *server;  /* borrowed: outlives every request */
+    struct MHD_Connection *conn; /* borrowed; NULL: gone */
+    struct list link;            /* in server->requests while the connection is there */
+    uint32_t refs;
+    enum state state;
+    bool accepted, resting, wake_pending, aborted;
+    struct env_timer rest_timer;
+    const struct http_sink *sink; /* NULL: nobody listens */
+    void *user;
+    uint64_t id;
+    const char *raw_target; /* borrowed from the library until the head is built */
+    uint64_t dropped_bytes;
+
+    struct MHD_Response *response; /* ref */
+    unsigned status;
+    ssize_t (*read)(void *user, uint64_t pos, uint8_t *dst, size_t max);
+
+    struct http_head head; /* its bytes are in the arena */
+    struct arena arena;
+};
+
+struct http_server {
+    struct env *env;
+    struct http_conf conf;
+    struct log log;
+    struct net_addr addr;
+    struct MHD_Daemon *daemon; /* owned */
+    struct env_watch watch;
+    bool watching;
+    struct env_timer timer;
+    struct env_task pump_task;
+    bool pump_queued;
+    struct list requests;
+    uint32_t live; /* requests not yet freed */
+    struct http_stats stats;
+
+    bool stopping, closed;
+    struct env_timer grace_timer;
+    struct env_task stop_task;
+    bool stop_queued;
+    void (*stopped)(void *arg);
+    void *stopped_arg;
+};
+
+/* --- the pump --- */
+
+static void pump_soon(struct http_server *s)
+{
+    if (s->pump_queued || s->closed)
+        return;
+    s->pump_queued = true;
+    env_post(s->env, &s->pump_task);
+}
+
+static void pump(struct http_server *s)
+{
+    unsigned MHD_LONG_LONG ms;
+
+    if (s->closed)
+        return;
+    (void)MHD_run(s->daemon); /* fails only when the epoll descriptor does */
+    if (MHD_get_timeout(s->daemon, &ms) != MHD_YES)
+        env_timer_cancel(s->env, &s->timer);
+    else if (ms == 0)
+        pump_soon(s);
+    else
+        env_timer_after(s->env, &s->timer, (uint64_t)ms * NS_PER_MS);
+}
+
+static void pump_task(struct env_task *task)
+{
+    struct http_server *s = CONTAINER_OF(task, struct http_server, pump_task);
+
+    s->pump_queued = false;
+    pump(s);
+}
+
+static void pump_timer(struct env_timer *t)
+{
+    pump(CONTAINER_OF(t, struct http_server, timer));
+}
+
+static void pump_ready(struct env_watch *w)
+{
+    pump(CONTAINER_OF(w, struct http_server, watch));
+}
+
+/* --- requests --- */
+
+static void stop_step_soon(struct http_server *s)
+{
+    if (!s->stopping || s->stop_queued)
+        return;
+    s->stop_queued = true;
+    env_post(s->env, &s->stop_task);
+}
+
+void http_unref(struct http_request *r)
+{
+    struct http_server *s = r->server;
+
+    ASSERT(r->refs > 0);
+    if (--r->refs)
+        return;
+    arena_fini(&r->arena);
+    mem_free(r);
+    s->live--;
+    stop_step_soon(s);
+}
+
+static void unrest(struct http_request *r)
+{
+    r->resting = false;
+    env_timer_cancel(r->server->env, &r->rest_timer);
+    MHD_resume_connection(r->conn);
+    pump_soon(r->server);
+}
+
+/* Rest until http_wake.  A wake-up that came during the upcall counts. */
+static void rest(struct http_request *r)
+{
+    ASSERT(!r->resting);
+    MHD_suspend_connection(r->conn);
+    r->resting = true;
+    env_timer_after(r->server->env, &r->rest_timer, (uint64_t)r->server->conf.rest_ms * NS_PER_MS);
+    if (r->wake_pending)
+        unrest(r);
+    r->wake_pending = false;
+}
+
+void http_wake(struct http_request *r)
+{
+    if (!r->conn)
+        return;
+    if (r->resting)
+        unrest(r);
+    else
+        r->wake_pending = true;
+}
+
+void http_abort(struct http_request *r)
+{
+    if (!r->conn || r->aborted)
+        return;
+    r->aborted = true;
+    counter_add(&r->server->stats.aborted, 1);
+    http_wake(r);
+}
+
+/* The library has no time-out for a connection that rests, and does not see its peer leave. */
+static void rest_expired(struct env_timer *t)
+{
+    struct http_request *r = CONTAINER_OF(t, struct http_request, rest_timer);
+
+    log_warn(&r->server->log, "a request waited too long and was cut", KV_HEX("request", r->id),
+             KV_MS("for", r->server->conf.rest_ms));
+    http_abort(r);
+}
+
+const struct http_head *http_request_head(const struct http_request *r)
+{
+    return &r->head;
+}
+
+struct arena *http_request_arena(struct http_request *r)
+{
+    return &r->arena;
+}
+
+uint64_t http_request_id(const struct http_request *r)
+{
+    return r->id;
+}
+
+void http_attach(struct http_request *r, const struct http_sink *sink, void *user)
+{
+    r->sink = sink;
+    r->user = user;
+}
+
+void http_accept(struct http_request *r)
+{
+    ASSERT(!r->accepted);
+    r->accepted = true;
+    http_wake(r);
+}
+
+/* The request line was read.  The pointer returned is what the other callbacks get. */
+static void *request_begin(void *arg, const char *target, struct MHD_Connection *conn)
+{
+    struct http_server *s = arg;
+    struct http_request *r = mem_alloc(sizeof(*r));
+
+    if (!r)
+        return NULL; /* the access handler closes */
+    memset(r, 0, offsetof(struct http_request, head.field));
+    r->head.field_count = 0;
+    memset(&r->head.http_1_0, 0, sizeof(r->head) - offsetof(struct http_head, http_1_0));
+    arena_init(&r->arena);
+    r->server = s;
+    r->conn = conn;
+    r->refs = 1;
+    r->id = env_random_u64(s->env);
+    r->raw_target = target;
+    /* Copied now: the library is about to cut it at the question mark. */
+    r->head.target.len = (uint32_t)strnlen(target, HTTP_HEAD_BYTES_MAX + 1);
+    r->head.target.data = (uint8_t *)arena_strdup(&r->arena, target, r->head.target.len);
+    if (!r->head.target.data)
+        r->aborted = true;
+    env_timer_init(&r->rest_timer, rest_expired);
+    list_push_back(&s->requests, &r->link);
+    s->live++;
+    gauge_set(&s->stats.active, gauge_get(&s->stats.active) + 1);
+    return r;
+}
+
+static void request_completed(void *arg, struct MHD_Connection *conn, void **con_cls,
+                              enum MHD_RequestTerminationCode how)
+{
+    struct http_server *s = arg;
+    struct http_request *r = *con_cls;
+
+    UNUSED(conn);
+    if (!r)
+        return;
+    *con_cls = NULL;
+    env_timer_cancel(s->env, &r->rest_timer);
+    r->resting = false;
+    r->conn = NULL;
+    list_remove(&r->link);
+    gauge_set(&s->stats.active, gauge_get(&s->stats.active) - 1);
+    if (r->response)
+        MHD_destroy_response(r->response);
+    r->response = NULL;
+    if (r->sink && r->sink->gone)
+        r->sink->gone(r->user, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+    http_unref(r);
+    stop_step_soon(s);
+}
+
+/* --- answers --- */
+
+struct iov_body {
+    struct buf buf;
+    struct MHD_IoVec iov[];
+};
+
+static void iov_body_free(void *arg)
+{
+    struct iov_body *body = arg;
+
+    buf_fini(&body->buf);
+    mem_free(body);
+}
+
+/* The payload is sent from where it is. */
+static struct MHD_Response *response_of_buf(struct buf *buf)
+{
+    struct iov_body *body = mem_alloc(sizeof(*body) + buf->span_count * sizeof(body->iov[0]));
+    const struct span *span = buf_spans_of(buf);
+    struct MHD_Response *response;
+
+    if (!body)
+        return NULL;
+    for (uint32_t i = 0; i < buf->span_count; i++) {
+        body->iov[i].iov_base = span_data(&span[i]);
+        body->iov[i].iov_len = span[i].bytes;
+    }
+    body->buf = buf_move(buf);
+    response = MHD_create_response_from_iovec(body->iov, body->buf.span_count, iov_body_free, body);
+    if (!response)
+        iov_body_free(body);
+    return response;
+}
+
+static ssize_t stream_read(void *arg, uint64_t pos, char *dst, size_t max)
+{
+    struct http_request *r = arg;
+    ssize_t n;
+
+    if (r->aborted || !r->conn)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    n = r->read(r->user, pos, (uint8_t *)dst, max);
+    if (n < 0 || r->aborted)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    ASSERT((size_t)n <= max);
+    if (n == 0)
+        rest(r);
+    counter_add(&r->server->stats.bytes_out, (uint64_t)n);
+    return n;
+}
+
+static int add_field(struct MHD_Response *response, struct bytes name, struct bytes value)
+{
+    char name_text[HTTP_NAME_BYTES_MAX + 1];
+    AUTO_FREE char *value_text = mem_alloc((size_t)value.len + 1);
+
+    if (!value_text)
+        return -ENOMEM;
+    ASSERT(name.len <= HTTP_NAME_BYTES_MAX);
+    memcpy(name_text, name.data, name.len);
+    name_text[name.len] = '\0';
+    memcpy(value_text, value.data, value.len);
+    value_text[value.len] = '\0';
+    return MHD_add_response_header(response, name_text, value_text) == MHD_YES ? 0 : -ENOMEM;
+}
+
+static struct MHD_Response *response_create(struct http_request *r, struct http_reply *reply)
+{
+    struct MHD_Response *response;
+    int rc = 0;
+
+    if (reply->read)
+        response = MHD_create_response_from_callback(reply->stream_bytes, BLOCK_BYTES, stream_read,
+                                                     r, NULL);
+    else if (reply->body.bytes)
+        response = response_of_buf(&reply->body);
+    else
+        response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    if (!response)
+        return NULL;
+    for (uint32_t i = 0; i < reply->field_count && rc == 0; i++)
+        rc = add_field(response, reply->field[i].name, reply->field[i].value);
+    if (reply->close && rc == 0 &&
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") != MHD_YES)
+        rc = -ENOMEM;
+    if (rc == 0)
+        return response;
+    MHD_destroy_response(response);
+    return NULL;
+}
+
+static bool has_body(const struct http_request *r)
+{
+    return r->head.chunked || r->head.length > 0;
+}
+
+void http_reply(struct http_request *r, struct http_reply *reply)
+{
+    ASSERT(!r->response && r->state != REPLYING);
+    if (!r->conn) {
+        buf_fini(&reply->body);
+        return;
+    }
+    /* A body that nobody will read stands between us and the next request. */
+    if (!r->accepted && has_body(r))
+        reply->close = true;
+    r->read = reply->read;
+    r->status = reply->status;
+    if (!reply->read)
+        counter_add(&r->server->stats.bytes_out, reply->body.bytes);
+    r->response = response_create(r, reply);
+    buf_fini(&reply->body);
+    if (!r->response)
+        http_abort(r);
+    http_wake(r);
+}
+
+/* --- heads --- */
+
+struct head_copy {
+    struct http_request *r;
+    const char *expected; /* where the next line must start, were the head in plain form */
+    uint32_t bytes;
+    unsigned status;
+    const char *why;
+};
+
+static enum MHD_Result head_refuse(struct head_copy *copy, unsigned status, const char *why)
+{
+    copy->status = status;
+    copy->why = why;
+    return MHD_NO;
+}
+
+/* One field.  The library has cut the lines apart in its buffer, where both bytes of a line's end
+ * became NULs; so lines that follow each other at the right distance had no bare LF, no NUL and
+ * were not folded, none of which its callbacks tell. */
+static enum MHD_Result head_field(void *arg, enum MHD_ValueKind kind, const char *name,
+                                  size_t name_len, const char *value, size_t value_len)
+{
+    struct head_copy *copy = arg;
+    struct http_request *r = copy->r;
+    struct http_field *f = &r->head.field[r->head.field_count];
+    uint8_t *to;
+
+    UNUSED(kind);
+    if (name_len + value_len > HTTP_HEAD_BYTES_MAX - copy->bytes ||
+        r->head.field_count == HTTP_FIELDS_MAX)
+        return head_refuse(copy, 431, "the head is too large");
+    copy->bytes += (uint32_t)(name_len + value_len);
+    if (name != copy->expected || !value || value < name + name_len + 1)
+        return head_refuse(copy, 400, "a line ends in a bare LF, is folded, or has a NUL");
+    copy->expected = value + value_len + 2;
+    to = arena_alloc(&r->arena, name_len + value_len + 1);
+    if (!to) {
+        r->aborted = true;
+        return MHD_NO;
+    }
+    if (!http_token_lower(name, name_len, to))
+        return head_refuse(copy, 400, "a field name is not a token");
+    memcpy(to + name_len, value, value_len);
+    f->name = (struct bytes){to, (uint32_t)name_len};
+    f->value = http_trim((struct bytes){to + name_len, (uint32_t)value_len});
+    r->head.field_count++;
+    return MHD_YES;
+}
+
+/* The head, copied out of the library's buffer.  0, or the status to refuse with. */
+static unsigned head_build(struct http_request *r, const char *method, const char *version,
+                           const char **out_why)
+{
+    struct head_copy copy = {.r = r};
+    size_t method_len = strlen(method);
+
+    copy.bytes = r->head.target.len;
+    *out_why = "the head is too large";
+    if (r->head.target.len > HTTP_HEAD_BYTES_MAX)
+        return 431;
+    *out_why = "the request line has a NUL or more blanks than two, or ends in a bare LF";
+    if (r->raw_target != method + method_len + 1 ||
+        version != r->raw_target + r->head.target.len + 1)
+        return 400;
+    *out_why = "an HTTP version other than 1.0 and 1.1";
+    if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0)
+        return 505;
+    r->head.http_1_0 = version[7] == '0';
+    r->head.method.data = (uint8_t *)arena_strdup(&r->arena, method, method_len);
+    r->head.method.len = (uint32_t)method_len;
+    if (!r->head.method.data)
+        r->aborted = true;
+    copy.expected = version + strlen(version) + 2;
+    (void)MHD_get_connection_values_n(r->conn, MHD_HEADER_KIND, head_field, &copy);
+    if (copy.status)
+        *out_why = copy.why;
+    return copy.status ? copy.status : http_guard(&r->head, out_why);
+}
+
+/* --- the access handler --- */
+
+static enum MHD_Result send_response(struct http_request *r)
+{
+    r->state = REPLYING;
+    return MHD_queue_response(r->conn, r->status, r->response);
+}
+
+/* What is next, after the handler had its say. */
+static enum MHD_Result settle(struct http_request *r)
+{
+    if (r->aborted)
+        return MHD_NO;
+    if (r->state == PARKED && (r->accepted || (r->response && !has_body(r)))) {
+        r->wake_pending = false;
+        r->state = READING; /* an answer without a body before it keeps the connection */
+        return MHD_YES;
+    }
+    if (r->response)
+        return send_response(r);
+    rest(r);
+    return MHD_YES;
+}
+
+static enum MHD_Result first_call(struct http_request *r, const char *method, const char *version)
+{
+    struct http_server *s = r->server;
+    struct http_reply reply = {0};
+    const char *why;
+    unsigned status = head_build(r, method, version, &why);
+
+    r->raw_target = NULL;
+    if (r->aborted)
+        return MHD_NO;
+    if (status == 0 && s->stopping) {
+        status = 503;
+        why = "the gateway is stopping";
+    }
+    counter_add(&s->stats.requests, 1);
+    r->state = PARKED;
+    if (status) {
+        counter_add(&s->stats.refused, 1);
+        s->conf.refused(s->conf.arg, r, status, why, &reply);
+        reply.close = true;
+        http_reply(r, &reply);
+        return r->aborted ? MHD_NO : send_response(r);
+    }
+    r->refs++;
+    s->conf.head(s->conf.arg, r);
+    return settle(r);
+}
+
+static enum MHD_Result body_call(struct http_request *r, const char *data, size_t *bytes)
+{
+    size_t taken;
+
+    if (r->response) {
+        r->dropped_bytes += *bytes;
+        *bytes = 0;
+        return r->dropped_bytes > DROP_BYTES_MAX ? MHD_NO : MHD_YES;
+    }
+    taken = r->sink->data(r->user, (const uint8_t *)data, *bytes);
+    ASSERT(taken <= *bytes);
+    counter_add(&r->server->stats.bytes_in, taken);
+    *bytes -= taken;
+    if (r->aborted)
+        return MHD_NO;
+    if (*bytes && !r->response)
+        rest(r);
+    else if (*bytes)
+        return body_call(r, data + taken, bytes);
+    return MHD_YES;
+}
+
+static enum MHD_Result body_end(struct http_request *r)
+{
+    /* The guard let no Trailer field pass, so these come unannounced. */
+    if (MHD_get_connection_values(r->conn, MHD_FOOTER_KIND, NULL, NULL) > 0)
+        return MHD_NO;
+    r->state = ENDED;
+    if (!r->response)
+        r->sink->end(r->user);
+    return settle(r);
+}
+
+static enum MHD_Result access_handler(void *arg, struct MHD_Connection *conn, const char *url,
+                                      const char *method, const char *version, const char *data,
+                                      size_t *bytes, void **con_cls)
+{
+    struct http_request *r = *con_cls;
+
+    UNUSED(arg);
+    UNUSED(conn);
+    UNUSED(url); /* cut and decoded; see request_begin */
+    if (!r || r->aborted)
+        return MHD_NO;
+    switch (r->state) {
+    case NEW:
+        return first_call(r, method, version);
+    case READING:
+        return *bytes ? body_call(r, data, bytes) : body_end(r);
+    case PARKED:
+    case ENDED:
+        return settle(r);
+    case REPLYING:
+        break;
+    }
+    return MHD_NO;
+}
+
+/* Keys and signatures use the raw target; nobody looks at what this would give. */
+static size_t unescape_nothing(void *arg, struct MHD_Connection *conn, char *text)
+{
+    UNUSED(arg);
+    UNUSED(conn);
+    return strlen(text);
+}
+
+static void connection_changed(void *arg, struct MHD_Connection *conn, void **socket_context,
+                               enum MHD_ConnectionNotificationCode what)
+{
+    struct http_server *s = arg;
+
+    UNUSED(conn);
+    UNUSED(socket_context);
+    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+        counter_add(&s->stats.connections, 1);
+}
+
+/* --- start and stop --- */
+
+static void cut_all(struct env_timer *t)
+{
+    struct http_server *s = CONTAINER_OF(t, struct http_server, grace_timer);
+
+    LIST_EACH_SAFE (pos, &s->requests)
+        http_abort(LIST_ENTRY(pos, struct http_request, link));
+    s->closed = true;
+    env_watch_stop(s->env, &s->watch);
+    env_timer_cancel(s->env, &s->timer);
+    MHD_stop_daemon(s->daemon); /* completes every request that is left */
+    s->daemon = NULL;
+    ASSERT(list_empty(&s->requests));
+    stop_step_soon(s);
+}
+
+static void stop_step(struct env_task *task)
+{
+    struct http_server *s = CONTAINER_OF(task, struct http_server, stop_task);
+    void (*stopped)(void *) = s->stopped;
+    void *arg = s->stopped_arg;
+
+    s->stop_queued = false;
+    if (!s->closed && list_empty(&s->requests)) {
+        env_timer_cancel(s->env, &s->grace_timer);
+        cut_all(&s->grace_timer); /* closes idle connections; queues the next step */
+        return;
+    }
+    if (!s->closed || s->live || s->pump_queued) {
+        if (s->closed && s->pump_queued)
+            stop_step_soon(s);
+        return;
+    }
+    mem_free(s);
+    stopped(arg);
+}
+
+void http_stop(struct http_server *s, uint32_t grace_ms, void (*stopped)(void *arg), void *arg)
+{
+    MHD_socket listener;
+
+    ASSERT(!s->stopping);
+    s->stopping = true;
+    s->stopped = stopped;
+    s->stopped_arg = arg;
+    listener = MHD_quiesce_daemon(s->daemon);
+    if (listener != MHD_INVALID_SOCKET)
+        close(listener);
+    env_timer_after(s->env, &s->grace_timer, (uint64_t)grace_ms * NS_PER_MS);
+    stop_step_soon(s);
+}
+
+static int daemon_start(struct http_server *s, struct note *why)
+{
+    struct sockaddr_storage sa = {0};
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
+    const union MHD_DaemonInfo *info;
+    int rc;
+
+    (void)net_addr_sockaddr(&s->conf.addr, &sa);
+    if (sa.ss_family == AF_INET6)
+        flags |= MHD_USE_IPv6;
+    errno = 0;
+    s->daemon =
+        MHD_start_daemon(flags, net_addr_port(&s->conf.addr), NULL, NULL, access_handler, s, /* */
+                         MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&sa,                       /* */
+                         MHD_OPTION_URI_LOG_CALLBACK, request_begin, s,                      /* */
+                         MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,               /* */
+                         MHD_OPTION_NOTIFY_COMPLETED, request_completed, s,                  /* */
+                         MHD_OPTION_NOTIFY_CONNECTION, connection_changed, s,                /* */
+                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,             /* */
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->conf.connections_max,     /* */
+                         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)s->conf.idle_s,            /* */
+                         MHD_OPTION_STRICT_FOR_CLIENT, 1,                                    /* */
+                         MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u,                              /* */
+                         MHD_OPTION_END);
+    if (!s->daemon) {
+        rc = errno ? -errno : -EADDRINUSE;
+        note_set(why, "%s: cannot listen: %s", s->conf.addr.s, strerror(-rc));
+        return rc;
+    }
+    info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    if (sa.ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)&sa)->sin6_port = htons(info->port);
+    else
+        ((struct sockaddr_in *)&sa)->sin_port = htons(info->port);
+    net_addr_from_sockaddr(&sa, &s->addr);
+    info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    rc = env_watch_start(s->env, &s->watch, info->epoll_fd);
+    if (rc == 0)
+        return 0;
+    note_set(why, "%s: cannot watch: %s", s->conf.addr.s, reason_text(rc));
+    MHD_stop_daemon(s->daemon);
+    return rc;
+}
+
+int http_start(struct env *env, const struct http_conf *conf, struct http_server **out_server,
+               struct note *why)
+{
+    struct http_server *s = mem_zalloc(sizeof(*s));
+    int rc;
+
+    if (!s)
+        return -ENOMEM;
+    s->env = env;
+    s->conf = *conf;
+    log_init(&s->log, env_log_sink(env), "s3.http");
+    list_init(&s->requests);
+    s->watch.ready = pump_ready;
+    env_timer_init(&s->timer, pump_timer);
+    env_timer_init(&s->grace_timer, cut_all);
+    env_task_init(&s->pump_task, pump_task);
+    env_task_init(&s->stop_task, stop_step);
+    rc = daemon_start(s, why);
+    if (rc < 0) {
+        mem_free(s);
+        return rc;
+    }
+    pump_soon(s);
+    *out_server = s;
+    return 0;
+}
+
+const struct net_addr *http_addr(const struct http_server *s)
+{
+    return &s->addr;
+}
+
+struct http_stats *http_stats(struct http_server *s)
+{
+    return &s->stats;
+}
