@@ -1,0 +1,38 @@
+/* auth.h - who asks: the one place where a principal is made.
+ *
+ * A request is authenticated once, before anything looks at what it wants; what it asks for may
+ * then rely on `who`.
+ * Threads: the env's reactor. */
+#ifndef S3_AUTH_AUTH_H
+#define S3_AUTH_AUTH_H
+
+#include "s3/auth/sigv4.h"
+#include "s3/bucket/bucket.h"
+
+struct auth_conf {
+    struct env *env;
+    const struct digest_kit *kit; /* borrowed */
+    struct bucket_layer *buckets; /* borrowed: it knows the users */
+    struct bytes region;
+};
+
+/* One authentication under way; part of its request. */
+struct auth {
+    const struct auth_conf *conf;  /* borrowed */
+    const struct http_head *head;  /* borrowed */
+    const struct uri_query *query; /* borrowed */
+    struct hash scratch;
+    struct sigv4 sig;
+    struct sigv4_chain chain; /* after success: for signed chunks */
+    void (*done)(void *arg, enum s3_error e, const struct s3_principal *who);
+    void *arg;
+};
+
+/* S3_OK: `done` comes once, from the loop; the struct stays until then.  Otherwise it does not. */
+enum s3_error auth_start(struct auth *a, const struct auth_conf *conf, const struct http_head *head,
+                         const struct uri_query *query,
+                         void (*done)(void *arg, enum s3_error e, const struct s3_principal *who),
+                         void *arg);
+void auth_fini(struct auth *a); /* forgets the keys */
+
+#endif

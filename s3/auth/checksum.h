@@ -1,0 +1,38 @@
+/* checksum.h - the additional checksums of S3: x-amz-checksum-crc32 and its kin.
+ *
+ * Threads: one user at a time. */
+#ifndef S3_AUTH_CHECKSUM_H
+#define S3_AUTH_CHECKSUM_H
+
+#include "s3/auth/digest.h"
+
+enum checksum_kind {
+    CHECKSUM_NONE,
+    CHECKSUM_CRC32,
+    CHECKSUM_CRC32C,
+    CHECKSUM_CRC64NVME,
+    CHECKSUM_SHA1,
+    CHECKSUM_SHA256,
+    CHECKSUM_KINDS
+};
+
+enum { CHECKSUM_BYTES_MAX = SHA256_BYTES };
+
+struct checksum {
+    enum checksum_kind kind;
+    uint64_t crc;
+    struct hash hash;
+};
+
+const char *checksum_name(enum checksum_kind kind);       /* "CRC32" */
+const char *checksum_field(enum checksum_kind kind);      /* "x-amz-checksum-crc32" */
+enum checksum_kind checksum_of_name(struct bytes name);   /* CHECKSUM_NONE: unknown */
+enum checksum_kind checksum_of_field(struct bytes field); /* likewise */
+unsigned checksum_bytes(enum checksum_kind kind);
+
+int checksum_begin(struct checksum *c, const struct digest_kit *kit, enum checksum_kind kind);
+void checksum_add(struct checksum *c, const void *data, size_t bytes);
+void checksum_end(struct checksum *c, uint8_t out[CHECKSUM_BYTES_MAX]); /* big-endian */
+void checksum_fini(struct checksum *c);
+
+#endif

@@ -1,0 +1,170 @@
+/* chunks.c - the body format "aws-chunked", line by line. */
+#include "s3/auth/chunks.h"
+
+enum state { LINE_HEAD, DATA, DATA_CR, DATA_LF, LINE_TRAILER, DONE, BAD };
+
+enum { SIZE_DIGITS_MAX = 10 };
+
+void chunks_init(struct chunks *c, bool is_signed)
+{
+    memset(c, 0, sizeof(*c));
+    c->is_signed = is_signed;
+    c->state = LINE_HEAD;
+}
+
+static enum chunks_event bad(struct chunks *c)
+{
+    c->state = BAD;
+    return CHUNKS_BAD;
+}
+
+/* Collect up to CRLF.  1: the line is here, without them; 0: more is needed; -1: too long. */
+static int line_take(struct chunks *c, const uint8_t **at, const uint8_t *end)
+{
+    while (*at < end) {
+        uint8_t byte = *(*at)++;
+
+        if (byte == '\n')
+            return c->line_len > 0 && c->line[--c->line_len] == '\r' ? 1 : -1;
+        if (c->line_len == sizeof(c->line))
+            return -1;
+        c->line[c->line_len++] = byte;
+    }
+    return 0;
+}
+
+static int hex_digit(uint8_t b)
+{
+    if (b >= '0' && b <= '9')
+        return b - '0';
+    if (b >= 'a' && b <= 'f')
+        return b - 'a' + 10;
+    return b >= 'A' && b <= 'F' ? b - 'A' + 10 : -1;
+}
+
+/* "1000;chunk-signature=..." */
+static bool head_parse(struct chunks *c)
+{
+    static const char mark[] = ";chunk-signature=";
+    struct bytes line = {c->line, c->line_len};
+    uint32_t digits = 0;
+
+    c->left = 0;
+    while (digits < line.len && hex_digit(line.data[digits]) >= 0)
+        c->left = c->left << 4 | (uint64_t)hex_digit(line.data[digits++]);
+    if (digits == 0 || digits > SIZE_DIGITS_MAX)
+        return false;
+    line.data += digits;
+    line.len -= digits;
+    if (!c->is_signed)
+        return line.len == 0;
+    if (line.len < strlen(mark) || memcmp(line.data, mark, strlen(mark)) != 0)
+        return false;
+    line.data += strlen(mark);
+    line.len -= (uint32_t)strlen(mark);
+    c->has_signature = hex_get(line, c->signature, SHA256_BYTES);
+    return c->has_signature;
+}
+
+static enum chunks_event head_end(struct chunks *c)
+{
+    if (!head_parse(c))
+        return bad(c);
+    c->line_len = 0;
+    if (c->left) {
+        c->state = DATA;
+        return CHUNKS_MORE;
+    }
+    c->last = true;
+    c->state = LINE_TRAILER;
+    return CHUNKS_END;
+}
+
+static struct bytes trim(struct bytes b)
+{
+    while (b.len && (b.data[0] == ' ' || b.data[0] == '\t')) {
+        b.data++;
+        b.len--;
+    }
+    while (b.len && (b.data[b.len - 1] == ' ' || b.data[b.len - 1] == '\t'))
+        b.len--;
+    return b;
+}
+
+/* An empty line ends the body; the trailer's signature is a line of its own. */
+static enum chunks_event trailer_end(struct chunks *c)
+{
+    static const char mark[] = "x-amz-trailer-signature";
+    uint8_t *colon = memchr(c->line, ':', c->line_len);
+
+    if (c->line_len == 0) {
+        c->state = DONE;
+        return CHUNKS_DONE;
+    }
+    if (!colon || colon == c->line)
+        return bad(c);
+    c->name = (struct bytes){c->line, (uint32_t)(colon - c->line)};
+    c->value = trim((struct bytes){colon + 1, c->line_len - c->name.len - 1});
+    for (uint32_t i = 0; i < c->name.len; i++)
+        if (c->line[i] >= 'A' && c->line[i] <= 'Z')
+            c->line[i] = (uint8_t)(c->line[i] + 32);
+    c->line_len = 0;
+    if (!bytes_equal(c->name, BYTES_STR(mark)))
+        return CHUNKS_TRAILER;
+    if (!c->is_signed || c->has_signature || !hex_get(c->value, c->signature, SHA256_BYTES))
+        return bad(c);
+    c->has_signature = true;
+    return CHUNKS_MORE;
+}
+
+static enum chunks_event data_take(struct chunks *c, const uint8_t **at, const uint8_t *end)
+{
+    size_t n = MIN((uint64_t)(end - *at), c->left);
+
+    c->data = (struct bytes){*at, (uint32_t)MIN(n, UINT32_MAX)};
+    *at += c->data.len;
+    c->left -= c->data.len;
+    if (c->left == 0)
+        c->state = DATA_CR;
+    return CHUNKS_DATA;
+}
+
+static enum chunks_event step(struct chunks *c, const uint8_t **at, const uint8_t *end)
+{
+    int got;
+
+    switch ((enum state)c->state) {
+    case LINE_HEAD:
+    case LINE_TRAILER:
+        got = line_take(c, at, end);
+        if (got < 0)
+            return bad(c);
+        if (got == 0)
+            return CHUNKS_MORE;
+        return c->state == LINE_HEAD ? head_end(c) : trailer_end(c);
+    case DATA:
+        return data_take(c, at, end);
+    case DATA_CR:
+        c->state = DATA_LF;
+        return *(*at)++ == '\r' ? CHUNKS_MORE : bad(c);
+    case DATA_LF:
+        c->state = LINE_HEAD;
+        return *(*at)++ == '\n' ? CHUNKS_END : bad(c);
+    case DONE: /* bytes after the end */
+    case BAD:
+        break;
+    }
+    return bad(c);
+}
+
+enum chunks_event chunks_next(struct chunks *c, const uint8_t **at, const uint8_t *end)
+{
+    enum chunks_event event = CHUNKS_MORE;
+
+    if (c->ended) /* its signature was used when its end was told */
+        c->has_signature = c->ended = false;
+    while (event == CHUNKS_MORE && *at < end)
+        event = step(c, at, end);
+    c->ended = event == CHUNKS_END;
+    return event;
+}

@@ -1,0 +1,68 @@
+/* sigv4.h - AWS Signature Version 4, in the Authorization header.
+ *
+ * Parsing believes nothing; verifying says whether the holder of the secret sent just this method,
+ * target, signed fields and (by its hash) body.  Pure functions: the time is an argument. */
+#ifndef S3_AUTH_SIGV4_H
+#define S3_AUTH_SIGV4_H
+
+#include "s3/auth/digest.h"
+#include "s3/error.h"
+#include "s3/http.h"
+#include "s3/uri.h"
+
+enum { SIGV4_SKEW_S = 900, SIGV4_DAY_BYTES = 8, SIGV4_STAMP_BYTES = 16 };
+
+enum payload_kind {
+    PAYLOAD_HASHED,                /* x-amz-content-sha256 is of the body */
+    PAYLOAD_UNSIGNED,              /* UNSIGNED-PAYLOAD */
+    PAYLOAD_CHUNKS_SIGNED,         /* STREAMING-AWS4-HMAC-SHA256-PAYLOAD */
+    PAYLOAD_CHUNKS_SIGNED_TRAILER, /* ... -TRAILER */
+    PAYLOAD_CHUNKS_TRAILER,        /* STREAMING-UNSIGNED-PAYLOAD-TRAILER */
+};
+
+/* What a request says of its signature; borrowed from its head. */
+struct sigv4 {
+    struct bytes access_key;
+    struct bytes scope; /* day/region/service/aws4_request */
+    struct bytes day, region, service;
+    struct bytes signed_names; /* a;b;c */
+    struct bytes stamp;        /* 20150830T123600Z */
+    uint8_t signature[SHA256_BYTES];
+    struct bytes payload; /* the text of x-amz-content-sha256 */
+    enum payload_kind payload_kind;
+    uint8_t payload_sha256[SHA256_BYTES]; /* PAYLOAD_HASHED */
+};
+
+/* A key for one day, region and service, and the last signature made: what chunks go on with. */
+struct sigv4_chain {
+    uint8_t key[SHA256_BYTES];
+    uint8_t last[SHA256_BYTES];
+    char stamp[SIGV4_STAMP_BYTES + 1];
+    char scope[SIGV4_DAY_BYTES + 64 + 32];
+};
+
+/* The parts of the Authorization header and what belongs to them, well-formed, for `region`. */
+enum s3_error sigv4_parse(const struct http_head *head, struct bytes region, struct sigv4 *out_sig);
+/* Within SIGV4_SKEW_S of `now_s` (seconds since 1970 UTC). */
+enum s3_error sigv4_check_time(const struct sigv4 *sig, int64_t now_s);
+/* Fields that change what a request means must be signed: host and x-amz-*. */
+enum s3_error sigv4_check_names(const struct http_head *head, const struct sigv4 *sig);
+
+/* The canonical request, appended to `w`; a failure stays there. */
+void sigv4_canonical(struct writer *w, const struct http_head *head, const struct uri_query *query,
+                     struct bytes signed_names, struct bytes payload);
+/* The signature that the secret gives.  0 or -ENOMEM. */
+int sigv4_sign(struct hash *h, const struct digest_kit *kit, struct bytes secret,
+               const struct sigv4 *sig, struct bytes canonical, struct sigv4_chain *out_chain);
+/* All of it but the time. */
+enum s3_error sigv4_verify(struct hash *h, const struct digest_kit *kit,
+                           const struct http_head *head, const struct uri_query *query,
+                           const struct sigv4 *sig, struct bytes secret,
+                           struct sigv4_chain *out_chain);
+
+/* The signature of the next chunk (by the hash of its data), or of the trailer (by the hash of its
+ * lines); it becomes the last.  0 or -ENOMEM. */
+int sigv4_chain_next(struct sigv4_chain *c, struct hash *h, const struct digest_kit *kit,
+                     bool trailer, const uint8_t data_sha256[SHA256_BYTES]);
+
+#endif
