@@ -1,0 +1,41 @@
+/* xml.h - the XML of S3: bodies read by libxml2's push parser, answers written by hand.
+ *
+ * The reader hands over elements as they end, with their text; it takes no DOCTYPE, no entity but
+ * the five of XML, no depth, text or size beyond its bounds, and asks nobody for anything. */
+#ifndef S3_XML_H
+#define S3_XML_H
+
+#include "core/base/cursor.h"
+
+enum {
+    XML_DEPTH_MAX = 6,
+    XML_TEXT_MAX = 8 * 1024,        /* of one element */
+    XML_BYTES_MAX = 4 * 1024 * 1024 /* of a body: 10,000 parts, or 1,000 keys */
+};
+
+struct xml_in;
+struct xml_calls {
+    /* 0, or negative: the document is refused.  `depth` of the root is 0. */
+    int (*start)(void *arg, unsigned depth, const char *name);
+    int (*end)(void *arg, unsigned depth, const char *name, struct bytes text);
+};
+/* NULL: no memory.  `calls` and `arg` are borrowed. */
+struct xml_in *xml_in_create(const struct xml_calls *calls, void *arg);
+void xml_in_destroy(struct xml_in *x); /* NULL is fine */
+/* 0, -R_MALFORMED, -ENOMEM, or what a call returned; the first failure stays. */
+int xml_in_add(struct xml_in *x, const void *data, size_t bytes);
+int xml_in_end(struct xml_in *x); /* also -R_MALFORMED: the document is not complete */
+
+/* Into a writer, which remembers failures. */
+void xml_begin(struct writer *w,
+               const char *root); /* declaration, and the root with S3's namespace */
+void xml_open(struct writer *w, const char *name);
+void xml_close(struct writer *w, const char *name);
+void xml_text(struct writer *w, struct bytes text); /* escaped */
+void xml_put(struct writer *w, const char *name, struct bytes text);
+void xml_put_str(struct writer *w, const char *name, const char *text);
+void xml_put_u64(struct writer *w, const char *name, uint64_t v);
+void xml_put_bool(struct writer *w, const char *name, bool v);
+void xml_put_time(struct writer *w, const char *name, uint64_t ns); /* 2006-01-02T15:04:05.000Z */
+
+#endif
