@@ -1,6 +1,31 @@
 # s3 - the S3 gateway, a front end on our reactors.
 noinst_LIBRARIES += libs3.a
 libs3_a_CPPFLAGS = $(S3_CPPFLAGS)
-libs3_a_SOURCES = s3/s3.h s3/s3_none.c
+libs3_a_SOURCES = s3/s3.c s3/s3.h \
+	s3/auth/auth.c s3/auth/auth.h \
+	s3/auth/checksum.c s3/auth/checksum.h \
+	s3/auth/chunks.c s3/auth/chunks.h \
+	s3/auth/digest.c s3/auth/digest.h \
+	s3/auth/sigv4.c s3/auth/sigv4.h \
+	s3/error.c s3/error.def s3/error.h \
+	s3/gateway.c s3/gateway.h \
+	s3/http.h s3/http/guard.c s3/http/guard.h s3/http/http.c \
+	s3/object/body.c s3/object/body.h \
+	s3/object/bucket_ops.c \
+	s3/object/copy.c \
+	s3/object/delete.c \
+	s3/object/fixed.c \
+	s3/object/get.c \
+	s3/object/list.c \
+	s3/object/meta.c s3/object/meta.h \
+	s3/object/put.c \
+	s3/object/request.c s3/object/request.h \
+	s3/object/route.c s3/object/route.h \
+	s3/object/upload.c \
+	s3/object/upload_list.c \
+	s3/object/values.c \
+	s3/object/xml_parts.c s3/object/xml_parts.h \
+	s3/uri.c s3/uri.h \
+	s3/xml.h s3/xml/xml_in.c s3/xml/xml_out.c
 
 include s3/bucket/local.mk

@@ -1,8 +1,8 @@
 /* s3.h - the S3 gateway as a role.
  *
- * One instance serves one address on one env: HTTP by libmicrohttpd (s3/http.h) in front of the bucket
- * layer (s3/bucket/), which keeps everything in two pools through libcairn.
- * Threads: the env's reactor. */
+ * One instance serves one address on one env: HTTP by libmicrohttpd (s3/http.h) in front of the
+ * bucket layer (s3/bucket/), which keeps everything in two pools through libcairn. Threads: the
+ * env's reactor. */
 #ifndef S3_S3_H
 #define S3_S3_H
 
@@ -23,8 +23,8 @@ struct s3_conf {
 /* `ready(arg, 0, bound, _)` comes from the loop when requests are answered (the pools exist, the
  * cluster answers), or with a negative code and why; after that only s3_stop is left to call. */
 int s3_start(struct env *env, const struct s3_conf *conf,
-             void (*ready)(void *arg, int rc, const struct net_addr *bound, const struct note *why), void *arg,
-             struct s3_gateway **out_gateway);
+             void (*ready)(void *arg, int rc, const struct net_addr *bound, const struct note *why),
+             void *arg, struct s3_gateway **out_gateway);
 /* Answer what is under way (bounded in time), refuse the rest, close. */
 void s3_stop(struct s3_gateway *g, void (*stopped)(void *arg), void *arg);
 int s3_metrics(struct s3_gateway *g, struct metric_set *set);

@@ -100,7 +100,7 @@ static int user_parse(const void *json, size_t json_bytes, struct s3_user *out_u
     int rc = o ? 0 : -R_MALFORMED;
 
     if (rc == 0)
-        rc = field_take(o, "name", out_user->name, sizeof(out_user->name));
+        rc = field_take(o, "user", out_user->name, sizeof(out_user->name));
     if (rc == 0)
         rc = field_take(o, "access_key", out_user->access_key, sizeof(out_user->access_key));
     if (rc == 0)

@@ -1,0 +1,92 @@
+/* gateway.c - HTTP, authentication and operations put together over a bucket layer. */
+#include <stdio.h>
+
+#include "s3/gateway.h"
+#include "s3/object/request.h"
+
+enum { CONNECTIONS_MAX = 1000, IDLE_S = 60, REST_MS = 600 * 1000 };
+
+static int copy_text(char *out, size_t size, const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len >= size)
+        return -R_OVERFLOW;
+    memcpy(out, text, len + 1);
+    return 0;
+}
+
+int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *buckets,
+                  const struct net_addr *addr, const char *region, const char *domain,
+                  struct note *why)
+{
+    struct http_conf conf = {
+        .addr = *addr,
+        .connections_max = CONNECTIONS_MAX,
+        .idle_s = IDLE_S,
+        .rest_ms = REST_MS,
+        .head = request_head,
+        .refused = request_refused,
+        .arg = g,
+    };
+    int rc = digest_kit_init(&g->kit);
+
+    g->env = env;
+    g->buckets = buckets;
+    list_init(&g->requests);
+    log_init(&g->log, env_log_sink(env), "s3");
+    if (rc == 0)
+        rc = copy_text(g->region, sizeof(g->region), region);
+    if (rc == 0)
+        rc = copy_text(g->domain, sizeof(g->domain), domain);
+    if (rc < 0) {
+        note_set(why, "s3: the region or the domain is too long, or memory is short");
+        return rc;
+    }
+    (void)snprintf(g->host_id, sizeof(g->host_id), "%016llx",
+                   (unsigned long long)env_random_u64(env));
+    g->auth = (struct auth_conf){env, &g->kit, buckets, BYTES_STR(g->region)};
+    return http_start(env, &conf, &g->http, why);
+}
+
+void gateway_stop(struct s3_gateway *g, uint32_t grace_ms, void (*stopped)(void *arg), void *arg)
+{
+    http_stop(TAKE(g->http), grace_ms, stopped, arg);
+}
+
+void gateway_fini(struct s3_gateway *g)
+{
+    ASSERT(!g->http && list_empty(&g->requests));
+    digest_kit_fini(&g->kit);
+}
+
+int gateway_metrics(struct s3_gateway *g, struct metric_set *set)
+{
+    struct http_stats *http = http_stats(g->http);
+    struct s3_stats *s = &g->stats;
+    const struct {
+        const char *name, *help;
+        const struct counter *counter;
+    } rows[] = {
+        {"s3_requests_total", "Requests taken", &s->requests},
+        {"s3_errors_client_total", "Requests answered with 4xx", &s->errors_client},
+        {"s3_errors_server_total", "Requests answered with 5xx", &s->errors_server},
+        {"s3_not_implemented_total", "Requests answered with 501", &s->not_implemented},
+        {"s3_denied_total", "Requests answered with 403", &s->denied},
+        {"s3_http_connections_total", "Connections accepted", &http->connections},
+        {"s3_http_refused_total", "Request heads that the guard refused", &http->refused},
+        {"s3_http_aborted_total", "Connections cut by us", &http->aborted},
+        {"s3_http_in_bytes", "Body bytes received", &http->bytes_in},
+        {"s3_http_out_bytes", "Body bytes sent", &http->bytes_out},
+    };
+    int rc = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++)
+        rc = metric_add_counter(set, rows[i].name, rows[i].help, NULL, rows[i].counter);
+    if (rc == 0)
+        rc = metric_add_gauge(set, "s3_http_active", "Requests under way", NULL, &http->active);
+    if (rc == 0)
+        rc = metric_add_histogram(set, "s3_request_seconds", "From a request's head to its answer",
+                                  NULL, &s->seconds);
+    return rc;
+}

@@ -1,0 +1,427 @@
+/* body.c - the pipeline of a body: unwrap, batch, hash, check.
+ *
+ * A batch is one blob, shared with whoever stores it, and the places in it where a signed chunk
+ * ends.  A worker that has a batch owns the hashes of the body until it is done; the next batch
+ * goes out only then, so hashes and signatures see the bytes in order. */
+#include "s3/object/body.h"
+#include "core/base/list.h"
+
+enum { MARKS_MAX = 32 };
+
+/* A signed chunk ends here. */
+struct mark {
+    uint32_t at;
+    uint8_t signature[SHA256_BYTES];
+};
+
+struct batch {
+    struct env_work work;
+    struct list link;
+    struct body *body; /* borrowed: waits for us */
+    struct blob *blob; /* ref */
+    uint32_t used;
+    uint32_t mark_count;
+    struct mark mark[MARKS_MAX];
+};
+
+struct body {
+    struct env *env;
+    const struct digest_kit *kit; /* borrowed */
+    struct body_want want;
+    const struct body_calls *calls;
+    void *arg;
+    enum s3_error error;
+    bool wrapped; /* aws-chunked */
+    bool ended, destroyed, told;
+    uint64_t came; /* bytes inside, so far */
+
+    struct chunks chunks;
+    bool trailer_seen;
+    struct writer trailer; /* lines, as they are signed */
+
+    struct batch *filling;
+    struct list waiting; /* batches to hash */
+    uint32_t waiting_count;
+    bool hashing;
+
+    /* The worker's, while `hashing`. */
+    struct hash md5, sha256, scratch;
+    struct checksum checksum;
+    enum s3_error hash_error;
+};
+
+static bool signed_chunks(const struct body *b)
+{
+    return b->want.payload == PAYLOAD_CHUNKS_SIGNED ||
+           b->want.payload == PAYLOAD_CHUNKS_SIGNED_TRAILER;
+}
+
+static bool needs_sha256(const struct body *b)
+{
+    return b->want.payload == PAYLOAD_HASHED || signed_chunks(b);
+}
+
+static void fail(struct body *b, enum s3_error e)
+{
+    if (b->error == S3_OK)
+        b->error = e;
+}
+
+/* --- hashing --- */
+
+static void check_chunk(struct body *b, const struct mark *mark)
+{
+    uint8_t sum[SHA256_BYTES];
+
+    hash_end(&b->sha256, sum);
+    if (sigv4_chain_next(&b->want.chain, &b->scratch, b->kit, false, sum) < 0 ||
+        hash_begin(&b->sha256, b->kit, HASH_SHA256) < 0)
+        b->hash_error = S3_ServiceUnavailable;
+    else if (!equal_in_constant_time(b->want.chain.last, mark->signature, SHA256_BYTES))
+        b->hash_error = S3_SignatureDoesNotMatch;
+}
+
+static void batch_hash(struct batch *t)
+{
+    struct body *b = t->body;
+    uint32_t from = 0;
+
+    hash_add(&b->md5, t->blob->data, t->used);
+    checksum_add(&b->checksum, t->blob->data, t->used);
+    if (!needs_sha256(b))
+        return;
+    for (uint32_t i = 0; i < t->mark_count && b->hash_error == S3_OK; i++) {
+        hash_add(&b->sha256, t->blob->data + from, t->mark[i].at - from);
+        from = t->mark[i].at;
+        check_chunk(b, &t->mark[i]);
+    }
+    if (b->hash_error == S3_OK)
+        hash_add(&b->sha256, t->blob->data + from, t->used - from);
+}
+
+static void batch_work(struct env_work *w)
+{
+    batch_hash(CONTAINER_OF(w, struct batch, work));
+}
+
+static void batch_free(struct batch *t)
+{
+    blob_unref(t->blob);
+    mem_free(t);
+}
+
+static void body_free(struct body *b)
+{
+    struct list *pos;
+
+    while ((pos = list_pop_front(&b->waiting)))
+        batch_free(LIST_ENTRY(pos, struct batch, link));
+    if (b->filling)
+        batch_free(b->filling);
+    hash_fini(&b->md5);
+    hash_fini(&b->sha256);
+    hash_fini(&b->scratch);
+    checksum_fini(&b->checksum);
+    writer_fini(&b->trailer);
+    explicit_bzero(&b->want.chain, sizeof(b->want.chain));
+    mem_free(b);
+}
+
+static void next_batch(struct body *b);
+
+static void batch_done(struct env_work *w)
+{
+    struct batch *t = CONTAINER_OF(w, struct batch, work);
+    struct body *b = t->body;
+
+    batch_free(t);
+    b->hashing = false;
+    b->waiting_count--;
+    if (b->destroyed) {
+        body_free(b);
+        return;
+    }
+    fail(b, b->hash_error);
+    b->calls->wake(b->arg);
+    next_batch(b);
+}
+
+/* --- the end --- */
+
+static void check_trailer(struct body *b)
+{
+    uint8_t sum[SHA256_BYTES];
+
+    if (b->want.payload != PAYLOAD_CHUNKS_SIGNED_TRAILER)
+        return;
+    if (!b->chunks.has_signature || b->trailer.rc) {
+        fail(b, b->trailer.rc ? S3_ServiceUnavailable : S3_MalformedTrailerError);
+        return;
+    }
+    if (sha256_of(&b->scratch, b->kit, b->trailer.data, b->trailer.len, sum) < 0 ||
+        sigv4_chain_next(&b->want.chain, &b->scratch, b->kit, true, sum) < 0)
+        fail(b, S3_ServiceUnavailable);
+    else if (!equal_in_constant_time(b->want.chain.last, b->chunks.signature, SHA256_BYTES))
+        fail(b, S3_SignatureDoesNotMatch);
+}
+
+static void finish(struct body *b)
+{
+    uint8_t md5[MD5_BYTES], sum[CHECKSUM_BYTES_MAX];
+
+    b->told = true;
+    if (b->error == S3_OK)
+        check_trailer(b);
+    hash_end(&b->md5, md5);
+    if (b->error == S3_OK && b->want.payload == PAYLOAD_HASHED) {
+        hash_end(&b->sha256, sum);
+        if (!equal_in_constant_time(sum, b->want.sha256, SHA256_BYTES))
+            fail(b, S3_XAmzContentSHA256Mismatch);
+    }
+    if (b->want.has_md5 && memcmp(md5, b->want.md5, sizeof(md5)) != 0)
+        fail(b, S3_BadDigest);
+    if (b->want.checksum != CHECKSUM_NONE) {
+        checksum_end(&b->checksum, sum);
+        if (memcmp(sum, b->want.checksum_value, checksum_bytes(b->want.checksum)) != 0)
+            fail(b, S3_BadDigest);
+    }
+    b->calls->done(b->arg, b->error, md5);
+}
+
+static void next_batch(struct body *b)
+{
+    struct list *pos;
+
+    if (b->hashing || b->told)
+        return;
+    pos = list_pop_front(&b->waiting);
+    if (pos) {
+        struct batch *t = LIST_ENTRY(pos, struct batch, link);
+
+        b->hashing = true;
+        env_work_submit(b->env, &t->work);
+    } else if (b->ended) {
+        finish(b);
+    }
+}
+
+/* --- filling --- */
+
+static bool begin_batch(struct body *b)
+{
+    struct batch *t = mem_zalloc(sizeof(*t));
+    uint64_t left = b->want.bytes > b->came ? b->want.bytes - b->came : 1;
+
+    if (t)
+        t->blob = blob_create(MIN(left, BODY_BATCH_BYTES));
+    if (!t || !t->blob) {
+        mem_free(t);
+        fail(b, S3_ServiceUnavailable);
+        return false;
+    }
+    t->body = b;
+    t->work.work = batch_work;
+    t->work.done = batch_done;
+    list_init(&t->link);
+    b->filling = t;
+    return true;
+}
+
+/* Pass the present batch on: to its taker, and to the hashes. */
+static void flush(struct body *b)
+{
+    struct batch *t = TAKE(b->filling);
+    AUTO(buf) data = {0};
+
+    if (!t)
+        return;
+    if (t->used && buf_append_blob(&data, t->blob, 0, t->used) < 0)
+        fail(b, S3_ServiceUnavailable);
+    else if (t->used)
+        b->calls->batch(b->arg, &data);
+    if (b->want.bytes <= BODY_SMALL_BYTES) {
+        batch_hash(t);
+        fail(b, b->hash_error);
+        batch_free(t);
+        return;
+    }
+    list_push_back(&b->waiting, &t->link);
+    b->waiting_count++;
+    next_batch(b);
+}
+
+static bool may_begin(struct body *b)
+{
+    return b->waiting_count < BODY_BATCHES_MAX && b->calls->room(b->arg);
+}
+
+/* Bytes of what is inside.  How many were taken. */
+static size_t inside_add(struct body *b, const uint8_t *data, size_t bytes)
+{
+    size_t done = 0;
+
+    if (bytes > b->want.bytes - b->came) {
+        fail(b, S3_IncompleteBody); /* the announced length is too short */
+        return bytes;
+    }
+    while (done < bytes && b->error == S3_OK) {
+        struct batch *t;
+        size_t n;
+
+        if (!b->filling && (!may_begin(b) || !begin_batch(b)))
+            break;
+        t = b->filling;
+        n = MIN(bytes - done, t->blob->bytes - t->used);
+        memcpy(t->blob->data + t->used, data + done, n);
+        t->used += (uint32_t)n;
+        b->came += n;
+        done += n;
+        if (t->used == t->blob->bytes)
+            flush(b);
+    }
+    return b->error == S3_OK ? done : bytes;
+}
+
+static void chunk_mark(struct body *b)
+{
+    struct batch *t;
+
+    if (!b->chunks.is_signed)
+        return;
+    /* The batch may have just gone out; a mark at the start of the next one says the same. */
+    if (!b->filling && !begin_batch(b))
+        return;
+    t = b->filling;
+    t->mark[t->mark_count].at = t->used;
+    memcpy(t->mark[t->mark_count++].signature, b->chunks.signature, SHA256_BYTES);
+    if (t->mark_count == MARKS_MAX)
+        flush(b);
+}
+
+static void trailer_add(struct body *b)
+{
+    const struct chunks *c = &b->chunks;
+
+    wr_raw(&b->trailer, c->name.data, c->name.len);
+    wr_raw(&b->trailer, ":", 1);
+    wr_raw(&b->trailer, c->value.data, c->value.len);
+    wr_raw(&b->trailer, "\n", 1);
+    /* One was announced, and this must be it. */
+    if (b->trailer_seen || !b->want.checksum_in_trailer ||
+        !bytes_equal(c->name, BYTES_STR(checksum_field(b->want.checksum)))) {
+        fail(b, S3_MalformedTrailerError);
+        return;
+    }
+    b->trailer_seen = true;
+    if (!base64_get(c->value, b->want.checksum_value, checksum_bytes(b->want.checksum)))
+        fail(b, S3_InvalidDigest);
+}
+
+/* What the parser found; true: go on with the input. */
+static bool chunks_step(struct body *b, enum chunks_event event)
+{
+    switch (event) {
+    case CHUNKS_END:
+        chunk_mark(b);
+        break;
+    case CHUNKS_TRAILER:
+        trailer_add(b);
+        break;
+    case CHUNKS_BAD:
+        fail(b, S3_InvalidChunkSizeError);
+        break;
+    case CHUNKS_DATA:
+    case CHUNKS_MORE:
+    case CHUNKS_DONE:
+        break;
+    }
+    return event != CHUNKS_MORE && b->error == S3_OK;
+}
+
+static size_t wrapped_add(struct body *b, const uint8_t *data, size_t bytes)
+{
+    const uint8_t *at = data, *end = data + bytes;
+    enum chunks_event event;
+
+    do {
+        size_t room = b->filling ? b->filling->blob->bytes - b->filling->used : BODY_BATCH_BYTES;
+
+        if (!b->filling && !may_begin(b))
+            break;
+        /* Never more than fits: what the parser has passed cannot be given back. */
+        event = chunks_next(&b->chunks, &at, at + MIN((size_t)(end - at), room));
+        if (event == CHUNKS_DATA &&
+            inside_add(b, b->chunks.data.data, b->chunks.data.len) < b->chunks.data.len)
+            fail(b, S3_ServiceUnavailable);
+    } while (b->error == S3_OK && (chunks_step(b, event) || at < end));
+    return b->error == S3_OK ? (size_t)(at - data) : bytes;
+}
+
+size_t body_add(struct body *b, const uint8_t *data, size_t bytes)
+{
+    if (b->error != S3_OK)
+        return bytes;
+    return b->wrapped ? wrapped_add(b, data, bytes) : inside_add(b, data, bytes);
+}
+
+static void check_complete(struct body *b)
+{
+    if (b->came != b->want.bytes)
+        fail(b, S3_IncompleteBody);
+    if (!b->wrapped)
+        return;
+    if (!b->chunks.last)
+        fail(b, S3_IncompleteBody);
+    if (b->want.checksum_in_trailer && !b->trailer_seen)
+        fail(b, S3_MalformedTrailerError);
+}
+
+void body_end(struct body *b)
+{
+    b->ended = true;
+    if (b->error == S3_OK)
+        check_complete(b);
+    if (b->error == S3_OK)
+        flush(b);
+    next_batch(b);
+}
+
+enum s3_error body_error(const struct body *b)
+{
+    return b->error;
+}
+
+/* --- life --- */
+
+struct body *body_create(struct env *env, const struct digest_kit *kit,
+                         const struct body_want *want, const struct body_calls *calls, void *arg)
+{
+    struct body *b = mem_zalloc(sizeof(*b));
+
+    if (!b)
+        return NULL;
+    b->env = env;
+    b->kit = kit;
+    b->want = *want;
+    b->calls = calls;
+    b->arg = arg;
+    list_init(&b->waiting);
+    b->wrapped = signed_chunks(b) || want->payload == PAYLOAD_CHUNKS_TRAILER;
+    chunks_init(&b->chunks, signed_chunks(b));
+    if (hash_begin(&b->md5, kit, HASH_MD5) < 0 ||
+        (needs_sha256(b) && hash_begin(&b->sha256, kit, HASH_SHA256) < 0) ||
+        checksum_begin(&b->checksum, kit, want->checksum) < 0) {
+        body_free(b);
+        return NULL;
+    }
+    return b;
+}
+
+void body_destroy(struct body *b)
+{
+    if (!b)
+        return;
+    b->destroyed = true;
+    if (!b->hashing)
+        body_free(b);
+}

@@ -1,0 +1,235 @@
+/* bucket_ops.c - ListBuckets, CreateBucket, DeleteBucket, HeadBucket, GetBucketLocation. */
+#include "s3/gateway.h"
+#include "s3/object/route.h"
+#include "s3/object/xml_parts.h"
+
+/* --- list --- */
+
+static void listed(void *arg, int rc, const struct bucket_info *rows, uint32_t count)
+{
+    struct s3_request *r = arg;
+    struct writer *w = &r->xml;
+
+    if (rc < 0 || !request_open(r)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    xml_begin(w, "ListAllMyBucketsResult");
+    xml_put_owner(w, "Owner", r->who.name);
+    xml_open(w, "Buckets");
+    for (uint32_t i = 0; i < count; i++) {
+        xml_open(w, "Bucket");
+        xml_put(w, "Name", rows[i].name);
+        xml_put_time(w, "CreationDate", rows[i].created_ns);
+        xml_close(w, "Bucket");
+    }
+    xml_close(w, "Buckets");
+    xml_close(w, "ListAllMyBucketsResult");
+    request_reply_xml(r);
+    request_drop(r);
+}
+
+static void list_start(struct s3_request *r)
+{
+    int rc;
+
+    request_hold(r);
+    rc = bucket_list(r->g->buckets, &r->who, listed, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
+const struct s3_op op_list_buckets = {"ListBuckets", list_start, NULL};
+
+/* --- create --- */
+
+struct create_state {
+    struct xml_in *xml;
+    bool constrained;
+};
+
+static int create_element(void *arg, unsigned depth, const char *name)
+{
+    UNUSED(arg);
+    if (depth == 0)
+        return strcmp(name, "CreateBucketConfiguration") == 0 ? 0 : -R_MALFORMED;
+    if (depth == 1 && strcmp(name, "LocationConstraint") == 0)
+        return 0;
+    return -R_UNSUPPORTED;
+}
+
+static int create_element_end(void *arg, unsigned depth, const char *name, struct bytes text)
+{
+    struct s3_request *r = arg;
+    struct create_state *s = r->state;
+
+    UNUSED(name);
+    if (depth == 1)
+        s->constrained = text.len && !bytes_equal(text, BYTES_STR(r->g->region));
+    return 0;
+}
+
+static const struct xml_calls create_xml = {create_element, create_element_end};
+
+static void create_fini(struct s3_request *r)
+{
+    struct create_state *s = r->state;
+
+    xml_in_destroy(s->xml);
+}
+
+static void created(void *arg, int rc)
+{
+    struct s3_request *r = arg;
+    AUTO(writer) location = {0};
+
+    if (rc < 0 || !request_open(r)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    wr_raw(&location, "/", 1);
+    wr_raw(&location, r->bucket.data, r->bucket.len);
+    if (location.rc == 0) {
+        const char *text = arena_strdup(r->arena, (char *)location.data, location.len);
+
+        if (text)
+            request_field_set(r, "Location", BYTES_STR(text));
+    }
+    request_reply(r, 200);
+    request_drop(r);
+}
+
+static void create_now(struct s3_request *r)
+{
+    int rc;
+
+    request_hold(r);
+    rc = bucket_create(r->g->buckets, &r->who, r->bucket, created, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
+static void create_batch(struct s3_request *r, struct buf *data)
+{
+    struct create_state *s = r->state;
+    const struct span *span = buf_spans_of(data);
+
+    for (uint32_t i = 0; i < data->span_count; i++)
+        (void)xml_in_add(s->xml, span_data(&span[i]), span[i].bytes); /* remembers */
+}
+
+static void create_done(struct s3_request *r, const uint8_t md5[MD5_BYTES])
+{
+    struct create_state *s = r->state;
+    int rc = r->want.bytes ? xml_in_end(s->xml) : 0;
+
+    UNUSED(md5);
+    if (rc < 0)
+        request_reply_error(r, rc == -R_UNSUPPORTED ? S3_NotImplemented
+                               : rc == -ENOMEM      ? S3_ServiceUnavailable
+                                                    : S3_MalformedXML);
+    else if (s->constrained)
+        request_reply_error(r, S3_IllegalLocationConstraintException);
+    else
+        create_now(r);
+}
+
+static void create_start(struct s3_request *r)
+{
+    struct create_state *s = request_state(r, sizeof(*s), create_fini);
+
+    if (!s)
+        return;
+    s->xml = xml_in_create(&create_xml, r);
+    if (!s->xml)
+        request_reply_rc(r, -ENOMEM);
+    else
+        request_read(r);
+}
+
+static const struct request_body_calls create_body = {NULL, create_batch, create_done};
+const struct s3_op op_create_bucket = {"CreateBucket", create_start, &create_body};
+
+/* --- delete --- */
+
+static void deleted(void *arg, int rc)
+{
+    struct s3_request *r = arg;
+
+    if (rc < 0 || !request_open(r)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    request_reply(r, 204);
+    request_drop(r);
+}
+
+static void delete_start(struct s3_request *r)
+{
+    int rc;
+
+    request_hold(r);
+    rc = bucket_delete(r->g->buckets, &r->who, r->bucket, deleted, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
+const struct s3_op op_delete_bucket = {"DeleteBucket", delete_start, NULL};
+
+/* --- head, location --- */
+
+static void stat_call(struct s3_request *r, bucket_info_fn *done)
+{
+    int rc;
+
+    request_hold(r);
+    rc = bucket_stat(r->g->buckets, &r->who, r->bucket, done, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
+static void head_done(void *arg, int rc, const struct bucket_info *info)
+{
+    struct s3_request *r = arg;
+
+    UNUSED(info);
+    if (rc < 0 || !request_open(r)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    request_field_set(r, "x-amz-bucket-region", BYTES_STR(r->g->region));
+    request_reply(r, 200);
+    request_drop(r);
+}
+
+static void head_start(struct s3_request *r)
+{
+    stat_call(r, head_done);
+}
+
+const struct s3_op op_head_bucket = {"HeadBucket", head_start, NULL};
+
+/* The first region of S3 has no name here. */
+static void location_done(void *arg, int rc, const struct bucket_info *info)
+{
+    struct s3_request *r = arg;
+
+    UNUSED(info);
+    if (rc < 0 || !request_open(r)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    xml_begin(&r->xml, "LocationConstraint");
+    if (strcmp(r->g->region, "us-east-1") != 0)
+        xml_text(&r->xml, BYTES_STR(r->g->region));
+    xml_close(&r->xml, "LocationConstraint");
+    request_reply_xml(r);
+    request_drop(r);
+}
+
+static void location_start(struct s3_request *r)
+{
+    stat_call(r, location_done);
+}
+
+const struct s3_op op_get_location = {"GetBucketLocation", location_start, NULL};

@@ -1,0 +1,132 @@
+/* fixed.c - what a bucket or object is asked that has one answer here: no versions, no policy, one
+ * owner with all rights.  Clients ask as part of other work; they get the answer that AWS gives of
+ * a bucket on which nothing of the kind was set. */
+#include "s3/gateway.h"
+#include "s3/object/route.h"
+#include "s3/object/xml_parts.h"
+
+static const struct {
+    const char *sub;
+    enum s3_error error; /* or ... */
+    const char *root, *name, *value;
+} answers[] = {
+    {"versioning", S3_OK, "VersioningConfiguration", NULL, NULL},
+    {"requestPayment", S3_OK, "RequestPaymentConfiguration", "Payer", "BucketOwner"},
+    {"logging", S3_OK, "BucketLoggingStatus", NULL, NULL},
+    {"notification", S3_OK, "NotificationConfiguration", NULL, NULL},
+    {"accelerate", S3_OK, "AccelerateConfiguration", NULL, NULL},
+    {"policy", S3_NoSuchBucketPolicy, NULL, NULL, NULL},
+    {"lifecycle", S3_NoSuchLifecycleConfiguration, NULL, NULL, NULL},
+    {"cors", S3_NoSuchCORSConfiguration, NULL, NULL, NULL},
+    {"tagging", S3_NoSuchTagSet, NULL, NULL, NULL},
+    {"website", S3_NoSuchWebsiteConfiguration, NULL, NULL, NULL},
+    {"encryption", S3_ServerSideEncryptionConfigurationNotFoundError, NULL, NULL, NULL},
+    {"object-lock", S3_ObjectLockConfigurationNotFoundError, NULL, NULL, NULL},
+    {"replication", S3_ReplicationConfigurationNotFoundError, NULL, NULL, NULL},
+};
+
+static void answer(struct s3_request *r)
+{
+    size_t i = 0;
+
+    while (i < ARRAY_LEN(answers) && !request_arg(r, answers[i].sub))
+        i++;
+    ASSERT(i < ARRAY_LEN(answers)); /* a row of the routes without one here */
+    if (answers[i].error != S3_OK) {
+        request_reply_error(r, answers[i].error);
+        return;
+    }
+    xml_begin(&r->xml, answers[i].root);
+    if (answers[i].name)
+        xml_put_str(&r->xml, answers[i].name, answers[i].value);
+    xml_close(&r->xml, answers[i].root);
+    request_reply_xml(r);
+}
+
+static void answer_acl(struct s3_request *r)
+{
+    static const char grantee[] =
+        "<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" "
+        "xsi:type=\"CanonicalUser\">";
+    struct writer *w = &r->xml;
+
+    xml_begin(w, "AccessControlPolicy");
+    xml_put_owner(w, "Owner", r->who.name);
+    xml_open(w, "AccessControlList");
+    xml_open(w, "Grant");
+    wr_raw(w, grantee, strlen(grantee));
+    xml_put_str(w, "ID", r->who.name);
+    xml_put_str(w, "DisplayName", r->who.name);
+    xml_close(w, "Grantee");
+    xml_put_str(w, "Permission", "FULL_CONTROL");
+    xml_close(w, "Grant");
+    xml_close(w, "AccessControlList");
+    xml_close(w, "AccessControlPolicy");
+    request_reply_xml(r);
+}
+
+static void answer_tagging(struct s3_request *r)
+{
+    xml_begin(&r->xml, "Tagging");
+    xml_open(&r->xml, "TagSet");
+    xml_close(&r->xml, "TagSet");
+    xml_close(&r->xml, "Tagging");
+    request_reply_xml(r);
+}
+
+static void bucket_seen(void *arg, int rc, const struct bucket_info *info)
+{
+    struct s3_request *r = arg;
+
+    UNUSED(info);
+    if (rc < 0 || !request_open(r)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    if (r->op == &op_bucket_acl)
+        answer_acl(r);
+    else
+        answer(r);
+    request_drop(r);
+}
+
+static void object_seen(void *arg, int rc, const struct object_info *info)
+{
+    struct s3_request *r = arg;
+
+    UNUSED(info);
+    if (rc < 0 || !request_open(r)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    if (r->op == &op_object_acl)
+        answer_acl(r);
+    else
+        answer_tagging(r);
+    request_drop(r);
+}
+
+static void bucket_start(struct s3_request *r)
+{
+    int rc;
+
+    request_hold(r);
+    rc = bucket_stat(r->g->buckets, &r->who, r->bucket, bucket_seen, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
+static void object_start(struct s3_request *r)
+{
+    int rc;
+
+    request_hold(r);
+    rc = object_head(r->g->buckets, &r->who, r->bucket, r->key, object_seen, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
+const struct s3_op op_fixed = {"GetBucketProperty", bucket_start, NULL};
+const struct s3_op op_bucket_acl = {"GetBucketAcl", bucket_start, NULL};
+const struct s3_op op_object_acl = {"GetObjectAcl", object_start, NULL};
+const struct s3_op op_object_tagging = {"GetObjectTagging", object_start, NULL};

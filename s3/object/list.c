@@ -1,0 +1,169 @@
+/* list.c - ListObjects and ListObjectsV2: one scan of the bucket layer, told in two ways.
+ *
+ * A continuation token is where the page before stopped, in hexadecimal digits: opaque to clients,
+ * and good for ever. */
+#include "s3/gateway.h"
+#include "s3/object/route.h"
+#include "s3/object/xml_parts.h"
+
+struct list_state {
+    struct object_list_args args;
+    bool v2, url, owner;
+};
+
+static const struct bytes none;
+
+static struct bytes arg_or_none(const struct s3_request *r, const char *name)
+{
+    const struct bytes *value = request_arg(r, name);
+
+    return value ? *value : none;
+}
+
+static void put_rows(struct s3_request *r, const struct object_list *list)
+{
+    const struct list_state *s = r->state;
+    struct writer *w = &r->xml;
+
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct object_list_row *row = &list->rows[i];
+
+        if (row->is_prefix)
+            continue;
+        xml_open(w, "Contents");
+        xml_put_key(w, "Key", row->name, s->url);
+        xml_put_time(w, "LastModified", row->info.mtime_ns);
+        xml_put_etag(w, &row->info.etag);
+        xml_put_u64(w, "Size", row->info.size);
+        xml_put_str(w, "StorageClass", "STANDARD");
+        if (s->owner)
+            xml_put_owner(w, "Owner", r->who.name);
+        xml_close(w, "Contents");
+    }
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (!list->rows[i].is_prefix)
+            continue;
+        xml_open(w, "CommonPrefixes");
+        xml_put_key(w, "Prefix", list->rows[i].name, s->url);
+        xml_close(w, "CommonPrefixes");
+    }
+}
+
+static void put_position_v2(struct s3_request *r, const struct object_list *list)
+{
+    const struct list_state *s = r->state;
+    const struct bytes *token = request_arg(r, "continuation-token");
+    const struct bytes *after = request_arg(r, "start-after");
+    char hex[2 * (S3_KEY_MAX + 1) + 1];
+
+    xml_put_u64(&r->xml, "KeyCount", list->count);
+    if (token)
+        xml_put(&r->xml, "ContinuationToken", *token);
+    if (after)
+        xml_put_key(&r->xml, "StartAfter", *after, s->url);
+    if (!list->truncated || list->next.len > S3_KEY_MAX + 1)
+        return;
+    hex_put(list->next.data, list->next.len, hex);
+    xml_put_str(&r->xml, "NextContinuationToken", hex);
+}
+
+static void listed(void *arg, int rc, const struct object_list *list)
+{
+    struct s3_request *r = arg;
+    const struct list_state *s = r->state;
+    struct writer *w = &r->xml;
+
+    if (rc < 0 || !request_open(r)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    xml_begin(w, "ListBucketResult");
+    xml_put(w, "Name", r->bucket);
+    xml_put_key(w, "Prefix", s->args.prefix, s->url);
+    if (s->args.delimiter.len)
+        xml_put_key(w, "Delimiter", s->args.delimiter, s->url);
+    xml_put_u64(w, "MaxKeys", s->args.max);
+    if (s->url)
+        xml_put_str(w, "EncodingType", "url");
+    xml_put_bool(w, "IsTruncated", list->truncated);
+    if (s->v2) {
+        put_position_v2(r, list);
+    } else {
+        xml_put_key(w, "Marker", s->args.after, s->url);
+        if (list->truncated)
+            xml_put_key(w, "NextMarker", list->next, s->url);
+    }
+    put_rows(r, list);
+    xml_close(w, "ListBucketResult");
+    request_reply_xml(r);
+    request_drop(r);
+}
+
+static enum s3_error token_decode(struct s3_request *r, struct bytes token, struct bytes *out_after)
+{
+    uint8_t *text = arena_alloc(r->arena, token.len / 2 + 1);
+
+    if (!text)
+        return S3_ServiceUnavailable;
+    if (token.len / 2 > S3_KEY_MAX + 1 || !hex_get(token, text, token.len / 2))
+        return S3_InvalidArgument;
+    *out_after = (struct bytes){text, token.len / 2};
+    return S3_OK;
+}
+
+static enum s3_error list_args(struct s3_request *r, struct list_state *s)
+{
+    const struct bytes *max = request_arg(r, "max-keys");
+    const struct bytes *encoding = request_arg(r, "encoding-type");
+    const struct bytes *token = request_arg(r, "continuation-token");
+    const struct bytes *type = request_arg(r, "list-type");
+    uint64_t n = S3_LIST_MAX;
+
+    if (max && !number_get(*max, INT32_MAX, &n))
+        return S3_InvalidArgument;
+    if (encoding && !bytes_equal(*encoding, BYTES_STR("url")))
+        return S3_InvalidArgument;
+    if (type && !bytes_equal(*type, BYTES_STR("2")))
+        return S3_InvalidArgument;
+    s->url = encoding != NULL;
+    s->args.bucket = r->bucket;
+    s->args.prefix = arg_or_none(r, "prefix");
+    s->args.delimiter = arg_or_none(r, "delimiter");
+    s->args.max = (uint32_t)MIN(n, S3_LIST_MAX);
+    s->args.after = arg_or_none(r, s->v2 ? "start-after" : "marker");
+    s->owner = !s->v2 || bytes_equal(arg_or_none(r, "fetch-owner"), BYTES_STR("true"));
+    return token ? token_decode(r, *token, &s->args.after) : S3_OK;
+}
+
+static void list_start(struct s3_request *r, bool v2)
+{
+    struct list_state *s = request_state(r, sizeof(*s), NULL);
+    enum s3_error e;
+    int rc;
+
+    if (!s)
+        return;
+    s->v2 = v2;
+    e = list_args(r, s);
+    if (e != S3_OK) {
+        request_reply_error(r, e);
+        return;
+    }
+    request_hold(r);
+    rc = object_list(r->g->buckets, &r->who, &s->args, listed, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
+static void v1_start(struct s3_request *r)
+{
+    list_start(r, false);
+}
+
+static void v2_start(struct s3_request *r)
+{
+    list_start(r, true);
+}
+
+const struct s3_op op_list_v1 = {"ListObjects", v1_start, NULL};
+const struct s3_op op_list_v2 = {"ListObjectsV2", v2_start, NULL};

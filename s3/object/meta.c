@@ -1,0 +1,269 @@
+/* meta.c - headers kept with objects, conditions and ranges of reads. */
+#include <stdio.h>
+
+#include "s3/gateway.h"
+#include "s3/object/meta.h"
+
+static bool starts_with(struct bytes b, const char *text)
+{
+    return b.len >= strlen(text) && memcmp(b.data, text, strlen(text)) == 0;
+}
+
+static struct bytes skip(struct bytes b, size_t n)
+{
+    return (struct bytes){b.data + n, b.len - (uint32_t)n};
+}
+
+static struct bytes trim(struct bytes b)
+{
+    while (b.len && (b.data[0] == ' ' || b.data[0] == '\t'))
+        b = skip(b, 1);
+    while (b.len && (b.data[b.len - 1] == ' ' || b.data[b.len - 1] == '\t'))
+        b.len--;
+    return b;
+}
+
+/* The next of a list, without blanks around it. */
+static bool next_item(struct bytes *list, struct bytes *out_item)
+{
+    const uint8_t *comma;
+
+    if (list->len == 0)
+        return false;
+    comma = memchr(list->data, ',', list->len);
+    *out_item = *list;
+    if (comma)
+        out_item->len = (uint32_t)(comma - list->data);
+    *list = skip(*list, comma ? out_item->len + 1u : out_item->len);
+    *out_item = trim(*out_item);
+    return true;
+}
+
+/* --- what is kept --- */
+
+static bool is_kept(struct bytes name)
+{
+    static const char *const names[] = {"content-type",     "content-disposition",
+                                        "content-encoding", "content-language",
+                                        "cache-control",    "expires"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (bytes_equal(name, BYTES_STR(names[i])))
+            return true;
+    return starts_with(name, "x-amz-meta-");
+}
+
+/* "aws-chunked" says how the request was wrapped, not what the object is. */
+static int strip_chunked(struct arena *a, struct bytes value, struct bytes *out_value)
+{
+    char *text = arena_alloc(a, (size_t)value.len * 2 + 1);
+    struct bytes item;
+    uint32_t len = 0;
+
+    if (!text)
+        return -ENOMEM;
+    while (next_item(&value, &item)) {
+        if (item.len == 0 || bytes_equal(item, BYTES_STR("aws-chunked")))
+            continue;
+        if (len)
+            text[len++] = ',';
+        memcpy(text + len, item.data, item.len);
+        len += item.len;
+    }
+    *out_value = (struct bytes){(uint8_t *)text, len};
+    return 0;
+}
+
+static enum s3_error keep(struct meta *m, struct bytes name, struct bytes value)
+{
+    if (m->count == S3_HEADERS_MAX)
+        return S3_MetadataTooLarge;
+    m->header[m->count++] = (struct s3_header){name, value};
+    return S3_OK;
+}
+
+enum s3_error meta_collect(struct s3_request *r, struct meta *out_meta)
+{
+    enum s3_error e = S3_OK;
+    uint64_t user_bytes = 0;
+
+    out_meta->count = 0;
+    for (uint32_t i = 0; i < r->head->field_count && e == S3_OK; i++) {
+        struct http_field f = r->head->field[i];
+
+        if (!is_kept(f.name) && checksum_of_field(f.name) == CHECKSUM_NONE)
+            continue;
+        if (starts_with(f.name, "x-amz-meta-"))
+            user_bytes += f.name.len - strlen("x-amz-meta-") + f.value.len;
+        if (bytes_equal(f.name, BYTES_STR("content-encoding"))) {
+            if (strip_chunked(r->arena, f.value, &f.value) < 0)
+                return S3_ServiceUnavailable;
+            if (f.value.len == 0)
+                continue;
+        }
+        e = keep(out_meta, f.name, f.value);
+    }
+    return user_bytes > META_USER_BYTES_MAX ? S3_MetadataTooLarge : e;
+}
+
+/* --- what is told --- */
+
+enum s3_error meta_reply_etag(struct s3_request *r, const struct s3_etag *etag)
+{
+    char text[S3_ETAG_TEXT + 2] = "\"";
+    const char *kept;
+
+    s3_etag_text(etag, text + 1);
+    strcat(text, "\"");
+    kept = arena_strdup(r->arena, text, strlen(text));
+    if (!kept)
+        return S3_ServiceUnavailable;
+    request_field_set(r, "ETag", BYTES_STR(kept));
+    return S3_OK;
+}
+
+/* response-content-type=... and its kin replace what was kept. */
+static void overrides(struct s3_request *r)
+{
+    static const struct {
+        const char *arg, *field;
+    } all[] = {
+        {"response-content-type", "content-type"},
+        {"response-content-language", "content-language"},
+        {"response-expires", "expires"},
+        {"response-cache-control", "cache-control"},
+        {"response-content-disposition", "content-disposition"},
+        {"response-content-encoding", "content-encoding"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        const struct bytes *value = request_arg(r, all[i].arg);
+
+        if (value)
+            request_field_set(r, all[i].field, *value);
+    }
+}
+
+static bool is_field_text(struct bytes b)
+{
+    for (uint32_t i = 0; i < b.len; i++)
+        if ((b.data[i] < 0x20 && b.data[i] != '\t') || b.data[i] == 0x7f)
+            return false;
+    return true;
+}
+
+/* An override was decoded: it could hold line ends, and so begin another answer. */
+static enum s3_error check_overrides(const struct s3_request *r)
+{
+    for (uint32_t i = 0; i < r->query.count; i++)
+        if (starts_with(r->query.arg[i].name, "response-") && !is_field_text(r->query.arg[i].value))
+            return S3_InvalidArgument;
+    return S3_OK;
+}
+
+enum s3_error meta_reply(struct s3_request *r, const struct object_info *info, bool whole)
+{
+    bool checksums = whole && request_field(r, "x-amz-checksum-mode");
+    char *date = arena_alloc(r->arena, HTTP_DATE_BYTES);
+    enum s3_error e = check_overrides(r);
+
+    if (e == S3_OK)
+        e = date ? meta_reply_etag(r, &info->etag) : S3_ServiceUnavailable;
+    if (e != S3_OK)
+        return e;
+    http_date_put(info->mtime_ns, date);
+    request_field_set(r, "Last-Modified", BYTES_STR(date));
+    request_field_set(r, "Accept-Ranges", BYTES_STR("bytes"));
+    request_field_set(r, "content-type", BYTES_STR("binary/octet-stream"));
+    for (uint32_t i = 0; i < info->header_count; i++)
+        if (checksums || checksum_of_field(info->headers[i].name) == CHECKSUM_NONE)
+            request_field_add(r, info->headers[i].name, info->headers[i].value);
+    overrides(r);
+    return S3_OK;
+}
+
+/* --- conditions --- */
+
+static const struct bytes *condition(const struct http_head *head, const char *prefix,
+                                     const char *name)
+{
+    char full[64];
+
+    (void)snprintf(full, sizeof(full), "%s%s", prefix, name);
+    return http_field(head, full);
+}
+
+/* Is the object's ETag one of the list?  Quotes may be missing: clients of S3 leave them out. */
+static bool etag_listed(struct bytes list, const struct s3_etag *etag)
+{
+    char text[S3_ETAG_TEXT];
+    struct bytes item;
+
+    s3_etag_text(etag, text);
+    while (next_item(&list, &item)) {
+        if (bytes_equal(item, BYTES_STR("*")))
+            return true;
+        if (starts_with(item, "W/"))
+            item = skip(item, 2);
+        if (item.len >= 2 && item.data[0] == '"' && item.data[item.len - 1] == '"')
+            item = (struct bytes){item.data + 1, item.len - 2};
+        if (bytes_equal(item, BYTES_STR(text)))
+            return true;
+    }
+    return false;
+}
+
+enum s3_error conditions_check(const struct http_head *head, const char *prefix,
+                               const struct object_info *info)
+{
+    const struct bytes *match = condition(head, prefix, "if-match");
+    const struct bytes *none = condition(head, prefix, "if-none-match");
+    const struct bytes *since = condition(head, prefix, "if-modified-since");
+    const struct bytes *until = condition(head, prefix, "if-unmodified-since");
+    int64_t changed = (int64_t)(info->mtime_ns / NS_PER_S), at;
+    /* A copy that need not be made is a failure, a read that need not be done is not. */
+    enum s3_error same = prefix[0] ? S3_PreconditionFailed : S3_NotModified;
+
+    /* ETags are stronger than times: where one is asked for, the time is not looked at. */
+    if (match ? !etag_listed(*match, &info->etag)
+              : until && http_date_get(*until, &at) && changed > at)
+        return S3_PreconditionFailed;
+    if (none ? etag_listed(*none, &info->etag)
+             : since && http_date_get(*since, &at) && changed <= at)
+        return same;
+    return S3_OK;
+}
+
+/* --- ranges --- */
+
+enum s3_error range_parse(struct bytes text, uint64_t size, uint64_t *out_off, uint64_t *out_bytes,
+                          bool *out_whole)
+{
+    const uint8_t *dash;
+    struct bytes first, last;
+    uint64_t from = 0, to = 0;
+
+    *out_whole = true;
+    if (!starts_with(text, "bytes="))
+        return S3_OK;
+    text = trim(skip(text, 6));
+    if (text.len && memchr(text.data, ',', text.len))
+        return S3_NotImplemented;
+    dash = text.len ? memchr(text.data, '-', text.len) : NULL;
+    if (!dash)
+        return S3_InvalidArgument;
+    first = (struct bytes){text.data, (uint32_t)(dash - text.data)};
+    last = skip(text, first.len + 1u);
+    if ((first.len && !number_get(first, INT64_MAX, &from)) ||
+        (last.len && !number_get(last, INT64_MAX, &to)) || first.len + last.len == 0 ||
+        (first.len && last.len && from > to))
+        return S3_InvalidArgument;
+    if (first.len ? from >= size : to == 0 || size == 0)
+        return S3_InvalidRange;
+    if (!first.len) /* the last `to` bytes */
+        from = size - MIN(to, size);
+    *out_off = from;
+    *out_bytes = first.len && last.len ? MIN(to, size - 1) - from + 1 : size - from;
+    *out_whole = false;
+    return S3_OK;
+}

@@ -1,0 +1,33 @@
+/* meta.h - what is kept with an object beside its bytes, and what a read asks of it. */
+#ifndef S3_OBJECT_META_H
+#define S3_OBJECT_META_H
+
+#include "s3/object/request.h"
+
+enum { META_USER_BYTES_MAX = 2048 };
+
+struct meta {
+    struct s3_header header[S3_HEADERS_MAX]; /* borrowed from the request */
+    uint32_t count;
+};
+
+/* Content-Type and its kin, x-amz-meta-*, and a checksum that came in a field. */
+enum s3_error meta_collect(struct s3_request *r, struct meta *out_meta);
+
+/* The fields of an answer that tell of an object, as GET and HEAD give them. */
+enum s3_error meta_reply(struct s3_request *r, const struct object_info *info, bool whole);
+/* An ETag in quotes, as a field. */
+enum s3_error meta_reply_etag(struct s3_request *r, const struct s3_etag *etag);
+
+/* If-Match, If-None-Match, If-(Un)Modified-Since of a read, with `prefix` before their names:
+ * S3_OK, S3_NotModified or S3_PreconditionFailed. */
+enum s3_error conditions_check(const struct http_head *head, const char *prefix,
+                               const struct object_info *info);
+
+/* A Range field: S3_OK (bytes of the object, maybe less than asked for), S3_InvalidRange,
+ * S3_InvalidArgument, S3_NotImplemented (several ranges).  A unit other than bytes is no range:
+ * then `out_whole` is true. */
+enum s3_error range_parse(struct bytes text, uint64_t size, uint64_t *out_off, uint64_t *out_bytes,
+                          bool *out_whole);
+
+#endif

@@ -1,0 +1,226 @@
+/* put.c - PutObject and UploadPart.
+ *
+ * Batches go to the bucket layer while they are hashed; nothing is visible before the commit, and
+ * the commit waits for the body to be verified.  The layer's window pushes back on the client. */
+#include "s3/gateway.h"
+#include "s3/object/meta.h"
+#include "s3/object/route.h"
+
+enum { ASK_FIRST_BYTES = 64 * 1024 };
+
+struct put_state {
+    struct object_put *put; /* owned */
+    struct object_put_args args;
+    struct meta meta;
+    struct buf held; /* a batch that found no room */
+    bool verified;
+    uint8_t md5[MD5_BYTES];
+};
+
+static void put_fini(struct s3_request *r)
+{
+    struct put_state *s = r->state;
+
+    buf_fini(&s->held);
+    if (s->put)
+        object_put_abort(s->put);
+}
+
+static void put_cancel(struct s3_request *r)
+{
+    struct put_state *s = r->state;
+
+    if (s->put)
+        object_put_abort(TAKE(s->put));
+}
+
+static void put_failed(struct s3_request *r, int rc)
+{
+    put_cancel(r);
+    request_reply_rc(r, rc);
+}
+
+static void committed(void *arg, int rc, const struct object_info *info)
+{
+    struct s3_request *r = arg;
+    const struct bytes *sum = NULL;
+    enum s3_error e;
+
+    if (rc < 0 || !request_open(r)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    e = meta_reply_etag(r, &info->etag);
+    if (!r->want.checksum_in_trailer && r->want.checksum != CHECKSUM_NONE)
+        sum = request_field(r, checksum_field(r->want.checksum));
+    /* Of a part the checksum is not kept, so it is not told: completing goes by ETags. */
+    if (sum && r->op == &op_put_object)
+        request_field_set(r, checksum_field(r->want.checksum), *sum);
+    if (e != S3_OK)
+        request_reply_error(r, e);
+    else
+        request_reply(r, 200);
+    request_drop(r);
+}
+
+static void put_commit(struct s3_request *r)
+{
+    struct put_state *s = r->state;
+
+    request_hold(r);
+    object_put_commit(TAKE(s->put), s->md5, committed, r);
+}
+
+/* Write what waits; false when it still does, or the PUT failed. */
+static bool put_held(struct s3_request *r)
+{
+    struct put_state *s = r->state;
+    int rc = s->held.bytes ? object_put_write(s->put, &s->held) : object_put_rc(s->put);
+
+    if (rc == -EAGAIN)
+        return false;
+    if (rc < 0) {
+        put_failed(r, rc);
+        return false;
+    }
+    buf_fini(&s->held);
+    return true;
+}
+
+static void put_has_room(void *arg)
+{
+    struct s3_request *r = arg;
+    struct put_state *s = r->state;
+
+    if (!s->put || !request_open(r) || !put_held(r))
+        return;
+    if (s->verified)
+        put_commit(r);
+    else
+        http_wake(r->http);
+}
+
+static bool put_room(struct s3_request *r)
+{
+    struct put_state *s = r->state;
+
+    return !s->put || (s->held.bytes == 0 && object_put_room(s->put) > 0);
+}
+
+static void put_batch(struct s3_request *r, struct buf *data)
+{
+    struct put_state *s = r->state;
+
+    if (!s->put)
+        return;
+    ASSERT(s->held.bytes == 0);
+    s->held = buf_move(data);
+    (void)put_held(r);
+}
+
+static void put_done(struct s3_request *r, const uint8_t md5[MD5_BYTES])
+{
+    struct put_state *s = r->state;
+
+    memcpy(s->md5, md5, sizeof(s->md5));
+    s->verified = true;
+    if (s->held.bytes == 0)
+        put_commit(r);
+}
+
+static void put_open(struct s3_request *r)
+{
+    struct put_state *s = r->state;
+    int rc = object_put_open(r->g->buckets, &r->who, &s->args, &s->put);
+
+    if (rc < 0)
+        request_reply_rc(r, rc);
+    else
+        request_read(r);
+}
+
+static void bucket_seen(void *arg, int rc, const struct bucket_info *info)
+{
+    struct s3_request *r = arg;
+
+    UNUSED(info);
+    if (rc < 0 || !request_open(r)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    put_open(r);
+    request_drop(r);
+}
+
+static void put_begin(struct s3_request *r)
+{
+    struct put_state *s = r->state;
+    int rc;
+
+    s->args.bucket = r->bucket;
+    s->args.key = r->key;
+    s->args.size = r->want.bytes;
+    s->args.room = put_has_room;
+    s->args.arg = r;
+    if (!r->head->has_length) {
+        request_reply_error(r, S3_MissingContentLength);
+        return;
+    }
+    if (r->want.bytes > S3_PUT_BYTES_MAX) {
+        request_reply_error(r, S3_EntityTooLarge);
+        return;
+    }
+    /* A client that waits to be asked is told before it sends that there is no such bucket. */
+    if (!r->head->expects_continue || r->want.bytes < ASK_FIRST_BYTES) {
+        put_open(r);
+        return;
+    }
+    request_hold(r);
+    rc = bucket_stat(r->g->buckets, &r->who, r->bucket, bucket_seen, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
+static void put_start(struct s3_request *r)
+{
+    struct put_state *s = request_state(r, sizeof(*s), put_fini);
+    enum s3_error e;
+
+    if (!s)
+        return;
+    r->cancel = put_cancel;
+    e = meta_collect(r, &s->meta);
+    if (e != S3_OK) {
+        request_reply_error(r, e);
+        return;
+    }
+    s->args.headers = s->meta.header;
+    s->args.header_count = s->meta.count;
+    s->args.if_absent = request_field(r, "if-none-match") != NULL;
+    put_begin(r);
+}
+
+static void part_start(struct s3_request *r)
+{
+    struct put_state *s = request_state(r, sizeof(*s), put_fini);
+    const struct bytes *number = request_arg(r, "partNumber");
+    uint64_t n;
+
+    if (!s)
+        return;
+    r->cancel = put_cancel;
+    if (!number || !number_get(*number, S3_PART_NUMBER_MAX, &n) || n == 0) {
+        request_reply_error(r, S3_InvalidArgument);
+        return;
+    }
+    s->args.upload = *request_arg(r, "uploadId");
+    s->args.part_number = (uint32_t)n;
+    if (s->args.upload.len == 0)
+        request_reply_error(r, S3_NoSuchUpload); /* empty would mean: no part */
+    else
+        put_begin(r);
+}
+
+static const struct request_body_calls put_body = {put_room, put_batch, put_done};
+const struct s3_op op_put_object = {"PutObject", put_start, &put_body};
+const struct s3_op op_upload_part = {"UploadPart", part_start, &put_body};

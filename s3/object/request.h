@@ -1,0 +1,123 @@
+/* request.h - one S3 request, from its verified head to its answer.
+ *
+ * A request is authenticated, then routed to an operation (route.h), whose `start` begins it.  The
+ * operation calls the bucket layer, holds the request while a call is out, and answers once.
+ *
+ *     void head_found(void *arg, int rc, const struct object_info *info)
+ *     {
+ *         struct s3_request *r = arg;
+ *
+ *         if (request_open(r))  (the client may have gone meanwhile)
+ *             request_reply...
+ *         request_drop(r);
+ *     }
+ *
+ * Threads: the env's reactor. */
+#ifndef S3_OBJECT_REQUEST_H
+#define S3_OBJECT_REQUEST_H
+
+#include "core/base/list.h"
+#include "s3/auth/auth.h"
+#include "s3/http.h"
+#include "s3/object/body.h"
+#include "s3/xml.h"
+
+struct s3_gateway;
+struct s3_request;
+
+struct s3_op {
+    const char *name; /* as S3 calls it */
+    void (*start)(struct s3_request *r);
+    /* For operations with a body: what request_read does with it. */
+    const struct request_body_calls *body;
+};
+
+struct request_body_calls {
+    bool (*room)(struct s3_request *r); /* NULL: always */
+    void (*batch)(struct s3_request *r, struct buf *data);
+    void (*done)(struct s3_request *r, const uint8_t md5[MD5_BYTES]); /* verified */
+};
+
+enum { REPLY_FIELDS_MAX = S3_HEADERS_MAX + 24 };
+
+struct s3_request {
+    struct s3_gateway *g;      /* borrowed */
+    struct http_request *http; /* ref */
+    const struct http_head *head;
+    struct arena *arena;
+    struct list link; /* in the gateway's list */
+    uint32_t refs;    /* the connection, and each call that is out */
+    bool gone;        /* the connection is */
+    bool replied;
+    uint64_t started_ns;
+
+    struct bytes path;        /* raw */
+    struct bytes bucket, key; /* decoded */
+    struct uri_query query;
+
+    struct auth auth;
+    struct s3_principal who;
+    const struct s3_op *op;
+    struct body *body; /* owned */
+    struct body_want want;
+    bool reading;
+
+    struct http_field field[REPLY_FIELDS_MAX]; /* of the answer */
+    uint32_t field_count;
+    struct writer xml; /* of the answer */
+
+    void *state; /* owned, of the operation, from the arena */
+    void (*state_fini)(struct s3_request *r);
+    /* The connection is gone: stop what is under way.  May be NULL. */
+    void (*cancel)(struct s3_request *r);
+};
+
+/* The callbacks of the HTTP server; `arg` is the gateway. */
+void request_head(void *arg, struct http_request *http);
+void request_refused(void *arg, struct http_request *http, unsigned status, const char *why,
+                     struct http_reply *out_reply);
+
+static inline void request_hold(struct s3_request *r)
+{
+    r->refs++;
+}
+void request_drop(struct s3_request *r);
+/* Whether an answer still makes sense. */
+static inline bool request_open(const struct s3_request *r)
+{
+    return !r->gone && !r->replied;
+}
+
+/* Zeroed memory for the operation, freed with the request; NULL: answered already. */
+void *request_state(struct s3_request *r, size_t bytes, void (*fini)(struct s3_request *r));
+const struct bytes *request_arg(const struct s3_request *r, const char *name);
+const struct bytes *request_field(const struct s3_request *r, const char *name);
+
+/* Take the body in, by r->op->body.  0, or answered already. */
+void request_read(struct s3_request *r);
+/* Whether a body was announced. */
+bool request_has_body(const struct s3_request *r);
+
+/* --- answers; each of them ends the request, once --- */
+
+/* Add a field, borrowed until the answer; a repeat replaces. */
+void request_field_set(struct s3_request *r, const char *name, struct bytes value);
+void request_field_add(struct s3_request *r, struct bytes name, struct bytes value);
+void request_reply(struct s3_request *r, unsigned status);
+void request_reply_xml(struct s3_request *r); /* what is in r->xml, 200 */
+void request_reply_buf(struct s3_request *r, unsigned status, struct buf *data);
+void request_reply_stream(struct s3_request *r, unsigned status, uint64_t bytes,
+                          ssize_t (*read)(void *user, uint64_t pos, uint8_t *dst, size_t max));
+void request_reply_error(struct s3_request *r, enum s3_error e);
+/* By the code of the bucket layer. */
+void request_reply_rc(struct s3_request *r, int rc);
+/* A call that was not taken: answers and drops what request_hold took. */
+void request_call_failed(struct s3_request *r, int rc);
+
+/* --- values --- */
+enum { HTTP_DATE_BYTES = 30 };
+void http_date_put(uint64_t ns, char out[HTTP_DATE_BYTES]);
+bool http_date_get(struct bytes text, int64_t *out_s);             /* IMF-fixdate only */
+bool number_get(struct bytes text, uint64_t max, uint64_t *out_n); /* digits only */
+
+#endif

@@ -1,0 +1,346 @@
+/* route.c - from method, target and fields to an operation.
+ *
+ * A row names a method, what the target is, and the query argument that makes it a sub-resource.
+ * It also names every other argument that the operation understands, and the fields: what is not
+ * named is answered with 501.  Clients send some fields always, with values that say what we do
+ * anyway; these values are accepted, and no others. */
+#include "s3/object/route.h"
+#include "s3/gateway.h"
+
+enum level { SERVICE, BUCKET, OBJECT };
+
+/* Fields that an operation understands beside those of every request. */
+enum {
+    TAKES_BODY = 1,       /* Content-MD5, checksums */
+    TAKES_META = 2,       /* what is kept with an object */
+    TAKES_CONDITIONS = 4, /* If-* of a read */
+    TAKES_ABSENT = 8,     /* If-None-Match: * of a write */
+    TAKES_BUCKET_MAKE = 16,
+    TAKES_COPY = 32,
+    TAKES_CHECKSUM_KIND = 64, /* of an upload */
+};
+
+struct row {
+    const char *method;
+    enum level level;
+    const char *sub; /* NULL: none */
+    const struct s3_op *op;
+    const char *args; /* separated by blanks */
+    unsigned takes;
+};
+
+#define LIST_ARGS "prefix delimiter max-keys encoding-type"
+#define READ_ARGS                                                                                  \
+    "versionId response-content-type response-content-language response-expires "                  \
+    "response-cache-control response-content-disposition response-content-encoding"
+
+static const struct row rows[] = {
+    {"GET", SERVICE, NULL, &op_list_buckets, "", 0},
+
+    {"PUT", BUCKET, NULL, &op_create_bucket, "", TAKES_BODY | TAKES_BUCKET_MAKE},
+    {"DELETE", BUCKET, NULL, &op_delete_bucket, "", 0},
+    {"HEAD", BUCKET, NULL, &op_head_bucket, "", 0},
+    {"GET", BUCKET, "list-type", &op_list_v2,
+     LIST_ARGS " continuation-token start-after fetch-owner", 0},
+    {"GET", BUCKET, "location", &op_get_location, "", 0},
+    {"GET", BUCKET, "uploads", &op_list_uploads,
+     "prefix delimiter max-uploads encoding-type key-marker upload-id-marker", 0},
+    {"POST", BUCKET, "delete", &op_delete_objects, "", TAKES_BODY},
+    {"GET", BUCKET, "acl", &op_bucket_acl, "", 0},
+    {"GET", BUCKET, "versioning", &op_fixed, "", 0},
+    {"GET", BUCKET, "requestPayment", &op_fixed, "", 0},
+    {"GET", BUCKET, "logging", &op_fixed, "", 0},
+    {"GET", BUCKET, "notification", &op_fixed, "", 0},
+    {"GET", BUCKET, "accelerate", &op_fixed, "", 0},
+    {"GET", BUCKET, "policy", &op_fixed, "", 0},
+    {"GET", BUCKET, "lifecycle", &op_fixed, "", 0},
+    {"GET", BUCKET, "cors", &op_fixed, "", 0},
+    {"GET", BUCKET, "tagging", &op_fixed, "", 0},
+    {"GET", BUCKET, "website", &op_fixed, "", 0},
+    {"GET", BUCKET, "encryption", &op_fixed, "", 0},
+    {"GET", BUCKET, "object-lock", &op_fixed, "", 0},
+    {"GET", BUCKET, "replication", &op_fixed, "", 0},
+    {"GET", BUCKET, NULL, &op_list_v1, LIST_ARGS " marker", 0},
+
+    {"GET", OBJECT, "uploadId", &op_list_parts, "max-parts part-number-marker encoding-type", 0},
+    {"GET", OBJECT, "acl", &op_object_acl, "versionId", 0},
+    {"GET", OBJECT, "tagging", &op_object_tagging, "versionId", 0},
+    {"GET", OBJECT, NULL, &op_get_object, READ_ARGS, TAKES_CONDITIONS},
+    {"HEAD", OBJECT, NULL, &op_head_object, READ_ARGS, TAKES_CONDITIONS},
+    {"PUT", OBJECT, "uploadId", &op_upload_part, "partNumber", TAKES_BODY},
+    {"PUT", OBJECT, NULL, &op_put_object, "", TAKES_BODY | TAKES_META | TAKES_ABSENT},
+    {"DELETE", OBJECT, "uploadId", &op_abort_upload, "", 0},
+    {"DELETE", OBJECT, NULL, &op_delete_object, "versionId", 0},
+    {"POST", OBJECT, "uploads", &op_create_upload, "", TAKES_META | TAKES_CHECKSUM_KIND},
+    {"POST", OBJECT, "uploadId", &op_complete_upload, "", TAKES_BODY | TAKES_CHECKSUM_KIND},
+};
+
+static const struct row copy_row = {
+    "PUT", OBJECT, NULL, &op_copy_object, "", TAKES_META | TAKES_COPY | TAKES_CHECKSUM_KIND};
+
+/* Fields of ours and, where only some values say what we do, these (separated by bars). */
+static const struct {
+    const char *name;
+    unsigned takes; /* 0: every operation */
+    const char *values;
+} fields[] = {
+    {"x-amz-date", 0, NULL},
+    {"x-amz-content-sha256", 0, NULL},
+    {"x-amz-user-agent", 0, NULL},
+    {"x-amz-request-payer", 0, "requester"},
+    {"x-amz-acl", TAKES_META | TAKES_BUCKET_MAKE, "private|bucket-owner-full-control"},
+    {"x-amz-storage-class", TAKES_META, "STANDARD"},
+    {"x-amz-object-ownership", TAKES_BUCKET_MAKE, "BucketOwnerEnforced"},
+    {"x-amz-bucket-object-lock-enabled", TAKES_BUCKET_MAKE, "false|False"},
+    {"x-amz-decoded-content-length", TAKES_BODY, NULL},
+    {"x-amz-trailer", TAKES_BODY, NULL},
+    {"x-amz-sdk-checksum-algorithm", TAKES_BODY, "CRC32|CRC32C|CRC64NVME|SHA1|SHA256"},
+    {"x-amz-checksum-crc32", TAKES_BODY, NULL},
+    {"x-amz-checksum-crc32c", TAKES_BODY, NULL},
+    {"x-amz-checksum-crc64nvme", TAKES_BODY, NULL},
+    {"x-amz-checksum-sha1", TAKES_BODY, NULL},
+    {"x-amz-checksum-sha256", TAKES_BODY, NULL},
+    {"x-amz-checksum-algorithm", TAKES_CHECKSUM_KIND, "CRC32|CRC32C|CRC64NVME|SHA1|SHA256"},
+    {"x-amz-checksum-type", TAKES_CHECKSUM_KIND, "COMPOSITE|FULL_OBJECT"},
+    {"x-amz-checksum-mode", TAKES_CONDITIONS, "ENABLED"},
+    {"x-amz-copy-source", TAKES_COPY, NULL},
+    {"x-amz-copy-source-if-match", TAKES_COPY, NULL},
+    {"x-amz-copy-source-if-none-match", TAKES_COPY, NULL},
+    {"x-amz-copy-source-if-modified-since", TAKES_COPY, NULL},
+    {"x-amz-copy-source-if-unmodified-since", TAKES_COPY, NULL},
+    {"x-amz-metadata-directive", TAKES_COPY, "COPY|REPLACE"},
+    {"x-amz-tagging-directive", TAKES_COPY, "COPY"},
+    {"content-md5", TAKES_BODY, NULL},
+    {"range", TAKES_CONDITIONS, NULL},
+    {"if-match", TAKES_CONDITIONS, NULL},
+    {"if-modified-since", TAKES_CONDITIONS, NULL},
+    {"if-unmodified-since", TAKES_CONDITIONS, NULL},
+};
+
+static bool starts_with(struct bytes b, const char *text)
+{
+    return b.len >= strlen(text) && memcmp(b.data, text, strlen(text)) == 0;
+}
+
+/* Is `word` one of `list`, whose words are separated by `by`? */
+static bool listed(const char *list, char by, struct bytes word)
+{
+    while (*list) {
+        const char *end = strchrnul(list, by);
+
+        if (bytes_equal((struct bytes){(const uint8_t *)list, (uint32_t)(end - list)}, word))
+            return true;
+        list = *end ? end + 1 : end;
+    }
+    return false;
+}
+
+/* --- the target --- */
+
+/* "photos" of "photos.s3.example.org:7480", when our domain is s3.example.org. */
+static bool bucket_of_host(const struct s3_request *r, struct bytes *out_bucket)
+{
+    struct bytes host = r->head->host, domain = BYTES_STR(r->g->domain);
+    const uint8_t *colon = host.len ? memchr(host.data, ':', host.len) : NULL;
+
+    if (colon)
+        host.len = (uint32_t)(colon - host.data);
+    if (domain.len == 0 || host.len < domain.len + 2)
+        return false;
+    *out_bucket = (struct bytes){host.data, host.len - domain.len - 1};
+    return host.data[out_bucket->len] == '.' &&
+           memcmp(host.data + out_bucket->len + 1, domain.data, domain.len) == 0;
+}
+
+int route_target(struct s3_request *r)
+{
+    struct bytes path = {r->path.data + 1, r->path.len - 1}, bucket;
+    const uint8_t *slash;
+    int rc;
+
+    if (bucket_of_host(r, &bucket)) {
+        r->bucket = bucket;
+        return uri_decode(r->arena, path, &r->key);
+    }
+    slash = path.len ? memchr(path.data, '/', path.len) : NULL;
+    bucket = (struct bytes){path.data, slash ? (uint32_t)(slash - path.data) : path.len};
+    rc = uri_decode(r->arena, bucket, &r->bucket);
+    if (rc < 0 || !slash)
+        return rc;
+    return uri_decode(r->arena, (struct bytes){slash + 1, path.len - bucket.len - 1}, &r->key);
+}
+
+/* --- what is understood --- */
+
+static enum s3_error check_args(const struct s3_request *r, const struct row *row)
+{
+    for (uint32_t i = 0; i < r->query.count; i++) {
+        struct bytes name = r->query.arg[i].name;
+
+        for (uint32_t k = 0; k < i; k++)
+            if (bytes_equal(r->query.arg[k].name, name))
+                return S3_InvalidArgument;        /* two answers to one question */
+        if (bytes_equal(name, BYTES_STR("x-id"))) /* the operation's name, for their logs */
+            continue;
+        if (row->sub && bytes_equal(name, BYTES_STR(row->sub)))
+            continue;
+        if (!listed(row->args, ' ', name))
+            return S3_NotImplemented;
+        if (bytes_equal(name, BYTES_STR("versionId")) &&
+            !bytes_equal(r->query.arg[i].value, BYTES_STR("null")))
+            return S3_NotImplemented; /* there are no versions but this one */
+    }
+    return S3_OK;
+}
+
+static enum s3_error check_field(const struct s3_request *r, const struct row *row,
+                                 const struct http_field *f)
+{
+    if (starts_with(f->name, "x-amz-meta-"))
+        return row->takes & TAKES_META ? S3_OK : S3_NotImplemented;
+    if (bytes_equal(f->name, BYTES_STR("x-amz-expected-bucket-owner")))
+        return bytes_equal(f->value, BYTES_STR(r->who.name)) ? S3_OK : S3_AccessDenied;
+    if (bytes_equal(f->name, BYTES_STR("if-none-match"))) {
+        if (row->takes & TAKES_CONDITIONS)
+            return S3_OK;
+        return row->takes & TAKES_ABSENT && bytes_equal(f->value, BYTES_STR("*"))
+                   ? S3_OK
+                   : S3_NotImplemented;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        if (!bytes_equal(f->name, BYTES_STR(fields[i].name)))
+            continue;
+        if (fields[i].takes && !(fields[i].takes & row->takes))
+            return S3_NotImplemented;
+        return !fields[i].values || listed(fields[i].values, '|', f->value) ? S3_OK
+                                                                            : S3_NotImplemented;
+    }
+    return starts_with(f->name, "x-amz-") ? S3_NotImplemented : S3_OK;
+}
+
+static enum s3_error check_fields(const struct s3_request *r, const struct row *row)
+{
+    enum s3_error e = S3_OK;
+
+    for (uint32_t i = 0; i < r->head->field_count && e == S3_OK; i++)
+        e = check_field(r, row, &r->head->field[i]);
+    return e;
+}
+
+/* --- bodies --- */
+
+/* The length of what is inside an aws-chunked body is told in a field of its own. */
+static enum s3_error wanted_bytes(struct s3_request *r)
+{
+    const struct bytes *inside = request_field(r, "x-amz-decoded-content-length");
+    enum payload_kind kind = r->auth.sig.payload_kind;
+
+    if (kind == PAYLOAD_HASHED || kind == PAYLOAD_UNSIGNED) {
+        r->want.bytes = r->head->length;
+        return inside ? S3_InvalidArgument : S3_OK;
+    }
+    if (!inside)
+        return S3_MissingContentLength;
+    return number_get(*inside, S3_OBJECT_BYTES_MAX, &r->want.bytes) ? S3_OK : S3_InvalidArgument;
+}
+
+/* At most one checksum beside the MD5, in a field or announced for the trailer. */
+static enum s3_error wanted_sums(struct s3_request *r)
+{
+    const struct bytes *md5 = request_field(r, "content-md5");
+    const struct bytes *trailer = request_field(r, "x-amz-trailer");
+    enum payload_kind kind = r->auth.sig.payload_kind;
+    struct body_want *want = &r->want;
+
+    want->has_md5 = md5 != NULL;
+    if (md5 && !base64_get(*md5, want->md5, sizeof(want->md5)))
+        return S3_InvalidDigest;
+    for (uint32_t i = 0; i < r->head->field_count; i++) {
+        const struct http_field *f = &r->head->field[i];
+        enum checksum_kind sum = checksum_of_field(f->name);
+
+        if (sum == CHECKSUM_NONE)
+            continue;
+        if (want->checksum != CHECKSUM_NONE)
+            return S3_InvalidRequest;
+        want->checksum = sum;
+        if (!base64_get(f->value, want->checksum_value, checksum_bytes(sum)))
+            return S3_InvalidDigest;
+    }
+    if ((trailer != NULL) !=
+        (kind == PAYLOAD_CHUNKS_TRAILER || kind == PAYLOAD_CHUNKS_SIGNED_TRAILER))
+        return S3_InvalidRequest;
+    if (!trailer)
+        return S3_OK;
+    if (want->checksum != CHECKSUM_NONE || checksum_of_field(*trailer) == CHECKSUM_NONE)
+        return S3_InvalidRequest;
+    want->checksum = checksum_of_field(*trailer);
+    want->checksum_in_trailer = true;
+    return S3_OK;
+}
+
+/* Nothing came and nothing was to come: what was signed must say so. */
+static enum s3_error check_no_body(const struct s3_request *r)
+{
+    static const char empty[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    const struct sigv4 *sig = &r->auth.sig;
+
+    if (request_has_body(r))
+        return S3_InvalidRequest;
+    if (sig->payload_kind == PAYLOAD_UNSIGNED)
+        return S3_OK;
+    return sig->payload_kind == PAYLOAD_HASHED && bytes_equal(sig->payload, BYTES_STR(empty))
+               ? S3_OK
+               : S3_XAmzContentSHA256Mismatch;
+}
+
+static enum s3_error check_body(struct s3_request *r, const struct row *row)
+{
+    enum s3_error e;
+
+    if (!(row->takes & TAKES_BODY))
+        return check_no_body(r);
+    e = wanted_bytes(r);
+    return e == S3_OK ? wanted_sums(r) : e;
+}
+
+/* --- the operation --- */
+
+static const struct row *row_find(const struct s3_request *r)
+{
+    enum level level = r->key.len ? OBJECT : r->bucket.len ? BUCKET : SERVICE;
+
+    if (level == OBJECT && bytes_equal(r->head->method, BYTES_STR("PUT")) &&
+        request_field(r, "x-amz-copy-source"))
+        return &copy_row;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].level == level && bytes_equal(r->head->method, BYTES_STR(rows[i].method)) &&
+            (!rows[i].sub || request_arg(r, rows[i].sub)))
+            return &rows[i];
+    return NULL;
+}
+
+void route(struct s3_request *r)
+{
+    const struct row *row = row_find(r);
+    enum s3_error e;
+
+    if (!row) {
+        request_reply_error(r, bytes_equal(r->head->method, BYTES_STR("OPTIONS")) ||
+                                       bytes_equal(r->head->method, BYTES_STR("POST"))
+                                   ? S3_NotImplemented
+                                   : S3_MethodNotAllowed);
+        return;
+    }
+    e = check_args(r, row);
+    if (e == S3_OK)
+        e = check_fields(r, row);
+    if (e == S3_OK)
+        e = check_body(r, row);
+    if (e != S3_OK) {
+        request_reply_error(r, e);
+        return;
+    }
+    r->op = row->op;
+    r->op->start(r);
+}

@@ -1,0 +1,26 @@
+/* route.h - which operation a request is, and whether all that it says is understood.
+ * Threads: the env's reactor. */
+#ifndef S3_OBJECT_ROUTE_H
+#define S3_OBJECT_ROUTE_H
+
+#include "s3/object/request.h"
+
+/* Bucket and key of r->path, by path or by host.  0, -ENOMEM or -R_MALFORMED. */
+int route_target(struct s3_request *r);
+/* An authenticated request: start its operation, or answer that there is none.  What the request
+ * says beyond what the operation understands is refused with 501; never ignored. */
+void route(struct s3_request *r);
+
+/* The operations, each in the file that the row says. */
+extern const struct s3_op op_list_buckets, op_create_bucket, op_delete_bucket, op_head_bucket,
+    op_get_location; /* bucket_ops.c */
+extern const struct s3_op op_fixed, op_bucket_acl, op_object_acl, op_object_tagging; /* fixed.c */
+extern const struct s3_op op_list_v1, op_list_v2;                                    /* list.c */
+extern const struct s3_op op_get_object, op_head_object;                             /* get.c */
+extern const struct s3_op op_put_object, op_upload_part;                             /* put.c */
+extern const struct s3_op op_delete_object, op_delete_objects;                       /* delete.c */
+extern const struct s3_op op_copy_object;                                            /* copy.c */
+extern const struct s3_op op_create_upload, op_complete_upload, op_abort_upload;     /* upload.c */
+extern const struct s3_op op_list_parts, op_list_uploads; /* upload_list.c */
+
+#endif

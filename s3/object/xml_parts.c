@@ -1,0 +1,31 @@
+/* xml_parts.c - elements that several answers share. */
+#include "s3/object/xml_parts.h"
+#include "s3/uri.h"
+
+void xml_put_owner(struct writer *w, const char *element, const char *name)
+{
+    xml_open(w, element);
+    xml_put_str(w, "ID", name);
+    xml_put_str(w, "DisplayName", name);
+    xml_close(w, element);
+}
+
+void xml_put_etag(struct writer *w, const struct s3_etag *etag)
+{
+    char text[S3_ETAG_TEXT + 2] = "\"";
+
+    s3_etag_text(etag, text + 1);
+    strcat(text, "\"");
+    xml_put_str(w, "ETag", text);
+}
+
+void xml_put_key(struct writer *w, const char *element, struct bytes key, bool url)
+{
+    if (!url) {
+        xml_put(w, element, key);
+        return;
+    }
+    xml_open(w, element);
+    uri_encode(w, key, true);
+    xml_close(w, element);
+}

@@ -1,0 +1,180 @@
+/* s3.c - the gateway as a role: a client of the cluster, the bucket layer on it, HTTP in front.
+ *
+ *     start: open the cluster -> its first map -> the bucket layer, which makes its pools -> listen
+ *     stop:  no new requests -> those under way answered, or cut -> the bucket layer -> the cluster
+ *
+ * A call that the cluster does not answer would hold its request for ever; so the bucket layer is
+ * stopped, which fails such calls, shortly after the grace of HTTP is over. */
+#include "s3/s3.h"
+#include "core/client/include/cairn_env.h"
+#include "s3/gateway.h"
+
+enum { GRACE_MS = 5000, CUT_MS = GRACE_MS + 500 };
+
+struct role {
+    struct s3_gateway g; /* first: the role is its gateway, with what stands below */
+    struct config conf;
+    struct net_addr addr;
+    struct cairn *cluster;        /* owned */
+    struct bucket_layer *buckets; /* owned */
+    bool http_up, layer_stopping, stopping;
+    void (*ready)(void *arg, int rc, const struct net_addr *bound, const struct note *why);
+    void *ready_arg;
+    struct env_timer cut_timer;
+    void (*stopped)(void *arg);
+    void *stopped_arg;
+};
+
+static struct role *role_of(struct s3_gateway *g)
+{
+    return CONTAINER_OF(g, struct role, g);
+}
+
+/* --- start --- */
+
+static void start_ended(struct role *role, int rc, const struct note *why)
+{
+    void (*ready)(void *, int, const struct net_addr *, const struct note *) = TAKE(role->ready);
+
+    if (ready)
+        ready(role->ready_arg, rc, rc == 0 ? http_addr(role->g.http) : NULL, why);
+}
+
+static void layer_ready(void *arg, int rc)
+{
+    struct role *role = arg;
+    struct note why = {{0}};
+
+    if (role->stopping)
+        return;
+    if (rc < 0) {
+        note_set(&why, "s3: the pools cannot be made: %s", reason_text(rc));
+    } else {
+        rc = gateway_start(&role->g, role->g.env, role->buckets, &role->addr,
+                           role->conf.s3_region.s, role->conf.s3_domain.s, &why);
+        role->http_up = rc == 0;
+    }
+    if (rc == 0)
+        log_info(&role->g.log, "listening", KV_STR("addr", http_addr(role->g.http)->s));
+    start_ended(role, rc, &why);
+}
+
+static void cluster_ready(void *arg, int rc)
+{
+    struct role *role = arg;
+    struct bucket_conf conf = {0};
+    struct note why = {{0}};
+
+    if (role->stopping)
+        return;
+    if (rc == 0)
+        rc = bucket_layer_start(role->g.env, role->cluster, &conf, layer_ready, role,
+                                &role->buckets);
+    if (rc == 0)
+        return;
+    note_set(&why, "s3: the cluster cannot be used: %s", reason_text(rc));
+    start_ended(role, rc, &why);
+}
+
+int s3_start(struct env *env, const struct s3_conf *conf,
+             void (*ready)(void *arg, int rc, const struct net_addr *bound, const struct note *why),
+             void *arg, struct s3_gateway **out_gateway)
+{
+    struct cairn_env_conf cluster = {.conf = conf->conf, .hub = conf->hub};
+    struct role *role = mem_zalloc(sizeof(*role));
+    int rc;
+
+    if (!role)
+        return -ENOMEM;
+    role->g.env = env;
+    role->conf = *conf->conf;
+    role->addr = conf->addr;
+    role->ready = ready;
+    role->ready_arg = arg;
+    list_init(&role->g.requests);
+    rc = cairn_open_env(env, &cluster, cluster_ready, role, &role->cluster);
+    if (rc < 0) {
+        mem_free(role);
+        return rc;
+    }
+    *out_gateway = &role->g;
+    return 0;
+}
+
+/* --- stop --- */
+
+static void cluster_closed(void *arg)
+{
+    struct role *role = arg;
+    void (*stopped)(void *) = role->stopped;
+    void *stopped_arg = role->stopped_arg;
+
+    gateway_fini(&role->g);
+    mem_free(role);
+    stopped(stopped_arg);
+}
+
+static void stop_cluster_when_alone(struct role *role)
+{
+    if (role->http_up || role->buckets)
+        return;
+    cairn_close_env(TAKE(role->cluster), cluster_closed, role);
+}
+
+static void layer_stopped(void *arg)
+{
+    struct role *role = arg;
+
+    role->buckets = NULL;
+    stop_cluster_when_alone(role);
+}
+
+static void stop_layer(struct role *role)
+{
+    env_timer_cancel(role->g.env, &role->cut_timer);
+    if (role->layer_stopping)
+        return;
+    role->layer_stopping = true;
+    if (role->buckets)
+        bucket_layer_stop(role->buckets, layer_stopped, role);
+}
+
+static void cut(struct env_timer *t)
+{
+    stop_layer(CONTAINER_OF(t, struct role, cut_timer));
+}
+
+static void http_stopped(void *arg)
+{
+    struct role *role = arg;
+
+    role->http_up = false;
+    stop_layer(role);
+    stop_cluster_when_alone(role);
+}
+
+void s3_stop(struct s3_gateway *g, void (*stopped)(void *arg), void *arg)
+{
+    struct role *role = role_of(g);
+
+    ASSERT(!role->stopping);
+    role->stopping = true;
+    role->stopped = stopped;
+    role->stopped_arg = arg;
+    env_timer_init(&role->cut_timer, cut);
+    if (role->http_up) {
+        env_timer_after(g->env, &role->cut_timer, CUT_MS * NS_PER_MS);
+        gateway_stop(g, GRACE_MS, http_stopped, role);
+    } else {
+        stop_layer(role);
+        stop_cluster_when_alone(role);
+    }
+}
+
+int s3_metrics(struct s3_gateway *g, struct metric_set *set)
+{
+    struct role *role = role_of(g);
+    int rc = role->http_up ? gateway_metrics(g, set) : 0;
+
+    return rc == 0 && role->buckets ? bucket_metrics(role->buckets, set) : rc;
+}
