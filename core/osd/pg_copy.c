@@ -110,6 +110,12 @@ void pg_copy_rows_rm(struct txn *txn)
     pg_rows_rm(txn, 'b', 'm');
 }
 
+static bool info_sane(const struct pg_info *i, struct pgid pg)
+{
+    return pgid_eq(i->pg, pg) && i->created.v &&
+           !(i->complete && (i->salvaged || i->last_backfill.len));
+}
+
 static int load_info(struct pg_copy *c, struct bytes value)
 {
     struct cursor cur = cur_over(value.data, value.len);
@@ -117,7 +123,7 @@ static int load_info(struct pg_copy *c, struct bytes value)
     struct pg_info info;
     int rc = pg_info_row_decode(&cur, &info, &past);
 
-    if (rc == 0 && (cur_finish(&cur) < 0 || !pgid_eq(info.pg, c->info.pg) || info.created.v == 0)) {
+    if (rc == 0 && (cur_finish(&cur) < 0 || !info_sane(&info, c->info.pg))) {
         pg_info_fini(&info);
         past_intervals_fini(&past);
         rc = -R_MALFORMED;
