@@ -39,7 +39,7 @@ static struct osdmap *first_map(void)
 static struct osdmap *with_osd(const struct osdmap *m, uint32_t id)
 {
     struct osdmap *n = osdmap_clone(m);
-    char host[16];
+    char host[32];
 
     T_TRUE(n != NULL);
     n->epoch.v++;

@@ -23,7 +23,7 @@ static void one_mon(struct world *w, struct actor **out_client)
 static unsigned users_make(struct world *w, struct actor *c, unsigned from, unsigned count)
 {
     for (unsigned i = from; i < from + count; i++) {
-        char name[16];
+        char name[32];
 
         snprintf(name, sizeof(name), "u%u-", i);
         actor_command_begin(c, "user", "create", name, NULL);
@@ -43,7 +43,7 @@ static void users_check(struct world *w, struct actor *c, unsigned count)
         T_FAIL("seed %lu: %s", w->seed, w->start_why.text);
     T_EQ(actor_command(c, "user", "list", NULL), 0);
     for (unsigned i = 0; i < count; i++) {
-        char name[16];
+        char name[32];
 
         snprintf(name, sizeof(name), "u%u-", i);
         if (!strstr(c->text, name))
@@ -183,7 +183,7 @@ T(mon_store, a_failed_write_stops_the_role_and_loses_nothing)
         T_EQ(users_make(&w, c, 0, 3), 3);
         sim_disk_fault(w.mon_machine[0], SIM_DISK_WRITE_EIO, nth);
         for (acked = 3; acked < 20; acked++) {
-            char name[16];
+            char name[32];
 
             snprintf(name, sizeof(name), "u%u-", acked);
             actor_command_begin(c, "user", "create", name, NULL);

@@ -20,7 +20,7 @@ void world_init(struct world *w, unsigned mons, uint64_t seed)
     config_defaults(&w->conf);
     w->members.count = mons;
     for (unsigned i = 0; i < mons; i++) {
-        char name[16], ip[16];
+        char name[32], ip[32];
 
         snprintf(name, sizeof(name), "mon%u", i);
         snprintf(ip, sizeof(ip), "127.0.0.%u", i + 1);
@@ -480,7 +480,7 @@ static void actor_process(struct actor *a)
 struct actor *world_actor(struct world *w, bool osd, uint32_t id, unsigned mon)
 {
     struct actor *a = &w->actor[w->actors];
-    char name[16], ip[16];
+    char name[32], ip[32];
 
     T_LT(w->actors, WORLD_ACTORS_MAX);
     snprintf(name, sizeof(name), "actor%u", w->actors);
