@@ -12,8 +12,8 @@ enum {
     MON_KEY_MAX = 512,
     MON_VALUE_MAX = 64 << 10,
     MON_CHANGE_ROWS_MAX = 4096,
-    MON_RESULT_TEXT_MAX = 64 << 10,
-    MON_RESULT_JSON_MAX = 256 << 10,
+    MON_RESULT_TEXT_MAX = 16 << 10,
+    MON_RESULT_JSON_MAX = 64 << 10,
 };
 enum mon_map_kind { MON_MAP_NONE = 0, MON_MAP_FULL = 1, MON_MAP_INC = 2 };
 

@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { DRAFT_BYTES_MAX = 1 << 20 };
+enum { DRAFT_BYTES_MAX = 128 << 10 };
 
 const struct mon_command_row mon_commands[] = {
     {"status", "", 0, 0, false, "the cluster in a few lines", mon_cmd_status},

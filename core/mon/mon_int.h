@@ -24,7 +24,9 @@ enum {
     MON_MAPS_QUEUE_BYTES = 4 << 20, /* on one session, before maps wait for it to drain */
     MON_PEER_QUEUE_BYTES = 8 << 20, /* on a session to a monitor, before messages are dropped */
     MON_SNAPSHOT_ENTRIES = 1000,
-    MON_SNAPSHOT_BYTES = 1 << 20,
+    MON_SNAPSHOT_BYTES = 384 << 10, /* of the log */
+    MON_LOG_KEEP = 2,     /* entries behind a snapshot: with one change in flight none lags more */
+    MON_TEMPS_MAX = 4096, /* changed by one epoch; the rest is asked for again */
     MON_INCS_KEPT_MIN = 500,
     MON_INCS_TRIM_STEP = 250,
     MON_HANDOVER_MS = 300,
@@ -53,7 +55,7 @@ struct mon_draft {
         *map;         /* owned: the next map, being changed (in flight: sealed); NULL: no change */
     struct list rows; /* owned */
     struct list results; /* owned */
-    uint32_t row_count, result_count;
+    uint32_t row_count, result_count, temp_count;
     uint64_t bytes; /* of rows and results */
     struct epoch trim_to;
 };

@@ -327,7 +327,7 @@ void mon_osd_pg_temp(struct mon *mon, const struct msg_osd_pg_temp *m)
 {
     if (!mon_base(mon) || !osdmap_up(mon_view(mon), m->osd))
         return;
-    for (uint32_t i = 0; i < m->count; i++) {
+    for (uint32_t i = 0; i < m->count && mon->draft.temp_count < MON_TEMPS_MAX; i++) {
         struct osd_set acting = m->want[i].acting;
         struct osdmap *draft;
         struct placement at;
@@ -341,6 +341,7 @@ void mon_osd_pg_temp(struct mon *mon, const struct msg_osd_pg_temp *m)
             acting.count = 0; /* as CRUSH says: no exception needed */
         if (osdmap_temp_set(draft, m->want[i].pg, &acting) < 0)
             return;
+        mon->draft.temp_count++;
     }
     mon_draft_touched(mon);
 }

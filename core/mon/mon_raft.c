@@ -539,6 +539,9 @@ int mon_raft_create(struct mon *mon, const struct mon_stored *stored)
     rc = members_make(mon, &conf.members);
     conf.election_ms = mon->conf.mon_election_ms;
     conf.heartbeat_ms = MAX(conf.election_ms / 5, 5);
+    conf.log_keep = MON_LOG_KEEP;
+    conf.append_bytes_max = MON_CHANGE_BYTES_MAX / 2;
+    conf.inflight_max = 4;
     conf.uncommitted_bytes_max = MON_RAFT_LOG_MAX;
     conf.log_bytes_max = MON_RAFT_LOG_MAX;
     conf.drift_permille = MAX(mon->conf.osd_clock_drift_ppm / 1000, 50);

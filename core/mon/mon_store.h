@@ -15,10 +15,10 @@
 #include "core/raft/raft.h"
 
 enum {
-    MON_LOG_BYTES = 8 << 20,      /* of each of the two files */
-    MON_LOG_TURN_BYTES = 4 << 20, /* beyond it the other file is begun */
-    MON_RAFT_LOG_MAX = 3 << 20,   /* entries in memory, all of which the other file begins with */
-    MON_CHANGE_BYTES_MAX = 2 << 20,
+    MON_LOG_BYTES = 2 << 20,       /* of each of the two files: read whole at each start */
+    MON_LOG_TURN_BYTES = 1 << 20,  /* beyond it the other file is begun */
+    MON_RAFT_LOG_MAX = 1280 << 10, /* entries in memory, all of which the other file begins with */
+    MON_CHANGE_BYTES_MAX = 512 << 10,
     MON_SNAPSHOT_MAX = 1 << 30,
 };
 

@@ -118,7 +118,7 @@ void mon_sub_ask(struct mon *mon, struct mon_conn *conn, const struct msg_mon_su
     if (!m->once) {
         conn->subscribed = true;
         conn->next = m->from;
-        if (conn->next.v > newest.v && newest.v) /* nothing new: say so, it may wait to know */
+        if (conn->next.v > newest.v && newest.v)  /* nothing new: say so, it may wait to know */
             (void)maps_send(mon, conn->s, &next); /* no memory: it asks again */
         mon_sub_push(mon, conn);
         return;
