@@ -8,6 +8,7 @@
 
 enum { POOLS = 2, POOL_TRIES_MAX = 200 };
 #define POOL_RETRY_NS (50 * NS_PER_MS)
+#define POOL_WAIT_NS  (300 * NS_PER_MS)
 #define COMMAND_MS    20000
 
 /* The way to readiness: for each pool a command, then a read until it is there. */
@@ -120,8 +121,10 @@ static void pool_retry(struct env_timer *t)
 
     if (s->l->stopping)
         start_end(s, -R_STOPPED);
-    else
+    else if (s->tries)
         pool_probe(s);
+    else
+        pool_make(s);
 }
 
 static void pool_probed(struct call *c)
@@ -146,6 +149,15 @@ static void pool_probe(struct start *s)
     call_submit(&s->probe, pool_probed);
 }
 
+/* The cluster is not there yet: no leader, no OSD is in, a slow answer.  We wait as long as it
+ * takes. */
+static bool start_waits(int rc)
+{
+    int err = reason_errno(rc);
+
+    return err == -EAGAIN || err == -ETIMEDOUT || err == -ENOMEM;
+}
+
 static void pool_made(void *arg, int rc, const char *text, const void *json, size_t json_bytes)
 {
     struct start *s = arg;
@@ -155,6 +167,8 @@ static void pool_made(void *arg, int rc, const char *text, const void *json, siz
     UNUSED(json_bytes);
     if (s->l->stopping)
         start_end(s, -R_STOPPED);
+    else if (start_waits(rc))
+        env_timer_after(s->l->env, &s->timer, POOL_WAIT_NS);
     else if (rc < 0 && reason_errno(rc) != -EEXIST)
         start_end(s, rc);
     else
@@ -173,7 +187,7 @@ static void pool_make(struct start *s)
     }
     rc = cairn_command_env(l->cluster, ARRAY_LEN(argv), argv, NULL, 0, COMMAND_MS, pool_made, s);
     if (rc < 0)
-        start_end(s, rc);
+        pool_made(s, rc, NULL, NULL, 0);
 }
 
 static void start_begin(struct env_timer *t)

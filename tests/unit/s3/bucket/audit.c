@@ -1,0 +1,180 @@
+/* audit.c - holds what lies in the data pool against what the index refers to. */
+#include <stdio.h>
+
+#include "s3/bucket/rows.h"
+#include "tests/unit/s3/bucket/stage.h"
+
+struct audit {
+    struct stage *st;
+    bool *referred; /* of each data object */
+    unsigned faults, intents, garbage, shards;
+};
+
+static void refer(struct audit *x, const struct stripes *s, bool must_exist, const char *by)
+{
+    struct fake *f = &x->st->fake;
+
+    for (uint64_t n = 0; n < stripes_count(s); n++) {
+        char name[NAME_BYTES];
+        struct fake_object *o;
+        uint64_t want = MIN((uint64_t)s->stripe, s->size - n * s->stripe);
+
+        name_stripe(name, &s->id, n);
+        o = fake_find(f, FAKE_DATA, name);
+        if (must_exist && (!o || o->bytes != want)) {
+            printf("audit: %s: %s is %s\n", by, name, o ? "of another length" : "missing");
+            x->faults++;
+        }
+        for (size_t i = 0; o && i < f->count[FAKE_DATA]; i++)
+            if (f->object[FAKE_DATA][i] == o) {
+                if (must_exist && x->referred[i]) {
+                    printf("audit: %s: %s is referred to twice\n", by, name);
+                    x->faults++;
+                }
+                x->referred[i] = true;
+            }
+    }
+}
+
+static void fault(struct audit *x, const char *what)
+{
+    printf("audit: %s\n", what);
+    x->faults++;
+}
+
+static void entry_audit(struct audit *x, const struct fake_object *o, const struct fake_row *r)
+{
+    struct bytes value = {r->value, (uint32_t)r->value_bytes}, data;
+    struct entry_row e;
+    struct row_key k;
+    const struct fake_row *m;
+    struct uuid version;
+    struct stripes one;
+
+    if (entry_row_decode(value, &e) < 0) {
+        fault(x, "an entry cannot be read");
+        return;
+    }
+    row_key_named(&k, ROW_DATA, (struct bytes){r->key + 1, (uint32_t)r->key_bytes - 1});
+    m = fake_row_find(&o->omap, k.b, k.len);
+    if ((e.place == ENTRY_INLINE) != !!m)
+        fault(x, "an entry and its data row do not agree");
+    if (e.place == ENTRY_INLINE && m &&
+        (inline_row_decode((struct bytes){m->value, (uint32_t)m->value_bytes}, &version, &data) <
+             0 ||
+         !uuid_equal(&version, &e.version) || data.len != e.size))
+        fault(x, "a data row is not its entry's");
+    if (e.place == ENTRY_STRIPES) {
+        one = (struct stripes){e.version, e.size, e.stripe};
+        refer(x, &one, true, "entry");
+    }
+    row_key_uuid(&k, ROW_MANIFEST, &e.version);
+    if (e.place == ENTRY_MANIFEST && !fake_row_find(&o->omap, k.b, k.len))
+        fault(x, "an entry's manifest is missing");
+}
+
+/* A manifest belongs to an entry, or to a garbage row that may be half worked off. */
+static bool has_entry(const struct fake_object *o, const struct uuid *version)
+{
+    for (size_t i = 0; i < o->omap.count; i++) {
+        const struct fake_row *r = &o->omap.row[i];
+        struct entry_row e;
+
+        if (r->key[0] == ROW_ENTRY &&
+            entry_row_decode((struct bytes){r->value, (uint32_t)r->value_bytes}, &e) == 0 &&
+            uuid_equal(&e.version, version))
+            return true;
+    }
+    return false;
+}
+
+static void manifest_audit(struct audit *x, const struct fake_object *o, const struct fake_row *r)
+{
+    struct stripes *rows;
+    struct arena arena;
+    struct uuid version;
+    uint32_t n;
+
+    arena_init(&arena);
+    memcpy(version.b, r->key + 1, UUID_BYTES);
+    if (manifest_decode((struct bytes){r->value, (uint32_t)r->value_bytes}, &arena, &rows, &n) < 0)
+        fault(x, "a manifest cannot be read");
+    else
+        for (uint32_t i = 0; i < n; i++)
+            refer(x, &rows[i], has_entry(o, &version), "manifest");
+    arena_fini(&arena);
+}
+
+static void row_audit(struct audit *x, const struct fake_object *o, const struct fake_row *r)
+{
+    struct bytes value = {r->value, (uint32_t)r->value_bytes};
+    struct garbage_row g;
+    struct intent_row i;
+    struct part_row p;
+    struct row_key k;
+
+    switch (r->key[0]) {
+    case ROW_ENTRY:
+        entry_audit(x, o, r);
+        break;
+    case ROW_MANIFEST:
+        manifest_audit(x, o, r);
+        break;
+    case ROW_PART: /* of an upload, or left over by its completion: then the manifest refers, too */
+        if (part_row_decode(value, &p) == 0)
+            refer(x, &p.stripes, false, "part");
+        break;
+    case ROW_GARBAGE:
+        x->garbage++;
+        if (garbage_row_decode(value, &g) < 0)
+            fault(x, "a garbage row cannot be read");
+        else if (g.kind == GARBAGE_STRIPES)
+            refer(x, &g.stripes, false, "garbage");
+        break;
+    case ROW_INTENT:
+        x->intents++;
+        if (intent_row_decode(value, &i) < 0)
+            fault(x, "an intent cannot be read");
+        else
+            refer(x, &i.stripes, false, "intent");
+        break;
+    case ROW_DATA:
+        row_key_named(&k, ROW_ENTRY, (struct bytes){r->key + 1, (uint32_t)r->key_bytes - 1});
+        if (!fake_row_find(&o->omap, k.b, k.len))
+            fault(x, "a data row has no entry");
+        break;
+    default:
+        break;
+    }
+}
+
+unsigned stage_audit(struct stage *st, unsigned *out_intents, unsigned *out_garbage,
+                     unsigned *out_shards)
+{
+    struct fake *f = &st->fake;
+    struct audit x = {.st = st};
+
+    x.referred = calloc(f->count[FAKE_DATA] + 1, sizeof(bool));
+    for (size_t i = 0; i < f->count[FAKE_INDEX]; i++) {
+        struct fake_object *o = f->object[FAKE_INDEX][i];
+
+        if (strncmp(o->name, "shard.", 6) != 0)
+            continue;
+        x.shards++;
+        for (size_t n = 0; n < o->omap.count; n++)
+            row_audit(&x, o, &o->omap.row[n]);
+    }
+    for (size_t i = 0; i < f->count[FAKE_DATA]; i++)
+        if (!x.referred[i]) {
+            printf("audit: nobody refers to %s\n", f->object[FAKE_DATA][i]->name);
+            x.faults++;
+        }
+    free(x.referred);
+    if (out_intents)
+        *out_intents = x.intents;
+    if (out_garbage)
+        *out_garbage = x.garbage;
+    if (out_shards)
+        *out_shards = x.shards;
+    return x.faults;
+}

@@ -1,0 +1,55 @@
+/* fake.h - a cluster in memory behind cairn_env.h, for tests of what stands on libcairn.
+ *
+ * Objects with bytes, xattrs and rows; compound operations by the rules of core/osd/README.md
+ * (guards, reads, writes; atomic; a failed guard returns the present value).  It runs inside a
+ * simulation, outside of every process: what a process submitted runs even when the process is dead
+ * by then.  Operations take random time, so that those under way together run in any order.  On
+ * request answers are lost: the client is told -ETIMEDOUT, the operation ran, will run late, or
+ * never runs. */
+#ifndef TESTS_UNIT_S3_BUCKET_FAKE_H
+#define TESTS_UNIT_S3_BUCKET_FAKE_H
+
+#include "core/base/rng.h"
+#include "core/client/include/cairn_env.h"
+#include "core/env/sim.h"
+
+enum { FAKE_INDEX, FAKE_DATA, FAKE_POOLS };
+
+struct fake_row {
+    uint8_t *key, *value; /* owned, by libc */
+    size_t key_bytes, value_bytes;
+};
+struct fake_rows {
+    struct fake_row *row; /* by key */
+    size_t count, cap;
+};
+struct fake_object {
+    char *name;
+    uint8_t *data;
+    size_t bytes;
+    struct fake_rows xattrs, omap;
+};
+struct fake {
+    struct sim *s;
+    struct rng rng;
+    bool pool[FAKE_POOLS];                   /* made already */
+    struct fake_object **object[FAKE_POOLS]; /* by name */
+    size_t count[FAKE_POOLS], cap[FAKE_POOLS];
+    struct list runs, clusters;
+    uint64_t delay_max_ns;
+    uint32_t data_lost_per_mille;  /* answers of data operations that are lost */
+    uint32_t index_lost_per_mille; /* ... and of changes of the index */
+    uint32_t no_room_per_mille;    /* submits that say -EAGAIN */
+    uint64_t late_max_ns;          /* how late an operation whose answer was lost may run */
+    size_t range_bytes_max;        /* of one omap_range */
+    uint64_t ops[FAKE_POOLS], writes[FAKE_POOLS], commands;
+    uint64_t misuse; /* operations that the real OSD would refuse as malformed */
+};
+void fake_init(struct fake *f, struct sim *s, uint64_t seed);
+void fake_fini(struct fake *f);
+struct cairn *fake_connect(struct fake *f, struct env *env);
+struct fake_object *fake_find(struct fake *f, unsigned pool, const char *name);
+void fake_remove(struct fake *f, unsigned pool, const char *name);
+const struct fake_row *fake_row_find(const struct fake_rows *r, const void *key, size_t bytes);
+
+#endif

@@ -1,0 +1,18 @@
+# tests/unit/s3/bucket - the bucket layer, over a cluster in memory instead of libcairn.
+s3_bucket_stage = tests/unit/s3/bucket/act.c tests/unit/s3/bucket/audit.c \
+	tests/unit/s3/bucket/fake.c tests/unit/s3/bucket/fake.h tests/unit/s3/bucket/fake_int.h \
+	tests/unit/s3/bucket/fake_ops.c tests/unit/s3/bucket/short.c tests/unit/s3/bucket/stage.c \
+	tests/unit/s3/bucket/stage.h
+LINK_s3_bucket = libs3.a $(LINK_env) $(CRYPTO_LIBS) $(LINK_test)
+
+check_PROGRAMS += tests/unit/s3/bucket/test_bucket
+tests_unit_s3_bucket_test_bucket_SOURCES = tests/unit/s3/bucket/test_bucket.c $(s3_bucket_stage)
+tests_unit_s3_bucket_test_bucket_LDADD = $(LINK_s3_bucket)
+
+check_PROGRAMS += tests/unit/s3/bucket/test_uploads
+tests_unit_s3_bucket_test_uploads_SOURCES = tests/unit/s3/bucket/test_uploads.c $(s3_bucket_stage)
+tests_unit_s3_bucket_test_uploads_LDADD = $(LINK_s3_bucket)
+
+check_PROGRAMS += tests/unit/s3/bucket/test_faults
+tests_unit_s3_bucket_test_faults_SOURCES = tests/unit/s3/bucket/test_faults.c $(s3_bucket_stage)
+tests_unit_s3_bucket_test_faults_LDADD = $(LINK_s3_bucket)
