@@ -61,6 +61,7 @@ static void tx_committed(struct tx *tx)
 
     ASSERT(s->queued_bytes >= tx->cost);
     s->queued_bytes -= tx->cost;
+    s->queued_journal -= tx_journal_cost(tx);
     tx->stage = TX_DURABLE;
     histogram_add(&s->m.commit, env_now_ns(s->env) - tx->start_ns);
     tx_release_objects(tx);

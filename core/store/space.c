@@ -152,6 +152,14 @@ void store_space(const struct store *s, struct store_space *out_space)
     out_space->full = out_space->free_bytes == 0;
 }
 
+/* The last quarter of the ring is for deletes, should LevelDB have to wait for room. */
+static bool journal_tight(const struct store *s)
+{
+    const struct journal *j = &s->journal;
+
+    return j->head - j->tail + s->queued_journal / DISK_BLOCK > j->blocks / 4 * 3;
+}
+
 int store_admit(struct store *s, uint64_t bytes)
 {
     struct store_space sp;
@@ -163,6 +171,8 @@ int store_admit(struct store *s, uint64_t bytes)
         return -R_BACK_PRESSURE;
     if (bytes == 0)
         return 0;
+    if (journal_tight(s))
+        return s->no_room ? -R_STORE_FULL : -R_BACK_PRESSURE;
     store_space(s, &sp);
     if (bytes + STORE_BLOCK <= sp.free_bytes) {
         uint64_t blocks = bytes / STORE_BLOCK + 2;

@@ -346,6 +346,11 @@ struct journal {
 /* Something lacked memory: store_progress soon. */
 void store_later(struct store *s);
 void journal_init(struct store *s);
+/* What this transaction takes of the journal, before it is known better. */
+static inline uint64_t tx_journal_cost(const struct tx *tx)
+{
+    return MIN(tx->cost, (uint64_t)DIRECT_BYTES_MIN + STORE_BLOCK);
+}
 void journal_add(struct tx *tx);
 void journal_kick(struct store *s);
 void journal_mark(struct store *s);
@@ -423,6 +428,7 @@ struct store {
     struct list records;  /* tx.link in seq order, from journal to covered */
     struct list resolved; /* tx.resolved_link */
     uint64_t record_count, unapplied_bytes, queued_bytes;
+    uint64_t queued_journal; /* of queued_bytes, about what goes through the journal */
     uint64_t applied_seq, dropped_seq;
     uint64_t applied_batches;
     struct vec drops; /* struct applied_batch: applied, still held in the overlay by readers */

@@ -395,6 +395,7 @@ static void tx_accept(struct tx *tx, struct coll *c, struct store_commit *commit
     tx->start_ns = env_now_ns(s->env);
     s->reserved_blocks += tx->reserved;
     s->queued_bytes += tx->cost;
+    s->queued_journal += tx_journal_cost(tx);
     list_init(&commit->link);
     list_push_back(&c->queue, &tx->link);
     list_push_back(&c->todo, &tx->resolved_link);

@@ -1,6 +1,12 @@
 /* test_store_real.c - the same store on real files, io_uring and LevelDB. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/rng.h"
@@ -34,12 +40,23 @@ struct real {
     struct commit commits[ROUNDS];
     struct store_read read;
     struct arena arena;
+    bool polite; /* asks before it writes, and stops at a refusal */
+    int refused;
+    atomic_bool failed;
 };
 
 static void wait_over(struct real *r)
 {
     while (sem_wait(&r->over) < 0)
         ;
+}
+
+static void on_failure(void *arg, int rc, const struct note *why)
+{
+    struct real *r = arg;
+
+    fprintf(stderr, "%d %s\n", rc, why->text);
+    r->failed = true;
 }
 
 static void on_open(void *arg, int rc, struct store *s, const struct note *why)
@@ -50,6 +67,8 @@ static void on_open(void *arg, int rc, struct store *s, const struct note *why)
         fprintf(stderr, "%s\n", why->text);
     r->rc = rc;
     r->s = s;
+    if (s)
+        store_on_failure(s, on_failure, r);
     sem_post(&r->over);
 }
 
@@ -115,9 +134,16 @@ static void submit_one(struct real *r)
     unsigned i = (unsigned)rng_below(&r->rng, OBJECTS);
     uint64_t len = sizes[rng_below(&r->rng, 5)], off = rng_below(&r->rng, BYTES_MAX - len);
     struct commit *c = &r->commits[r->submitted++];
-    struct txn *t = txn_create((struct pgid){{1}, i % 4});
+    struct txn *t;
     struct buf data = {0};
-    uint16_t o = txn_object(t, &r->oids[i]);
+    uint16_t o;
+
+    if (r->polite)
+        r->refused = store_admit(r->s, len);
+    if (r->refused)
+        return;
+    t = txn_create((struct pgid){{1}, i % 4});
+    o = txn_object(t, &r->oids[i]);
 
     memset(r->model[i] + off, (int)rng_below(&r->rng, 256), len);
     r->size[i] = MAX(r->size[i], off + len);
@@ -140,7 +166,7 @@ static void submit_one(struct real *r)
 
 static void submit_more(struct real *r)
 {
-    while (r->flying < DEPTH && r->submitted < ROUNDS && r->rc == 0)
+    while (r->flying < DEPTH && r->submitted < ROUNDS && r->rc == 0 && r->refused == 0)
         submit_one(r);
     if (r->flying == 0)
         sem_post(&r->over);
@@ -151,7 +177,28 @@ static void do_submit(void *arg)
     struct real *r = arg;
 
     r->submitted = 0;
+    r->refused = 0;
     submit_more(r);
+}
+
+static void do_delete(void *arg)
+{
+    struct real *r = arg;
+    struct txn *t = txn_create((struct pgid){{1}, 0});
+    struct commit *c = &r->commits[0];
+
+    txn_delete(t, txn_object(t, &r->oids[0]));
+    memset(r->model[0], 0, BYTES_MAX);
+    r->size[0] = 0;
+    *c = (struct commit){.c.committed = committed, .r = r};
+    r->submitted = ROUNDS; /* and nothing behind it */
+    r->flying = 1;
+    r->rc = store_admit(r->s, 0);
+    if (r->rc == 0)
+        r->rc = store_submit(r->s, t, &c->c);
+    if (r->rc < 0)
+        sem_post(&r->over);
+    txn_unref(t);
 }
 
 static void read_next(struct store_read *rd)
@@ -250,31 +297,123 @@ static void life(struct real *r, bool now)
     prove(r);
 }
 
+static void real_start(struct real *r)
+{
+    struct note why = {0};
+
+    sem_init(&r->over, 0, 0);
+    rng_seed(&r->rng, 7);
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        snprintf(r->names[i], sizeof(r->names[i]), "o%u", i);
+        T_OK(oid_make((struct pool_id){1}, BYTES_STR(r->names[i]), &r->oids[i]));
+        r->model[i] = calloc(1, BYTES_MAX);
+    }
+    T_OK(host_create(&(struct host_conf){.reactors = 1}, &r->h, &why));
+    r->env = host_env(r->h, 0);
+    step(r, do_mkfs);
+}
+
+static void real_end(struct real *r)
+{
+    host_destroy(r->h);
+    for (unsigned i = 0; i < OBJECTS; i++)
+        free(r->model[i]);
+}
+
 T(store_real, what_was_written_is_read_back_after_closing_and_after_a_crash)
 {
     static struct real r;
-    struct note why = {0};
     char command[128];
 
     memset(&r, 0, sizeof(r));
     snprintf(r.folder, sizeof(r.folder), "store-test-%d", (int)getpid());
-    sem_init(&r.over, 0, 0);
-    rng_seed(&r.rng, 7);
-    for (unsigned i = 0; i < OBJECTS; i++) {
-        snprintf(r.names[i], sizeof(r.names[i]), "o%u", i);
-        T_OK(oid_make((struct pool_id){1}, BYTES_STR(r.names[i]), &r.oids[i]));
-        r.model[i] = calloc(1, BYTES_MAX);
-    }
-    T_OK(host_create(&(struct host_conf){.reactors = 1}, &r.h, &why));
-    r.env = host_env(r.h, 0);
-    step(&r, do_mkfs);
+    real_start(&r);
     life(&r, true);
     life(&r, false);
     life(&r, true);
     life(&r, false);
-    host_destroy(r.h);
-    for (unsigned i = 0; i < OBJECTS; i++)
-        free(r.model[i]);
+    real_end(&r);
     snprintf(command, sizeof(command), "rm -rf %s", r.folder);
     T_EQ(system(command), 0);
+}
+
+/* --- another program on the same file system --- */
+
+struct filler {
+    pthread_t thread;
+    char path[100];
+    atomic_bool full, stop;
+};
+
+/* Takes what is free to the last byte, again and again. */
+static void *filler_run(void *arg)
+{
+    static const uint8_t data[4096];
+    struct filler *f = arg;
+    int fd = open(f->path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+
+    while (!f->stop) {
+        if (write(fd, data, sizeof(data)) == (ssize_t)sizeof(data))
+            continue;
+        f->full = true;
+        usleep(200);
+    }
+    close(fd);
+    return NULL;
+}
+
+static void filled(struct real *r, const char *root)
+{
+    struct filler f = {0};
+
+    snprintf(f.path, sizeof(f.path), "%s/filler", root);
+    step(r, do_open);
+    step(r, do_objects);
+    T_EQ(pthread_create(&f.thread, NULL, filler_run, &f), 0);
+    do { /* writes go on until they are refused */
+        step(r, do_submit);
+    } while (!r->refused || r->refused == -R_BACK_PRESSURE);
+    T_EQ(r->refused, -R_STORE_FULL);
+    for (unsigned i = 0; !f.full && i < 10000; i++)
+        usleep(1000);
+    T_TRUE(f.full);
+    r->mismatches = 0;
+    step(r, do_read);
+    T_EQ(r->mismatches, 0);
+    step(r, do_delete);
+    r->now = false;
+    step(r, do_close); /* though there is no room for a checkpoint */
+    T_FALSE(r->failed);
+    f.stop = true;
+    pthread_join(f.thread, NULL);
+    T_EQ(unlink(f.path), 0);
+}
+
+T(store_real, another_program_fills_the_file_system_and_nothing_is_lost)
+{
+    static struct real r;
+    char root[40];
+
+    memset(&r, 0, sizeof(r));
+    snprintf(root, sizeof(root), "store-full-%d", (int)getpid());
+    snprintf(r.folder, sizeof(r.folder), "%s/osd", root);
+    T_EQ(mkdir(root, 0700), 0);
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("none", root, "tmpfs", 0, "size=150m") < 0) {
+        rmdir(root);
+        T_SKIP("may not mount");
+    }
+    real_start(&r);
+    life(&r, false);
+    r.polite = true;
+    for (unsigned i = 0; i < 5; i++) {
+        filled(&r, root);
+        prove(&r);
+        r.polite = i % 2; /* the next life finds what was there, with room */
+        life(&r, i % 2);
+        r.polite = true;
+    }
+    real_end(&r);
+    (void)umount2(root, MNT_DETACH);
+    T_EQ(rmdir(root), 0);
 }
