@@ -62,7 +62,7 @@ bool backfill_covers(const struct pg *pg, const struct oid *oid)
     return b->stage == BACKFILL_LIST || b->to_end || bytes_compare(key_of(&w), key_of(&b->end)) < 0;
 }
 
-/* Over, for now or for ever: writes go on. */
+/* It ends here, done or not: writes go on. */
 static void stop(struct pg *pg)
 {
     struct backfill *b = TAKE(pg->backfill);

@@ -36,8 +36,10 @@ libcore_osd_a_SOURCES = \
 	core/osd/pg_info_row.c \
 	core/osd/pg_log.c \
 	core/osd/pg_log.h \
+	core/osd/pg_map.c \
 	core/osd/pg_merge.c \
 	core/osd/pg_merge.h \
+	core/osd/pg_message.c \
 	core/osd/pg_missing.c \
 	core/osd/pg_missing.h \
 	core/osd/pg_remove.c \

@@ -1,6 +1,8 @@
 /* pg.h - one placement group on this OSD: its copy, its interval, its queues.  Only for core/osd.
  *
- *   pg.c         life, the driver of peering, messages of peering
+ *   pg.c         life, the driver of peering
+ *   pg_map.c     maps: places, intervals, promises
+ *   pg_message.c what is said to other copies, and what they say
  *   pg_submit.c  transactions, in order; what waits for them to be durable
  *   pg_remove.c  deleting a copy
  *   exec*.c      client operations
@@ -142,6 +144,11 @@ static inline bool pg_serves(const struct pg *pg)
 void pg_touch(struct pg *pg); /* check it at the next osd_check */
 void pg_check(struct pg *pg, bool deep);
 uint32_t pg_state_bits(const struct pg *pg);
+
+/* pg_map.c: how long what we granted to earlier primaries may still be used; 0: it is over. */
+uint64_t pg_hold_left_ns(const struct pg *pg, struct osd_id *out_of);
+/* pg_message.c */
+void pg_send(struct pg *pg, struct peering_send *send);
 
 /* For all. */
 void pgs_begin(struct osd *o);                                     /* there is a first map */

@@ -1,8 +1,9 @@
 /* pg_missing.h - the objects that a copy of a PG lacks although its log names them.
  *
  * An item says which version is needed, which one is there (`have`; {0,0}: none that could be built
- * upon), and what changed in between; when both are the same version, what rotted of it.  Only objects before the copy's last_backfill can be missing;
- * deletions never are: a merge deletes at once.
+ * upon), and what changed in between; when both are the same version, what rotted of it.  Only
+ * objects before the copy's last_backfill can be missing; deletions never are: a merge deletes at
+ * once.
  *
  * The table is on disk too, as `m`+oid key rows, written in the transaction that made the object
  * missing and removed in the one that brings it: a rolled back object may have no log entry left

@@ -89,6 +89,12 @@ void world_out(struct world *w, uint32_t i, bool out);
 void world_down(struct world *w, uint32_t i);
 void world_pool(struct world *w, const char *name, uint32_t size, uint32_t pg_count);
 
+/* Between world.c and client.c. */
+void world_in0(struct world *w, void (*fn)(void *arg), void *arg); /* in the client's process */
+void world_client_message(struct msgr_handler *h, struct session *s, struct msg *m);
+void world_client_reset(struct msgr_handler *h, struct session *s, int why);
+void world_client_again(struct env_timer *t);
+
 /* The client: build steps, run, look at the reply. */
 struct step *op_new(struct world *w, const char *name, uint8_t kind); /* the first step */
 struct step *op_step(struct world *w, uint8_t kind);
