@@ -121,6 +121,24 @@ T(mons, a_member_that_was_away_long_takes_the_snapshot)
     world_fini(&w);
 }
 
+T(mons, a_follower_answers_for_what_is_on_its_disk_only)
+{
+    struct world w;
+    struct actor *c;
+    uint64_t t;
+
+    three_mons(&w, 7);
+    c = world_actor(&w, false, 0, 0);
+    T_EQ(actor_command(c, "user", "create", "one", NULL), 0);
+    for (unsigned i = 0; i < 3; i++)
+        if ((int)i != world_leader(&w))
+            sim_disk_fault(w.mon_machine[i], SIM_DISK_SLOW, 700 * NS_PER_MS);
+    t = sim_now_ns(w.s);
+    T_EQ(actor_command(c, "user", "create", "two", NULL), 0);
+    T_GE(sim_now_ns(w.s) - t, 700 * NS_PER_MS);
+    world_fini(&w);
+}
+
 /* ---- histories ---- */
 
 enum { CLIENTS = 4, STEPS = 60 };

@@ -324,3 +324,45 @@ T(mon_commands, health_counts_what_was_said_by_the_present_primary_only)
     T_TRUE(says(c, "PG_NOT_REPORTED"));
     one_mon_end(&w);
 }
+
+T(mon_commands, a_pg_whose_member_started_anew_must_be_reported_again)
+{
+    struct world w;
+    struct actor *c = one_mon(&w, 3);
+
+    T_EQ(actor_command(c, "pool", "create", "p", NULL), 0);
+    world_run(&w, 3000);
+    T_EQ(actor_command(c, "health", NULL), 0);
+    T_TRUE(says(c, "HEALTH_OK"));
+    for (unsigned i = 0; i < 3; i++)
+        w.actor[i].mute = true;
+    osd_restart(&w.actor[2]); /* gone and back: every set is as before */
+    T_TRUE(actor_wait_epoch(&w.actor[0], mon_epoch(w.mon[0]).v + 2, 5000));
+    T_TRUE(world_osd_info(&w, 2)->state & OSD_UP);
+    T_EQ(actor_command(c, "health", NULL), 0);
+    T_TRUE(says(c, "32 PGs are not known to be healthy"));
+    one_mon_end(&w);
+}
+
+T(mon_commands, a_held_osd_does_not_go_out_by_itself)
+{
+    struct world w;
+    struct actor *c;
+
+    world_init(&w, 1, 1);
+    w.conf.mon_osd_down_out_s = 5;
+    world_up(&w);
+    for (unsigned i = 0; i < 3; i++)
+        (void)world_osd(&w, i);
+    T_TRUE(osd_wait(&w, 2, true, 5000));
+    c = world_actor(&w, false, 0, 0);
+    T_EQ(actor_command(c, "osd", "stop", "2", NULL), 0);
+    T_TRUE(osd_wait(&w, 2, false, 10000));
+    world_run(&w, 20000);
+    T_EQ(world_osd_info(&w, 2)->weight, OSD_WEIGHT_IN);
+    w.actor[2].boots = false;
+    T_EQ(actor_command(c, "osd", "start", "2", NULL), 0); /* and does not come: then it does */
+    world_run(&w, 20000);
+    T_EQ(world_osd_info(&w, 2)->weight, 0);
+    one_mon_end(&w);
+}
