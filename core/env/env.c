@@ -215,6 +215,11 @@ int kv_open(struct env *env, const char *folder, const struct kv_conf *conf, str
     return env->ops->kv_open(env, folder, conf, out_kv, why);
 }
 
+int kv_salvage(struct env *env, const char *folder, struct note *why)
+{
+    return env->ops->kv_salvage(env, folder, why);
+}
+
 void kv_close(struct kv *kv)
 {
     if (kv)

@@ -42,6 +42,7 @@ struct env_ops {
     int (*fs_space)(struct env *, const char *, struct fs_space *);
 
     int (*kv_open)(struct env *, const char *, const struct kv_conf *, struct kv **, struct note *);
+    int (*kv_salvage)(struct env *, const char *, struct note *);
     void (*kv_close)(struct kv *);
     int (*kv_get)(struct kv *, struct bytes, struct buf *);
     int (*kv_write)(struct kv *, const struct kv_batch *);

@@ -22,6 +22,10 @@ struct kv_conf {
 };
 int kv_open(struct env *env, const char *folder, const struct kv_conf *conf, struct kv **out_kv,
             struct note *why);
+/* Make a damaged store one that opens again, from what can still be read: rows may be missing, and
+ * others may be older than they were or be back though they were deleted.  Not for a store that is
+ * open.  0, -ENOENT, or why even that failed. */
+int kv_salvage(struct env *env, const char *folder, struct note *why);
 void kv_close(struct kv *kv); /* no checkpoint is made; NULL is fine */
 
 /* *out_value: a new one-span buf the caller frees; -ENOENT when there is none. */

@@ -58,6 +58,26 @@ struct ldb {
     }
 };
 
+namespace {
+
+leveldb::Options OptionsOf(ldb *d, uint32_t cache_bytes, uint32_t write_buffer_bytes)
+{
+    leveldb::Options options;
+
+    d->cache.reset(leveldb::NewLRUCache(cache_bytes));
+    d->filter.reset(leveldb::NewBloomFilterPolicy(kFilterBits));
+    options.env = &d->env;
+    options.info_log = &d->logger;
+    options.write_buffer_size = write_buffer_bytes;
+    options.block_cache = d->cache.get();
+    options.filter_policy = d->filter.get();
+    options.max_open_files = kTablesOpen;
+    options.max_file_size = kTableBytes;
+    return options;
+}
+
+} // namespace
+
 struct ldb_batch {
     leveldb::WriteBatch batch;
 };
@@ -81,16 +101,8 @@ int ldb_open(const char *folder, const struct ldb_conf *conf, struct ldb **out_d
         snprintf(why, why_bytes, "there is no database");
         return -ENOENT;
     }
-    d->cache.reset(leveldb::NewLRUCache(conf->cache_bytes));
-    d->filter.reset(leveldb::NewBloomFilterPolicy(kFilterBits));
-    options.env = &d->env;
-    options.info_log = &d->logger;
+    options = OptionsOf(d.get(), conf->cache_bytes, conf->write_buffer_bytes);
     options.create_if_missing = conf->create;
-    options.write_buffer_size = conf->write_buffer_bytes;
-    options.block_cache = d->cache.get();
-    options.filter_policy = d->filter.get();
-    options.max_open_files = kTablesOpen;
-    options.max_file_size = kTableBytes;
     s = leveldb::DB::Open(options, d->folder, &db);
     d->db.reset(db);
     if (!s.ok()) {
@@ -115,6 +127,35 @@ int ldb_get(struct ldb *db, const void *key, size_t key_bytes,
     Status s = db->db->Get(Checked(), Slice((const char *)key, key_bytes), &found);
 
     return s.ok() ? value(arg, found.data(), found.size()) : db->code(s);
+}
+
+/* The repaired database has all its tables on the level where the file with the highest number
+ * wins, whatever the rows in it say of their age; only a merge of all of them makes the newest row
+ * of each key the one that a get finds. */
+int ldb_salvage(const char *folder, char *why, size_t why_bytes)
+{
+    std::unique_ptr<ldb> d(new ldb(folder, nullptr));
+    leveldb::Options options = OptionsOf(d.get(), 1 << 20, 4 << 20);
+    leveldb::DB *db = nullptr;
+    Status s;
+
+    if (!d->env.FileExists(d->folder)) {
+        snprintf(why, why_bytes, "there is no folder");
+        return -ENOENT;
+    }
+    s = leveldb::RepairDB(d->folder, options);
+    if (s.ok())
+        s = leveldb::DB::Open(options, d->folder, &db);
+    d->db.reset(db);
+    if (s.ok()) {
+        db->CompactRange(nullptr, nullptr);
+        s = db->Write(WriteOptions(), nullptr); /* says what the merge did not */
+    }
+    if (s.ok())
+        s = d->env.SyncFolder(d->folder);
+    if (!s.ok())
+        snprintf(why, why_bytes, "%s", s.ToString().c_str());
+    return d->code(s);
 }
 
 struct ldb_batch *ldb_batch_create(void)

@@ -46,6 +46,8 @@ struct ldb;
 int ldb_open(const char *folder, const struct ldb_conf *conf, struct ldb **out_db, char *why,
              size_t why_bytes);
 void ldb_close(struct ldb *db);
+/* Build a database anew from the tables and logs that can be read. */
+int ldb_salvage(const char *folder, char *why, size_t why_bytes);
 
 /* Calls value(arg, ...) once when the key is there, and returns what that returned. */
 int ldb_get(struct ldb *db, const void *key, size_t key_bytes,

@@ -95,6 +95,7 @@ const struct env_ops *real_ops(void)
         .file_unlock = real_file_unlock,
         .fs_space = real_fs_space,
         .kv_open = real_kv_open,
+        .kv_salvage = real_kv_salvage,
         .kv_close = real_kv_close,
         .kv_get = real_kv_get,
         .kv_write = real_kv_write,

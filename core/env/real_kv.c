@@ -69,6 +69,17 @@ int real_kv_open(struct env *env, const char *folder, const struct kv_conf *conf
     return real_kv_open_hooked(env, folder, conf, NULL, out_kv, why);
 }
 
+int real_kv_salvage(struct env *env, const char *folder, struct note *why)
+{
+    char text[NOTE_BYTES] = "";
+    int rc = ldb_salvage(folder, text, sizeof(text));
+
+    UNUSED(env);
+    if (rc < 0)
+        note_add(why, "%s: %s", folder, text);
+    return rc == -EBADMSG ? -R_CSUM_MISMATCH : rc;
+}
+
 void real_kv_close(struct kv *kv)
 {
     ldb_close(kv->db);

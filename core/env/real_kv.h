@@ -11,6 +11,7 @@ int real_kv_open(struct env *env, const char *folder, const struct kv_conf *conf
  * tests record and break them. */
 int real_kv_open_hooked(struct env *env, const char *folder, const struct kv_conf *conf,
                         const struct ldb_hooks *hooks, struct kv **out_kv, struct note *why);
+int real_kv_salvage(struct env *env, const char *folder, struct note *why);
 void real_kv_close(struct kv *kv);
 int real_kv_get(struct kv *kv, struct bytes key, struct buf *out_value);
 int real_kv_write(struct kv *kv, const struct kv_batch *b);

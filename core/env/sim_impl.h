@@ -321,6 +321,7 @@ void sim_map_write(struct sim_map *map, const void *records, size_t bytes);
 void sim_map_log(struct sim_map *map, const void *records, size_t bytes);
 void sim_map_checkpoint(struct sim_map *map);
 void sim_map_power_cut(struct sim_map *map, struct rng *r);
+void sim_map_salvage(struct sim_map *map); /* what was flipped is gone */
 int sim_map_flip(struct sim_map *map, uint64_t byte, unsigned bit);
 struct sim_value { /* borrowed from the map */
     struct bytes key, value;
@@ -334,6 +335,7 @@ struct sim_entry *sim_map_next(struct sim_map *map, struct sim_entry *at, struct
                                uint64_t snapshot, struct sim_value *out_value);
 
 void sim_kvs_process_dies(struct sim_process *p);
+int sim_kv_salvage(struct env *, const char *, struct note *);
 int sim_kv_open(struct env *, const char *, const struct kv_conf *, struct kv **, struct note *);
 void sim_kv_close(struct kv *);
 int sim_kv_get(struct kv *, struct bytes, struct buf *);

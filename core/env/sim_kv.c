@@ -89,6 +89,27 @@ int sim_kv_open(struct env *env, const char *folder, const struct kv_conf *conf,
     return 0;
 }
 
+int sim_kv_salvage(struct env *env, const char *folder, struct note *why)
+{
+    struct sim_process *p = sim_process_of(env);
+    struct sim_node *n = sim_node_find(p->m, folder);
+    uint64_t bytes;
+    int rc = !sim_process_works(p) ? -EIO : !n || n->kind != SIM_KV ? -ENOENT : 0;
+
+    if (rc == 0 && n->map_open)
+        rc = -EBUSY;
+    if (rc == 0 && !sim_io_starts(p))
+        rc = -EIO;
+    if (rc < 0) {
+        note_add(why, "%s: %s", folder, reason_text(rc));
+        return rc;
+    }
+    bytes = sim_map_bytes(n->map);
+    sim_map_salvage(n->map);
+    sim_space_give(p->m, bytes - sim_map_bytes(n->map));
+    return 0;
+}
+
 void sim_kv_close(struct kv *kv)
 {
     ASSERT(list_empty(&kv->iters)); /* they hold the store */

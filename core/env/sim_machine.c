@@ -46,6 +46,7 @@ const struct env_ops sim_ops = {
     .file_unlock = sim_file_unlock,
     .fs_space = sim_fs_space,
     .kv_open = sim_kv_open,
+    .kv_salvage = sim_kv_salvage,
     .kv_close = sim_kv_close,
     .kv_get = sim_kv_get,
     .kv_write = sim_kv_write,

@@ -331,6 +331,20 @@ int sim_map_flip(struct sim_map *map, uint64_t byte, unsigned bit)
     return -ERANGE;
 }
 
+void sim_map_salvage(struct sim_map *map)
+{
+    struct sim_entry *e, *next;
+
+    ASSERT(map->holds == 0);
+    sim_map_checkpoint(map); /* it writes new tables */
+    RB_FOREACH_SAFE (e, entries, &map->entries, next) {
+        if (!e->newest->flipped)
+            continue;
+        map->bytes -= entry_bytes(e);
+        entry_free(map, e);
+    }
+}
+
 /* --- reading --- */
 
 uint64_t sim_map_hold(struct sim_map *map)

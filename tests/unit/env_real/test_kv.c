@@ -411,6 +411,69 @@ T(kv, a_flipped_bit_anywhere_in_a_table_is_never_an_answer)
     env_blocking_destroy(s.env);
 }
 
+/* Every key that is there has the right value; returns how many are. */
+static unsigned salvaged_keys(struct shop *s)
+{
+    struct note why = {""};
+    unsigned failed, wrong, found;
+
+    T_OK(kv_salvage(s->env, s->folder, &why));
+    T_OK(kv_open(s->env, s->folder, &(struct kv_conf){0}, &s->kv, &why));
+    wrong = wrong_keys(s->kv, &failed);
+    found = (unsigned)iterated_keys(s->kv);
+    T_EQ(failed, 0);
+    T_EQ(wrong, KEYS - found); /* a missing one counts as wrong */
+    kv_close(s->kv);
+    s->kv = NULL;
+    return found;
+}
+
+static void flip_at(const char *path, off_t at)
+{
+    int fd = open(path, O_RDWR);
+    uint8_t byte;
+
+    T_EQ(pread(fd, &byte, 1, at), 1);
+    byte ^= 0x10;
+    T_EQ(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+}
+
+T(kv, a_damaged_store_is_salvaged_to_what_can_be_read)
+{
+    struct shop s;
+    char path[512];
+    struct stat st;
+    struct note why = {""};
+
+    table_make(&s, path, sizeof(path));
+    T_OK(stat(path, &st));
+    T_EQ(salvaged_keys(&s), KEYS); /* nothing was wrong, nothing is lost */
+    folder_drop(s.folder);
+    env_blocking_destroy(s.env);
+    for (off_t part = 1; part < 8; part++) {
+        unsigned found;
+
+        table_make(&s, path, sizeof(path));
+        flip_at(path, st.st_size * part / 10);
+        T_TRUE(damage_is_no_answer(&s));
+        found = salvaged_keys(&s);
+        T_GE(found, KEYS / 2); /* a block of it is lost */
+        T_LT(found, KEYS);
+        T_EQ(salvaged_keys(&s), found);
+        folder_drop(s.folder);
+        env_blocking_destroy(s.env);
+    }
+    table_make(&s, path, sizeof(path));
+    snprintf(path, sizeof(path), "%s/CURRENT", s.folder);
+    T_OK(unlink(path));
+    T_LT(kv_open(s.env, s.folder, &(struct kv_conf){0}, &s.kv, &why), 0);
+    T_EQ(salvaged_keys(&s), KEYS);
+    folder_drop(s.folder);
+    T_EQ(kv_salvage(s.env, s.folder, &why), -ENOENT);
+    env_blocking_destroy(s.env);
+}
+
 T(kv, a_table_cut_short_or_gone_is_an_error)
 {
     struct shop s;
