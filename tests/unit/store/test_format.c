@@ -228,24 +228,41 @@ T(format, xattrs_stay_sorted_and_whole)
 
 T(extent, free_space_is_what_nobody_took)
 {
-    struct extents *e = extents_create(100000);
-    static uint8_t used[100000];
+    struct extents *e = extents_create(100000, 256);
+    static uint8_t used[100000], open[100000];
     struct rng r;
-    uint64_t free_blocks = 99999;
+    uint64_t free_blocks = 99999, open_free = 0, closed = 0;
 
     rng_seed(&r, 3);
     used[0] = 1;
     for (unsigned i = 0; i < 20000; i++) {
         uint64_t start, n;
 
-        if (rng_chance(&r, 1, 2)) {
+        if (rng_chance(&r, 1, 40)) {
+            n = extents_closed(e, rng_between(&r, 1, 2000), &start);
+            extents_open(e, start, n);
+            for (uint64_t b = start; b < start + n; b++) {
+                T_EQ(open[b], 0);
+                open[b] = 1;
+                open_free += !used[b];
+            }
+        } else if (rng_chance(&r, 1, 60)) {
+            n = extents_close_empty(e, rng_between(&r, 1, 2000), &start);
+            for (uint64_t b = start; b < start + n; b++) {
+                T_EQ(used[b] || !open[b], 0);
+                open[b] = 0;
+            }
+            open_free -= n;
+            closed += n;
+        } else if (rng_chance(&r, 1, 2)) {
             n = extents_take(e, rng_between(&r, 1, 300),
                              rng_chance(&r, 1, 3) ? rng_below(&r, 100000) : 0, &start);
             for (uint64_t b = start; b < start + n; b++) {
-                T_EQ(used[b], 0);
+                T_EQ(used[b] || !open[b], 0);
                 used[b] = 1;
             }
             free_blocks -= n;
+            open_free -= n;
         } else {
             uint64_t b = rng_below(&r, 99999) + 1;
 
@@ -253,17 +270,20 @@ T(extent, free_space_is_what_nobody_took)
                 extents_release(e, b, 1);
                 used[b] = 0;
                 free_blocks++;
+                open_free += open[b];
             }
         }
         T_EQ(extents_free_blocks(e), free_blocks);
+        T_EQ(extents_open_free(e), open_free);
     }
+    T_GT(closed, 1000);
     extents_check(e);
     extents_destroy(e);
 }
 
 T(extent, a_block_is_free_when_its_last_owner_let_go)
 {
-    struct extents *e = extents_create(1000);
+    struct extents *e = extents_create(1000, 64);
 
     T_OK(extents_mark(e, 5));
     T_OK(extents_mark(e, 5));
