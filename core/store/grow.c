@@ -90,7 +90,7 @@ static uint64_t step_blocks(const struct store *s)
 
 void grow_run(struct store *s)
 {
-    uint64_t margin = grow_margin_blocks(s), open = grow_open_blocks(s), start, count;
+    uint64_t margin = grow_margin_blocks(s), open = grow_open_blocks(s), keep, start, count;
 
     if (s->grow_busy || store_dead(s))
         return;
@@ -103,9 +103,11 @@ void grow_run(struct store *s)
         return;
     }
     s->grow_wanted = 0;
-    if (open < 4 * margin + s->unit_blocks || s->stopping)
+    keep = 4 * margin + s->grow_asked;
+    if (open < keep + s->unit_blocks || s->stopping)
         return;
-    count = extents_close_empty(s->extents, open - 4 * margin, &start);
+    s->grow_asked /= 2; /* not asked for again in the meantime, or it would be as before */
+    count = extents_close_empty(s->extents, open - keep, &start);
     if (count)
         grow_submit(s, DISK_DISCARD, start, count);
 }
@@ -115,6 +117,7 @@ int grow_for(struct store *s, uint64_t blocks)
     if (extents_open_free(s->extents) == extents_free_blocks(s->extents))
         return -R_STORE_FULL;
     s->grow_wanted = MAX(s->grow_wanted, blocks);
+    s->grow_asked = MAX(s->grow_asked, blocks);
     grow_run(s);
     return s->grow_busy ? -R_BACK_PRESSURE : -R_STORE_FULL;
 }

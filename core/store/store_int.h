@@ -459,6 +459,7 @@ struct store {
     bool grow_busy, grow_full; /* full: the last step could not be had */
     uint64_t grow_step;        /* the next one at most; 0: as usual */
     uint64_t grow_wanted;      /* blocks that somebody was refused */
+    uint64_t grow_asked;       /* the most of it lately: whoever asked comes back for it */
     struct opening *opening;   /* waits for the first steps */
 
     struct fs_space fs, space_seen;

@@ -124,3 +124,22 @@ T(store, many_rows_of_a_pg_go_into_one_transaction)
     T_EQ(sim_process_end(st.env), 0);
     stage_fini(&st);
 }
+
+T(store, room_that_was_got_is_kept_for_whoever_asked)
+{
+    struct stage st;
+    int rc = -R_BACK_PRESSURE;
+
+    stage_init(&st, 1);
+    st.conf.data_bytes = 2ull << 30; /* the largest object is more than the margin kept open */
+    OK(&st, stage_mkfs(&st));
+    OK(&st, stage_open(&st));
+    for (unsigned i = 0; i < 100 && rc == -R_BACK_PRESSURE; i++) {
+        rc = stage_admit(&st, OBJECT_BYTES_MAX);
+        sim_run_until(st.sim, sim_now_ns(st.sim) + 20 * NS_PER_MS, NULL, NULL);
+    }
+    T_EQ(rc, 0);
+    OK(&st, stage_close(&st, false));
+    T_EQ(sim_process_end(st.env), 0);
+    stage_fini(&st);
+}
