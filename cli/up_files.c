@@ -27,6 +27,28 @@ static int path_in(const struct up *u, const char *name, char out[CLI_PATH_BYTES
     return snprintf(out, CLI_PATH_BYTES, "%s/%s", u->folder, name) < CLI_PATH_BYTES ? 0 : -ENAMETOOLONG;
 }
 
+static bool file_holds(struct env *env, const char *path, const struct writer *text)
+{
+    AUTO(buf) old = {0};
+
+    return file_read(env, path, CONF_BYTES_MAX, &old) == 0 && old.bytes == text->len &&
+           (!text->len || memcmp(buf_contiguous(&old, 0, old.bytes), text->data, text->len) == 0);
+}
+
+/* On a full disk there is no room for a second file, but the old one has its blocks: these texts are
+ * short and hardly differ from one start to the next. */
+static int file_overwrite(const char *path, const struct writer *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC), rc = fd < 0 ? -ENOSPC : 0;
+
+    if (rc == 0 && (pwrite(fd, text->data, text->len, 0) != (ssize_t)text->len ||
+                    ftruncate(fd, (off_t)text->len) < 0 || fsync(fd) < 0))
+        rc = -ENOSPC;
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
 static int file_write(const struct up *u, const char *name, const struct writer *text, unsigned mode, struct note *why)
 {
     char path[CLI_PATH_BYTES];
@@ -35,8 +57,11 @@ static int file_write(const struct up *u, const char *name, const struct writer 
 
     if (rc == 0)
         rc = path_in(u, name, path);
-    if (rc == 0)
+    if (rc == 0 && !file_holds(env, path, text)) {
         rc = file_replace(env, path, text->data, text->len, mode);
+        if (rc == -ENOSPC)
+            rc = file_overwrite(path, text);
+    }
     if (env)
         env_blocking_destroy(env);
     if (rc < 0)
@@ -192,8 +217,9 @@ static int folder_lock(struct up *u, struct note *why)
         note_set(why, "%s is in use by process %ld; 'cairn down' stops it", u->data, other);
         return -EBUSY;
     }
+    /* Written before it is cut: on a full disk the block that is there must stay ours. */
     n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-    if (ftruncate(u->lock_fd, 0) < 0 || pwrite(u->lock_fd, pid, (size_t)n, 0) != n) {
+    if (pwrite(u->lock_fd, pid, (size_t)n, 0) != n || ftruncate(u->lock_fd, n) < 0) {
         note_set(why, "%s: %s", path, strerror(errno));
         return -EIO;
     }
