@@ -127,9 +127,13 @@ c() # the cairn command on our cluster
 
 ok() # ok COMMAND...: it must succeed; its output goes to the log of the test only when it does not
 {
-    "$@" >"$WORK/ok.txt" 2>&1 </dev/null && return 0
+    local status
+
+    "$@" >"$WORK/ok.txt" 2>&1 </dev/null
+    status=$?
+    test $status -ne 0 || return 0
     cat "$WORK/ok.txt"
-    fail "exit $?: $*"
+    fail "exit $status: $*"
 }
 
 refuses() # refuses STATUS REGEX COMMAND...: it must end with STATUS and say REGEX on stderr
@@ -227,6 +231,12 @@ health() # HEALTH_OK, HEALTH_WARN or HEALTH_ERR
 healthy()
 {
     test "$(health)" = HEALTH_OK
+}
+
+repaired() # nothing is wrong but damage that was found and is repaired
+{
+    c status --json | jq -e '.pgs.active_clean == .pgs.total and
+        ([.health.checks[].code] - ["CORRUPTION_REPAIRED"] == [])'
 }
 
 # --- where objects are -----------------------------------------------------------------------------
