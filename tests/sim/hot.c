@@ -258,6 +258,21 @@ static void print_open(const struct workload *base, FILE *f)
         }
 }
 
+static void print_history(const struct workload *base, const char *name, FILE *f)
+{
+    const struct hot *w = hot_of(base);
+
+    for (uint32_t i = 0; i < w->objects; i++) {
+        const struct history *h = &w->object[i].history;
+
+        if (strcmp(h->name, name) != 0)
+            continue;
+        print_pg(w->cl, name, f);
+        for (uint32_t n = 0; n < h->count; n++)
+            hop_print(f, h->op[n]);
+    }
+}
+
 static void hot_destroy(struct workload *base)
 {
     struct hot *w = hot_of(base);
@@ -284,6 +299,7 @@ struct workload *hot_create(struct cluster *cl)
                                 .final = final_reads,
                                 .verify = verify,
                                 .print = print_open,
+                                .print_history = print_history,
                                 .destroy = hot_destroy};
     w->cl = cl;
     w->objects = cl->sc.objects;

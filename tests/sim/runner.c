@@ -89,6 +89,7 @@ static void exec_again(const struct runner_conf *conf, uint64_t seed, int fd)
 
 static void child(const struct runner_conf *conf, struct job *j, int fd)
 {
+    struct seed_conf sc = {.seed = j->seed, .check_each_step = conf->check_each_step, .f = stderr};
     struct rlimit limit = {CPU_SECONDS_MAX, CPU_SECONDS_MAX + 5};
     struct seed_result r;
 
@@ -98,7 +99,7 @@ static void child(const struct runner_conf *conf, struct job *j, int fd)
     (void)dup2(j->words_fd, STDERR_FILENO);
     if (j->again)
         exec_again(conf, j->seed, fd);
-    seed_run(j->seed, conf->check_each_step, NULL, stderr, &r);
+    seed_run(&sc, &r);
     (void)fflush(stderr);
     runner_report(fd, &r);
     _exit(0);

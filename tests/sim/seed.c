@@ -108,35 +108,36 @@ static uint64_t cpu_ns(void)
     return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-void seed_run(uint64_t seed, bool check_each_step, struct log_sink *sink, FILE *f,
-              struct seed_result *out_result)
+void seed_run(const struct seed_conf *conf, struct seed_result *out_result)
 {
-    struct seed_result r = {.seed = seed};
+    struct seed_result r = {.seed = conf->seed};
     struct faults faults = {0};
     struct cluster cl;
-    struct running running = {&cl, &faults, f};
+    struct running running = {&cl, &faults, conf->f};
     struct scenario sc;
     struct workload *load;
     uint64_t began = cpu_ns();
     bool ok;
 
-    scenario_draw(&sc, seed);
-    sc.check_each_step = check_each_step;
-    ASSERT(cluster_init(&cl, &sc, sink, NULL) == 0);
+    scenario_draw(&sc, conf->seed);
+    sc.check_each_step = conf->check_each_step;
+    ASSERT(cluster_init(&cl, &sc, conf->sink, NULL) == 0);
     cl.load = load = hot_create(&cl);
     assert_set_hook(asserted, &running);
-    if (sink)
-        scenario_print(&sc, f);
+    if (conf->sink)
+        scenario_print(&sc, conf->f);
     ok = cluster_boot(&cl);
     if (ok) {
         faults_plan(&faults, &cl);
-        ok = load_and_heal(&cl, f) && end(&cl, f);
+        ok = load_and_heal(&cl, conf->f) && end(&cl, conf->f);
     }
     if (!ok)
         tell(&running);
-    else if (sink)
-        faults_print(&faults, f);
-    ok = load->verify(load, f) && ok;
+    else if (conf->sink)
+        faults_print(&faults, conf->f);
+    if (conf->history)
+        load->print_history(load, conf->history, conf->f);
+    ok = load->verify(load, conf->f) && ok;
     assert_set_hook(NULL, NULL);
     cluster_count(&cl);
     r.ok = ok && !cl.broken;

@@ -12,8 +12,13 @@ struct seed_result { /* plain bytes: it travels through a pipe */
     char why[WHY_BYTES];
     struct coverage cov;
 };
-/* `f` receives what there is to tell of a failure; `sink` (may be NULL) the roles' logs. */
-void seed_run(uint64_t seed, bool check_each_step, struct log_sink *sink, FILE *f,
-              struct seed_result *out_result);
+struct seed_conf {
+    uint64_t seed;
+    bool check_each_step;
+    struct log_sink *sink; /* borrowed: the roles' logs; may be NULL */
+    FILE *f;               /* borrowed: what there is to tell of a failure */
+    const char *history;   /* borrowed: an object whose whole history is printed; may be NULL */
+};
+void seed_run(const struct seed_conf *conf, struct seed_result *out_result);
 
 #endif

@@ -25,6 +25,8 @@ struct workload {
     bool (*verify)(struct workload *w, FILE *f);
     /* Tell what is not answered. */
     void (*print)(const struct workload *w, FILE *f);
+    /* Tell all that was asked of one object. */
+    void (*print_history)(const struct workload *w, const char *name, FILE *f);
     void (*destroy)(struct workload *w);
 };
 
