@@ -247,6 +247,13 @@ void ops_reply(struct cairn *c, struct msg_osd_op_reply *m)
             return;
         }
     }
+    /* A write that failed left no trace by which a later attempt would be known as a repeat: while one
+     * is under way it may still run, so its answer is the one that counts. */
+    if (m->rc < 0 && !again && steps_write(&op->steps) &&
+        (m->attempt != op->attempt || op->where != OP_SENT)) {
+        msg_free(&m->base);
+        return;
+    }
     if (!again) {
         op->reply = m;
         op_end(c, op, m->rc);
