@@ -450,6 +450,7 @@ static unsigned head_build(struct http_request *r, const char *method, const cha
                            const char **out_why)
 {
     struct head_copy copy = {.r = r};
+    const union MHD_ConnectionInfo *info;
     size_t method_len = strlen(method);
 
     copy.bytes = r->head.target.len;
@@ -470,9 +471,15 @@ static unsigned head_build(struct http_request *r, const char *method, const cha
         r->aborted = true;
     copy.expected = version + strlen(version) + 2;
     (void)MHD_get_connection_values_n(r->conn, MHD_HEADER_KIND, head_field, &copy);
-    if (copy.status)
+    if (copy.status) {
         *out_why = copy.why;
-    return copy.status ? copy.status : http_guard(&r->head, out_why);
+        return copy.status;
+    }
+    *out_why = "the last lines of the head do not end in CRLF";
+    info = MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (info->header_size != (size_t)(copy.expected - method) + 2)
+        return 400;
+    return http_guard(&r->head, out_why);
 }
 
 /* --- the access handler --- */
@@ -678,7 +685,6 @@ static int daemon_start(struct http_server *s, struct note *why)
                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,             /* */
                          MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->conf.connections_max,     /* */
                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)s->conf.idle_s,            /* */
-                         MHD_OPTION_STRICT_FOR_CLIENT, 1,                                    /* */
                          MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u,                              /* */
                          MHD_OPTION_END);
     if (!s->daemon) {
