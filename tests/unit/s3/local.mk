@@ -1,3 +1,47 @@
 # tests/unit/s3 - unit tests of s3.
 
 include tests/unit/s3/bucket/local.mk
+
+check_PROGRAMS += tests/unit/s3/test_sigv4
+tests_unit_s3_test_sigv4_SOURCES = tests/unit/s3/test_sigv4.c
+tests_unit_s3_test_sigv4_LDADD = $(LINK_s3) $(LINK_test)
+
+check_PROGRAMS += tests/unit/s3/test_digest
+tests_unit_s3_test_digest_SOURCES = tests/unit/s3/test_digest.c
+tests_unit_s3_test_digest_LDADD = $(LINK_s3) $(LINK_test)
+
+check_PROGRAMS += tests/unit/s3/test_chunks
+tests_unit_s3_test_chunks_SOURCES = tests/unit/s3/test_chunks.c
+tests_unit_s3_test_chunks_LDADD = $(LINK_s3) $(LINK_test)
+
+check_PROGRAMS += tests/unit/s3/test_guard
+tests_unit_s3_test_guard_SOURCES = tests/unit/s3/test_guard.c
+tests_unit_s3_test_guard_LDADD = $(LINK_s3) $(LINK_test)
+
+check_PROGRAMS += tests/unit/s3/test_xml
+tests_unit_s3_test_xml_SOURCES = tests/unit/s3/test_xml.c
+tests_unit_s3_test_xml_LDADD = $(LINK_s3) $(LINK_test)
+
+check_PROGRAMS += tests/unit/s3/test_meta
+tests_unit_s3_test_meta_SOURCES = tests/unit/s3/test_meta.c
+tests_unit_s3_test_meta_LDADD = $(LINK_s3) $(LINK_test)
+
+# Over a real socket, on a bucket layer in memory.
+S3_WIRE = tests/unit/s3/client.c tests/unit/s3/client.h tests/unit/s3/fake_bucket.c \
+	tests/unit/s3/fake_bucket.h tests/unit/s3/fake_int.h tests/unit/s3/fake_upload.c
+
+check_PROGRAMS += tests/unit/s3/test_http
+tests_unit_s3_test_http_SOURCES = tests/unit/s3/test_http.c $(S3_WIRE)
+tests_unit_s3_test_http_LDADD = $(LINK_s3) $(LINK_test)
+
+check_PROGRAMS += tests/unit/s3/test_auth
+tests_unit_s3_test_auth_SOURCES = tests/unit/s3/test_auth.c $(S3_WIRE)
+tests_unit_s3_test_auth_LDADD = $(LINK_s3) $(LINK_test)
+
+check_PROGRAMS += tests/unit/s3/test_gateway
+tests_unit_s3_test_gateway_SOURCES = tests/unit/s3/test_gateway.c $(S3_WIRE)
+tests_unit_s3_test_gateway_LDADD = $(LINK_s3) $(LINK_test)
+
+check_PROGRAMS += tests/unit/s3/test_lists
+tests_unit_s3_test_lists_SOURCES = tests/unit/s3/test_lists.c $(S3_WIRE)
+tests_unit_s3_test_lists_LDADD = $(LINK_s3) $(LINK_test)

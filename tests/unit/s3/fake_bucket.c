@@ -1,0 +1,666 @@
+/* fake_bucket.c - buckets and objects in memory.
+ *
+ * Sorted arrays, looked through from the front; every answer is a task of its own, so that
+ * callbacks come from the loop as the contract says. */
+#include "tests/unit/s3/fake_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct object_put {
+    struct bucket_layer *l;
+    struct object_put_args args; /* names and headers owned */
+    struct s3_header header[S3_HEADERS_MAX];
+    struct buf data;
+    uint64_t in_flight;
+    int rc;
+    struct env_task drain;
+    bool draining, dead;
+};
+
+struct object_get {
+    struct bucket_layer *l;
+    struct fake_object *o; /* a copy of its own */
+    uint64_t at, end;
+    bool calling, closed;
+};
+
+/* --- memory --- */
+
+struct bytes fake_own(struct bytes b)
+{
+    return (struct bytes){mem_dup(b.len ? b.data : (const uint8_t *)"", b.len), b.len};
+}
+
+void fake_disown(struct bytes b)
+{
+    mem_free((void *)b.data);
+}
+
+void fake_own_headers(struct s3_header *to, const struct s3_header *from, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = (struct s3_header){fake_own(from[i].name), fake_own(from[i].value)};
+}
+
+void fake_disown_headers(struct s3_header *h, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        fake_disown(h[i].name);
+        fake_disown(h[i].value);
+    }
+}
+
+static void object_free(struct fake_object *o)
+{
+    fake_disown(o->key);
+    buf_fini(&o->data);
+    fake_disown_headers(o->header, o->info.header_count);
+    mem_free(o);
+}
+
+void fake_must(int rc)
+{
+    ASSERT(rc == 0);
+}
+
+/* --- answers from the loop --- */
+
+static void call_task(struct env_task *task)
+{
+    struct call *c = CONTAINER_OF(task, struct call, task);
+
+    c->l->open--;
+    c->run(c);
+    if (c->o)
+        object_free(c->o);
+    mem_free(c);
+}
+
+struct call *fake_call(struct bucket_layer *l, int rc, void (*run)(struct call *), void *arg)
+{
+    struct call *c = mem_zalloc(sizeof(*c));
+
+    c->l = l;
+    c->rc = rc;
+    c->run = run;
+    c->arg = arg;
+    l->open++;
+    env_task_init(&c->task, call_task);
+    env_post(l->env, &c->task);
+    return c;
+}
+
+static void run_done(struct call *c)
+{
+    c->done(c->arg, c->rc);
+}
+
+int fake_answer(struct bucket_layer *l, int rc, bucket_done_fn *done, void *arg)
+{
+    fake_call(l, rc, run_done, arg)->done = done;
+    return 0;
+}
+
+void fake_run_object(struct call *c)
+{
+    c->object(c->arg, c->rc, c->rc ? NULL : &c->o->info);
+}
+
+struct fake_object *fake_object_copy(const struct fake_object *from)
+{
+    struct fake_object *o = mem_zalloc(sizeof(*o));
+
+    o->key = fake_own(from->key);
+    fake_must(buf_append(&o->data, &from->data, 0, from->data.bytes));
+    o->info = from->info;
+    o->info.headers = o->header;
+    fake_own_headers(o->header, from->header, from->info.header_count);
+    return o;
+}
+
+/* --- lookups --- */
+
+struct fake_bucket *fake_bucket_find(struct bucket_layer *l, struct bytes name)
+{
+    LIST_EACH (pos, &l->buckets) {
+        struct fake_bucket *b = LIST_ENTRY(pos, struct fake_bucket, link);
+
+        if (bytes_equal(BYTES_STR(b->name), name))
+            return b;
+    }
+    return NULL;
+}
+
+static uint32_t key_position(const struct fake_bucket *b, struct bytes key)
+{
+    uint32_t i = 0;
+
+    while (i < b->count && bytes_compare(b->object[i]->key, key) < 0)
+        i++;
+    return i;
+}
+
+static struct fake_object *object_find(const struct fake_bucket *b, struct bytes key)
+{
+    uint32_t i = b ? key_position(b, key) : 0;
+
+    return b && i < b->count && bytes_equal(b->object[i]->key, key) ? b->object[i] : NULL;
+}
+
+void fake_object_store(struct fake_bucket *b, struct fake_object *o)
+{
+    uint32_t i = key_position(b, o->key);
+
+    if (i < b->count && bytes_equal(b->object[i]->key, o->key)) {
+        object_free(b->object[i]);
+    } else {
+        b->object = mem_realloc(b->object, (b->count + 1) * sizeof(b->object[0]));
+        memmove(&b->object[i + 1], &b->object[i], (b->count - i) * sizeof(b->object[0]));
+        b->count++;
+    }
+    b->object[i] = o;
+}
+
+static void object_drop(struct fake_bucket *b, struct bytes key)
+{
+    uint32_t i = key_position(b, key);
+
+    if (i == b->count || !bytes_equal(b->object[i]->key, key))
+        return;
+    object_free(b->object[i]);
+    memmove(&b->object[i], &b->object[i + 1], (b->count - i - 1) * sizeof(b->object[0]));
+    b->count--;
+}
+
+/* --- the layer --- */
+
+struct bucket_layer *fake_create(struct env *env)
+{
+    struct bucket_layer *l = mem_zalloc(sizeof(*l));
+
+    l->env = env;
+    list_init(&l->buckets);
+    list_init(&l->uploads);
+    return l;
+}
+
+struct fake_knobs *fake_knobs(struct bucket_layer *l)
+{
+    return &l->knobs;
+}
+
+uint32_t fake_open(const struct bucket_layer *l)
+{
+    return l->open;
+}
+
+static void bucket_free(struct fake_bucket *b)
+{
+    list_remove(&b->link);
+    while (b->count)
+        object_free(b->object[--b->count]);
+    mem_free(b->object);
+    mem_free(b);
+}
+
+void fake_destroy(struct bucket_layer *l)
+{
+    LIST_EACH_SAFE (pos, &l->uploads)
+        fake_upload_free(LIST_ENTRY(pos, struct fake_upload, link));
+    LIST_EACH_SAFE (pos, &l->buckets)
+        bucket_free(LIST_ENTRY(pos, struct fake_bucket, link));
+    mem_free(l);
+}
+
+static void run_user(struct call *c)
+{
+    static const struct s3_user alice = {"alice", FAKE_KEY, FAKE_SECRET};
+
+    c->user(c->arg, c->rc, c->rc ? NULL : &alice);
+}
+
+int bucket_user(struct bucket_layer *l, struct bytes access_key, s3_user_fn *done, void *arg)
+{
+    int rc = bytes_equal(access_key, BYTES_STR(FAKE_KEY)) ? 0 : -R_NO_USER;
+
+    fake_call(l, rc, run_user, arg)->user = done;
+    return 0;
+}
+
+/* --- buckets --- */
+
+int bucket_create(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                  bucket_done_fn *done, void *arg)
+{
+    struct fake_bucket *b;
+
+    ASSERT(strcmp(who->name, "alice") == 0);
+    if (bucket.len < S3_BUCKET_NAME_MIN || bucket.len > S3_BUCKET_NAME_MAX)
+        return fake_answer(l, -R_BAD_BUCKET_NAME, done, arg);
+    if (fake_bucket_find(l, bucket))
+        return fake_answer(l, -R_BUCKET_YOURS, done, arg);
+    b = mem_zalloc(sizeof(*b));
+    memcpy(b->name, bucket.data, bucket.len);
+    list_push_back(&l->buckets, &b->link);
+    return fake_answer(l, 0, done, arg);
+}
+
+int bucket_delete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                  bucket_done_fn *done, void *arg)
+{
+    struct fake_bucket *b = fake_bucket_find(l, bucket);
+
+    UNUSED(who);
+    if (!b || b->count)
+        return fake_answer(l, b ? -R_BUCKET_NOT_EMPTY : -R_NO_BUCKET, done, arg);
+    bucket_free(b);
+    return fake_answer(l, 0, done, arg);
+}
+
+static void run_bucket(struct call *c)
+{
+    struct bucket_info info = {0};
+
+    if (c->rc == 0)
+        info = (struct bucket_info){BYTES_STR(c->bucket->name), "alice", 0};
+    c->info(c->arg, c->rc, c->rc ? NULL : &info);
+}
+
+int bucket_stat(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                bucket_info_fn *done, void *arg)
+{
+    struct fake_bucket *b = fake_bucket_find(l, bucket);
+    struct call *c = fake_call(l, b ? 0 : -R_NO_BUCKET, run_bucket, arg);
+
+    UNUSED(who);
+    c->info = done;
+    c->bucket = b;
+    return 0;
+}
+
+struct list_call {
+    struct env_task task;
+    struct bucket_layer *l;
+    bucket_list_fn *done;
+    void *arg;
+};
+
+static void run_list(struct env_task *task)
+{
+    struct list_call *c = CONTAINER_OF(task, struct list_call, task);
+    struct bucket_info rows[16];
+    uint32_t n = 0;
+
+    LIST_EACH (pos, &c->l->buckets)
+        if (n < ARRAY_LEN(rows))
+            rows[n++] =
+                (struct bucket_info){BYTES_STR(LIST_ENTRY(pos, struct fake_bucket, link)->name),
+                                     "alice", UINT64_C(1440938160) * NS_PER_S};
+    c->l->open--;
+    c->done(c->arg, 0, rows, n);
+    mem_free(c);
+}
+
+int bucket_list(struct bucket_layer *l, const struct s3_principal *who, bucket_list_fn *done,
+                void *arg)
+{
+    struct list_call *c = mem_zalloc(sizeof(*c));
+
+    UNUSED(who);
+    c->l = l;
+    c->done = done;
+    c->arg = arg;
+    l->open++;
+    env_task_init(&c->task, run_list);
+    env_post(l->env, &c->task);
+    return 0;
+}
+
+/* --- objects --- */
+
+void s3_etag_text(const struct s3_etag *etag, char out[S3_ETAG_TEXT])
+{
+    for (unsigned i = 0; i < 16; i++)
+        (void)snprintf(out + 2 * i, 3, "%02x", etag->md5[i]);
+    if (etag->parts)
+        (void)snprintf(out + 32, S3_ETAG_TEXT - 32, "-%u", etag->parts);
+}
+
+int object_head(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                struct bytes key, object_info_fn *done, void *arg)
+{
+    struct fake_bucket *b = fake_bucket_find(l, bucket);
+    struct fake_object *o = object_find(b, key);
+    struct call *c = fake_call(l, !b ? -R_NO_BUCKET : o ? 0 : -R_NO_KEY, fake_run_object, arg);
+
+    UNUSED(who);
+    c->object = done;
+    c->o = o ? fake_object_copy(o) : NULL;
+    return 0;
+}
+
+int object_delete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                  struct bytes key, bucket_done_fn *done, void *arg)
+{
+    struct fake_bucket *b = fake_bucket_find(l, bucket);
+
+    UNUSED(who);
+    if (!b)
+        return fake_answer(l, -R_NO_BUCKET, done, arg);
+    object_drop(b, key);
+    return fake_answer(l, 0, done, arg);
+}
+
+/* --- PUT --- */
+
+static void put_free(struct object_put *p)
+{
+    fake_disown(p->args.bucket);
+    fake_disown(p->args.key);
+    fake_disown(p->args.upload);
+    fake_disown_headers(p->header, p->args.header_count);
+    buf_fini(&p->data);
+    p->l->open--;
+    mem_free(p);
+}
+
+static void put_drain(struct env_task *task)
+{
+    struct object_put *p = CONTAINER_OF(task, struct object_put, drain);
+
+    p->draining = false;
+    p->in_flight = 0;
+    if (p->dead)
+        put_free(p);
+    else if (p->args.room)
+        p->args.room(p->args.arg);
+}
+
+int object_put_open(struct bucket_layer *l, const struct s3_principal *who,
+                    const struct object_put_args *args, struct object_put **out_put)
+{
+    struct object_put *p = mem_zalloc(sizeof(*p));
+    struct fake_bucket *b = fake_bucket_find(l, args->bucket);
+
+    UNUSED(who);
+    p->l = l;
+    p->args = *args;
+    p->args.bucket = fake_own(args->bucket);
+    p->args.key = fake_own(args->key);
+    p->args.upload = fake_own(args->upload);
+    fake_own_headers(p->header, args->headers, args->header_count);
+    p->rc = !b ? -R_NO_BUCKET : l->knobs.put_rc;
+    if (!p->rc && args->upload.len && !fake_upload_find(l, args->key, args->upload))
+        p->rc = -R_NO_UPLOAD;
+    if (!p->rc && args->if_absent && object_find(b, args->key))
+        p->rc = -R_PRECONDITION;
+    env_task_init(&p->drain, put_drain);
+    l->open++;
+    *out_put = p;
+    return 0;
+}
+
+uint64_t object_put_room(const struct object_put *p)
+{
+    if (!p->l->knobs.window_bytes)
+        return UINT64_MAX;
+    return p->in_flight < p->l->knobs.window_bytes ? p->l->knobs.window_bytes - p->in_flight : 0;
+}
+
+int object_put_rc(const struct object_put *p)
+{
+    return p->rc;
+}
+
+int object_put_write(struct object_put *p, const struct buf *data)
+{
+    if (p->rc)
+        return p->rc;
+    if (object_put_room(p) == 0)
+        return -EAGAIN;
+    fake_must(buf_append(&p->data, data, 0, data->bytes));
+    p->in_flight += data->bytes;
+    if (!p->draining && p->l->knobs.window_bytes) {
+        p->draining = true;
+        env_post(p->l->env, &p->drain);
+    }
+    return 0;
+}
+
+static void put_end(struct object_put *p)
+{
+    p->dead = true;
+    if (!p->draining)
+        put_free(p);
+}
+
+static struct fake_object *object_of(struct object_put *p, const uint8_t md5[16])
+{
+    struct fake_object *o = mem_zalloc(sizeof(*o));
+
+    o->key = fake_own(p->args.key);
+    o->data = buf_move(&p->data);
+    o->info.size = o->data.bytes;
+    o->info.mtime_ns = env_wall_ns(p->l->env);
+    memcpy(o->info.etag.md5, md5, 16);
+    o->info.headers = o->header;
+    o->info.header_count = p->args.header_count;
+    fake_own_headers(o->header, p->header, p->args.header_count);
+    return o;
+}
+
+void object_put_commit(struct object_put *p, const uint8_t md5[16], object_info_fn *done, void *arg)
+{
+    struct fake_object *o = NULL;
+    struct fake_upload *u = fake_upload_find(p->l, p->args.key, p->args.upload);
+    int rc = p->rc ? p->rc : p->l->knobs.commit_rc;
+    struct call *c;
+
+    if (rc == 0) {
+        o = object_of(p, md5);
+        if (u)
+            fake_part_store(u, p->args.part_number, o);
+        else
+            fake_object_store(fake_bucket_find(p->l, p->args.bucket), fake_object_copy(o));
+    }
+    c = fake_call(p->l, rc, fake_run_object, arg);
+    c->object = done;
+    c->o = o;
+    put_end(p);
+}
+
+void object_put_abort(struct object_put *p)
+{
+    put_end(p);
+}
+
+/* --- GET --- */
+
+static void run_opened(struct call *c)
+{
+    struct object_get *g = c->get;
+
+    g->calling = false;
+    if (!g->closed) {
+        c->object(c->arg, c->rc, c->rc ? NULL : &g->o->info);
+        return;
+    }
+    if (g->o)
+        object_free(g->o);
+    mem_free(g);
+}
+
+int object_get_open(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                    struct bytes key, object_info_fn *opened, void *arg,
+                    struct object_get **out_get)
+{
+    struct fake_bucket *b = fake_bucket_find(l, bucket);
+    struct fake_object *o = object_find(b, key);
+    struct object_get *g = mem_zalloc(sizeof(*g));
+    struct call *c = fake_call(l, !b ? -R_NO_BUCKET : o ? 0 : -R_NO_KEY, run_opened, arg);
+
+    UNUSED(who);
+    g->l = l;
+    g->o = o ? fake_object_copy(o) : NULL;
+    g->calling = true;
+    c->object = opened;
+    c->get = g;
+    l->open++;
+    *out_get = g;
+    return 0;
+}
+
+void object_get_range(struct object_get *g, uint64_t off, uint64_t bytes)
+{
+    ASSERT(off + bytes <= g->o->info.size);
+    g->at = off;
+    g->end = off + bytes;
+}
+
+struct piece_call {
+    struct env_task task;
+    struct object_get *g;
+    object_piece_fn *piece;
+    void *arg;
+};
+
+static void run_piece(struct env_task *task)
+{
+    struct piece_call *c = CONTAINER_OF(task, struct piece_call, task);
+    struct object_get *g = c->g;
+    uint64_t n = g->end - g->at;
+    AUTO(buf) data = {0};
+    int rc = 0;
+
+    g->calling = false;
+    if (g->closed) {
+        object_free(g->o);
+        mem_free(g);
+        mem_free(c);
+        return;
+    }
+    if (g->l->knobs.piece_bytes)
+        n = MIN(n, g->l->knobs.piece_bytes);
+    if (g->l->knobs.get_fails_at && g->at >= g->l->knobs.get_fails_at)
+        rc = -R_DATA_LOST;
+    else
+        fake_must(buf_append(&data, &g->o->data, g->at, n));
+    g->at += n;
+    c->piece(c->arg, rc, &data);
+    mem_free(c);
+}
+
+int object_get_next(struct object_get *g, object_piece_fn *piece, void *arg)
+{
+    struct piece_call *c;
+
+    if (g->calling)
+        return -EBUSY;
+    c = mem_zalloc(sizeof(*c));
+    g->calling = true;
+    c->g = g;
+    c->piece = piece;
+    c->arg = arg;
+    env_task_init(&c->task, run_piece);
+    env_post(g->l->env, &c->task);
+    return 0;
+}
+
+void object_get_close(struct object_get *g)
+{
+    g->closed = true;
+    g->l->open--;
+    if (g->calling)
+        return;
+    if (g->o)
+        object_free(g->o);
+    mem_free(g);
+}
+
+/* --- listings --- */
+
+struct rows_call {
+    struct env_task task;
+    struct bucket_layer *l;
+    struct object_list list;
+    struct object_list_row *row; /* owned, names too */
+    int rc;
+    object_list_fn *done;
+    void *arg;
+};
+
+static void run_rows(struct env_task *task)
+{
+    struct rows_call *c = CONTAINER_OF(task, struct rows_call, task);
+
+    c->l->open--;
+    c->done(c->arg, c->rc, c->rc ? NULL : &c->list);
+    for (uint32_t i = 0; i < c->list.count; i++)
+        fake_disown(c->row[i].name);
+    mem_free(c->row);
+    mem_free(c);
+}
+
+bool fake_begins(struct bytes b, struct bytes with)
+{
+    return b.len >= with.len && (with.len == 0 || memcmp(b.data, with.data, with.len) == 0);
+}
+
+/* The common prefix of a key, or nothing. */
+static struct bytes folded(struct bytes key, const struct object_list_args *args)
+{
+    const uint8_t *at = NULL;
+
+    if (args->delimiter.len)
+        at = memmem(key.data + args->prefix.len, key.len - args->prefix.len, args->delimiter.data,
+                    args->delimiter.len);
+    return (struct bytes){key.data, at ? (uint32_t)(at - key.data) + args->delimiter.len : 0};
+}
+
+static void rows_fill(struct rows_call *c, const struct fake_bucket *b,
+                      const struct object_list_args *args)
+{
+    struct bytes last = args->after;
+
+    for (uint32_t i = 0; i < b->count; i++) {
+        const struct fake_object *o = b->object[i];
+        struct bytes prefix, name;
+
+        if (!fake_begins(o->key, args->prefix))
+            continue;
+        prefix = folded(o->key, args);
+        name = prefix.len ? prefix : o->key;
+        if (bytes_compare(name, last) <= 0 && last.len)
+            continue;
+        if (c->list.count == args->max) {
+            c->list.truncated = args->max > 0;
+            break;
+        }
+        c->row[c->list.count++] = (struct object_list_row){fake_own(name), prefix.len > 0, o->info};
+        last = name;
+    }
+    if (c->list.truncated)
+        c->list.next = c->row[c->list.count - 1].name;
+}
+
+int object_list(struct bucket_layer *l, const struct s3_principal *who,
+                const struct object_list_args *args, object_list_fn *done, void *arg)
+{
+    struct fake_bucket *b = fake_bucket_find(l, args->bucket);
+    struct rows_call *c = mem_zalloc(sizeof(*c));
+
+    UNUSED(who);
+    c->l = l;
+    c->rc = b ? 0 : -R_NO_BUCKET;
+    c->row = mem_calloc(args->max + 1, sizeof(c->row[0]));
+    c->list.rows = c->row;
+    c->done = done;
+    c->arg = arg;
+    if (b)
+        rows_fill(c, b, args);
+    l->open++;
+    env_task_init(&c->task, run_rows);
+    env_post(l->env, &c->task);
+    return 0;
+}

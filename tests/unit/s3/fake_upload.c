@@ -1,0 +1,263 @@
+/* fake_upload.c - multipart uploads of the fake bucket layer. */
+#include "tests/unit/s3/fake_int.h"
+
+#include <stdio.h>
+
+#include <openssl/evp.h>
+
+void fake_upload_free(struct fake_upload *u)
+{
+    list_remove(&u->link);
+    fake_disown(u->bucket);
+    fake_disown(u->key);
+    fake_disown_headers(u->header, u->header_count);
+    for (uint32_t i = 0; i < u->part_count; i++)
+        buf_fini(&u->part[i].data);
+    mem_free(u);
+}
+
+struct fake_upload *fake_upload_find(struct bucket_layer *l, struct bytes key, struct bytes id)
+{
+    LIST_EACH (pos, &l->uploads) {
+        struct fake_upload *u = LIST_ENTRY(pos, struct fake_upload, link);
+
+        if (bytes_equal(BYTES_STR(u->id), id) && bytes_equal(u->key, key))
+            return u;
+    }
+    return NULL;
+}
+
+void fake_part_store(struct fake_upload *u, uint32_t number, const struct fake_object *o)
+{
+    uint32_t i = 0;
+
+    while (i < u->part_count && u->part[i].number < number)
+        i++;
+    if (i < u->part_count && u->part[i].number == number) {
+        buf_fini(&u->part[i].data);
+    } else {
+        ASSERT(u->part_count < ARRAY_LEN(u->part));
+        memmove(&u->part[i + 1], &u->part[i], (u->part_count - i) * sizeof(u->part[0]));
+        u->part_count++;
+    }
+    u->part[i] = (struct fake_part){.number = number};
+    fake_must(buf_append(&u->part[i].data, &o->data, 0, o->data.bytes));
+    memcpy(u->part[i].md5, o->info.etag.md5, 16);
+}
+
+struct id_call {
+    struct env_task task;
+    struct bucket_layer *l;
+    char id[S3_UPLOAD_ID_LEN + 1];
+    int rc;
+    upload_create_fn *done;
+    void *arg;
+};
+
+static void run_id(struct env_task *task)
+{
+    struct id_call *c = CONTAINER_OF(task, struct id_call, task);
+
+    c->l->open--;
+    c->done(c->arg, c->rc, c->rc ? NULL : c->id);
+    mem_free(c);
+}
+
+int upload_create(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                  struct bytes key, const struct s3_header *headers, uint32_t header_count,
+                  upload_create_fn *done, void *arg)
+{
+    struct id_call *c = mem_zalloc(sizeof(*c));
+    struct fake_upload *u;
+
+    UNUSED(who);
+    c->l = l;
+    c->done = done;
+    c->arg = arg;
+    l->open++;
+    env_task_init(&c->task, run_id);
+    env_post(l->env, &c->task);
+    if (!fake_bucket_find(l, bucket)) {
+        c->rc = -R_NO_BUCKET;
+        return 0;
+    }
+    u = mem_zalloc(sizeof(*u));
+    (void)snprintf(u->id, sizeof(u->id), "%032x", ++l->serial);
+    memcpy(c->id, u->id, sizeof(u->id));
+    u->bucket = fake_own(bucket);
+    u->key = fake_own(key);
+    u->header_count = header_count;
+    fake_own_headers(u->header, headers, header_count);
+    list_push_back(&l->uploads, &u->link);
+    return 0;
+}
+
+static int parts_join(struct fake_upload *u, const struct upload_part *parts, uint32_t n,
+                      struct fake_object *o)
+{
+    EVP_MD_CTX *md5 = EVP_MD_CTX_new();
+    int rc = 0;
+
+    EVP_DigestInit_ex(md5, EVP_md5(), NULL);
+    for (uint32_t i = 1; i < n; i++)
+        if (parts[i].number <= parts[i - 1].number)
+            rc = -R_BAD_PART_ORDER;
+    for (uint32_t i = 0; i < n && rc == 0; i++) {
+        struct fake_part *part = NULL;
+
+        for (uint32_t k = 0; k < u->part_count; k++)
+            if (u->part[k].number == parts[i].number &&
+                memcmp(u->part[k].md5, parts[i].md5, 16) == 0)
+                part = &u->part[k];
+        if (rc == 0 && !part)
+            rc = -R_BAD_PART;
+        if (rc == 0 && i + 1 < n && part->data.bytes < S3_PART_BYTES_MIN)
+            rc = -R_PART_TOO_SMALL;
+        if (rc)
+            break;
+        fake_must(buf_append(&o->data, &part->data, 0, part->data.bytes));
+        EVP_DigestUpdate(md5, parts[i].md5, 16);
+    }
+    EVP_DigestFinal_ex(md5, o->info.etag.md5, NULL);
+    EVP_MD_CTX_free(md5);
+    o->info.etag.parts = n;
+    return rc;
+}
+
+int upload_complete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                    struct bytes key, struct bytes upload, const struct upload_part *parts,
+                    uint32_t part_count, object_info_fn *done, void *arg)
+{
+    struct fake_upload *u = fake_upload_find(l, key, upload);
+    struct fake_object *o = mem_zalloc(sizeof(*o));
+    int rc = u ? parts_join(u, parts, part_count, o) : -R_NO_UPLOAD;
+    struct call *c = fake_call(l, rc, fake_run_object, arg);
+
+    UNUSED(who);
+    c->object = done;
+    c->o = o;
+    if (rc)
+        return 0;
+    o->key = fake_own(key);
+    o->info.size = o->data.bytes;
+    o->info.mtime_ns = env_wall_ns(l->env);
+    o->info.headers = o->header;
+    o->info.header_count = u->header_count;
+    fake_own_headers(o->header, u->header, u->header_count);
+    fake_object_store(fake_bucket_find(l, bucket), fake_object_copy(o));
+    fake_upload_free(u);
+    return 0;
+}
+
+int upload_abort(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                 struct bytes key, struct bytes upload, bucket_done_fn *done, void *arg)
+{
+    struct fake_upload *u = fake_upload_find(l, key, upload);
+
+    UNUSED(who);
+    UNUSED(bucket);
+    if (!u)
+        return fake_answer(l, -R_NO_UPLOAD, done, arg);
+    fake_upload_free(u);
+    return fake_answer(l, 0, done, arg);
+}
+
+struct parts_call {
+    struct env_task task;
+    struct bucket_layer *l;
+    struct upload_part_row row[64];
+    struct upload_parts parts;
+    int rc;
+    upload_parts_fn *done;
+    void *arg;
+};
+
+static void run_parts(struct env_task *task)
+{
+    struct parts_call *c = CONTAINER_OF(task, struct parts_call, task);
+
+    c->l->open--;
+    c->done(c->arg, c->rc, c->rc ? NULL : &c->parts);
+    mem_free(c);
+}
+
+int upload_list_parts(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                      struct bytes key, struct bytes upload, uint32_t after_number, uint32_t max,
+                      upload_parts_fn *done, void *arg)
+{
+    struct fake_upload *u = fake_upload_find(l, key, upload);
+    struct parts_call *c = mem_zalloc(sizeof(*c));
+
+    UNUSED(who);
+    UNUSED(bucket);
+    c->l = l;
+    c->rc = u ? 0 : -R_NO_UPLOAD;
+    c->parts.rows = c->row;
+    c->done = done;
+    c->arg = arg;
+    for (uint32_t i = 0; u && i < u->part_count; i++) {
+        struct upload_part_row *row = &c->row[c->parts.count];
+
+        if (u->part[i].number <= after_number)
+            continue;
+        c->parts.truncated = c->parts.count == max;
+        if (c->parts.truncated)
+            break;
+        *row = (struct upload_part_row){.number = u->part[i].number, .size = u->part[i].data.bytes};
+        memcpy(row->etag.md5, u->part[i].md5, 16);
+        c->parts.count++;
+    }
+    l->open++;
+    env_task_init(&c->task, run_parts);
+    env_post(l->env, &c->task);
+    return 0;
+}
+
+struct uploads_call {
+    struct env_task task;
+    struct bucket_layer *l;
+    struct upload_list_row row[16];
+    struct upload_list list;
+    int rc;
+    upload_list_fn *done;
+    void *arg;
+};
+
+static void run_uploads(struct env_task *task)
+{
+    struct uploads_call *c = CONTAINER_OF(task, struct uploads_call, task);
+
+    c->l->open--;
+    c->done(c->arg, c->rc, c->rc ? NULL : &c->list);
+    for (uint32_t i = 0; i < c->list.count; i++)
+        fake_disown(c->row[i].name);
+    mem_free(c);
+}
+
+int upload_list(struct bucket_layer *l, const struct s3_principal *who,
+                const struct upload_list_args *args, upload_list_fn *done, void *arg)
+{
+    struct uploads_call *c = mem_zalloc(sizeof(*c));
+
+    UNUSED(who);
+    c->l = l;
+    c->rc = fake_bucket_find(l, args->bucket) ? 0 : -R_NO_BUCKET;
+    c->list.rows = c->row;
+    c->done = done;
+    c->arg = arg;
+    LIST_EACH (pos, &l->uploads) {
+        struct fake_upload *u = LIST_ENTRY(pos, struct fake_upload, link);
+        struct upload_list_row *row = &c->row[c->list.count];
+
+        if (c->list.count == ARRAY_LEN(c->row) || !bytes_equal(u->bucket, args->bucket) ||
+            !fake_begins(u->key, args->prefix))
+            continue;
+        *row = (struct upload_list_row){.name = fake_own(u->key), .owner = "alice"};
+        memcpy(row->upload, u->id, sizeof(u->id));
+        c->list.count++;
+    }
+    l->open++;
+    env_task_init(&c->task, run_uploads);
+    env_post(l->env, &c->task);
+    return 0;
+}
