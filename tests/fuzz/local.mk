@@ -43,3 +43,13 @@ tests_fuzz_fuzz_mon_store_LDADD = $(LINK_mon) $(LINK_fuzz)
 check_PROGRAMS += tests/fuzz/fuzz_pg_rows
 tests_fuzz_fuzz_pg_rows_SOURCES = tests/fuzz/fuzz_pg_rows.c
 tests_fuzz_fuzz_pg_rows_LDADD = $(LINK_osd) $(LINK_fuzz)
+
+check_PROGRAMS += tests/fuzz/fuzz_http_head tests/fuzz/fuzz_s3_auth tests/fuzz/fuzz_s3_chunks tests/fuzz/fuzz_s3_xml
+tests_fuzz_fuzz_http_head_SOURCES = tests/fuzz/fuzz_http_head.c
+tests_fuzz_fuzz_http_head_LDADD = $(LINK_s3) $(LINK_fuzz)
+tests_fuzz_fuzz_s3_auth_SOURCES = tests/fuzz/fuzz_s3_auth.c
+tests_fuzz_fuzz_s3_auth_LDADD = $(LINK_s3) $(LINK_fuzz)
+tests_fuzz_fuzz_s3_chunks_SOURCES = tests/fuzz/fuzz_s3_chunks.c
+tests_fuzz_fuzz_s3_chunks_LDADD = $(LINK_s3) $(LINK_fuzz)
+tests_fuzz_fuzz_s3_xml_SOURCES = tests/fuzz/fuzz_s3_xml.c
+tests_fuzz_fuzz_s3_xml_LDADD = $(LINK_s3) $(LINK_fuzz)

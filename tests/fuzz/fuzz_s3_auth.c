@@ -1,0 +1,92 @@
+/* fuzz_s3_auth.c - the Authorization field, the query and other fields, of arbitrary bytes.
+ *
+ * Lines: target, Authorization, x-amz-content-sha256, x-amz-date, then "name:value".
+ * No input is verified: the secret is not in it.  What is signed by us over the same head is, and
+ * no longer so once the method is another. */
+#include <stdlib.h>
+
+#include "s3/auth/sigv4.h"
+#include "s3/http.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+
+static struct bytes line_take(const uint8_t **at, const uint8_t *end)
+{
+    const uint8_t *from = *at, *lf = from < end ? memchr(from, '\n', (size_t)(end - from)) : NULL;
+    const uint8_t *stop = lf ? lf : end;
+
+    *at = lf ? lf + 1 : end;
+    return (struct bytes){from, (uint32_t)(stop - from)};
+}
+
+static void field_add(struct http_head *head, const char *name, struct bytes value)
+{
+    head->field[head->field_count++] = (struct http_field){BYTES_STR(name), value};
+}
+
+static void fields_fill(struct http_head *head, const uint8_t *at, const uint8_t *end)
+{
+    head->method = BYTES_STR("GET");
+    head->target = line_take(&at, end);
+    field_add(head, "authorization", line_take(&at, end));
+    field_add(head, "x-amz-content-sha256", line_take(&at, end));
+    field_add(head, "x-amz-date", line_take(&at, end));
+    while (at < end && head->field_count < HTTP_FIELDS_MAX) {
+        struct bytes name = line_take(&at, end), value = {0};
+        const uint8_t *colon = name.len ? memchr(name.data, ':', name.len) : NULL;
+
+        if (!colon)
+            continue;
+        value = (struct bytes){colon + 1, name.len - (uint32_t)(colon - name.data) - 1};
+        name.len = (uint32_t)(colon - name.data);
+        head->field[head->field_count++] = (struct http_field){name, value};
+    }
+}
+
+static void verify(struct http_head *head, const struct uri_query *query, struct sigv4 *sig)
+{
+    struct sigv4_chain chain;
+    struct digest_kit kit;
+    struct hash h = {0};
+    enum s3_error e;
+    int rc = digest_kit_init(&kit);
+
+    ASSERT(rc == 0);
+    e = sigv4_verify(&h, &kit, head, query, sig, BYTES_STR("secret"), &chain);
+    ASSERT(e != S3_OK);
+    if (e == S3_SignatureDoesNotMatch) {
+        memcpy(sig->signature, chain.last, sizeof(sig->signature));
+        e = sigv4_verify(&h, &kit, head, query, sig, BYTES_STR("secret"), &chain);
+        ASSERT(e == S3_OK);
+        head->method = BYTES_STR("PUT");
+        e = sigv4_verify(&h, &kit, head, query, sig, BYTES_STR("secret"), &chain);
+        ASSERT(e == S3_SignatureDoesNotMatch);
+    }
+    hash_fini(&h);
+    digest_kit_fini(&kit);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    static const size_t most = HTTP_HEAD_BYTES_MAX;
+    struct http_head *head = mem_zalloc(sizeof(*head));
+    struct uri_query *query = mem_zalloc(sizeof(*query));
+    struct bytes path, raw_query;
+    struct arena arena;
+    struct sigv4 sig;
+
+    if (!head || !query)
+        abort();
+    arena_init(&arena);
+    fields_fill(head, data, data + MIN(bytes, most));
+    uri_split(head->target, &path, &raw_query);
+    if (uri_query_parse(&arena, raw_query, query) == 0 &&
+        sigv4_parse(head, BYTES_STR("us-east-1"), &sig) == S3_OK) {
+        (void)sigv4_check_time(&sig, 1369353600);
+        verify(head, query, &sig);
+    }
+    arena_fini(&arena);
+    mem_free(query);
+    mem_free(head);
+    return 0;
+}
