@@ -156,6 +156,8 @@ struct access {
     char owner[S3_USER_NAME_MAX + 1]; /* who asks; "": not checked */
     char name[S3_BUCKET_NAME_MAX + 1];
     struct bytes key; /* borrowed: routes */
+    bool pinned;      /* to the bucket of this id: another one of the same name will not do */
+    struct uuid pin;
     int code;
     uint32_t tries;
     uint64_t waiting_since_ns; /* for a deletion that is under way */
@@ -174,6 +176,7 @@ void access_init(struct access *a, struct bucket_layer *l, const struct s3_princ
 void access_fini(struct access *a);
 void access_run(struct access *a, int (*build)(struct access *a, struct cairn_op *op),
                 void (*done)(struct access *a));
+void access_pin(struct access *a, const struct uuid *bucket);
 static inline uint64_t access_epoch(const struct access *a)
 {
     return a->s->row.epoch;

@@ -105,8 +105,12 @@ void call_submit_if(struct call *c, int rc, void (*done)(struct call *c))
         call_fail_later(c, l->stopping ? -R_STOPPED : l->failed);
     else if (!c->early && (!l->ready || !list_empty(&l->waiting)))
         call_wait(c);
-    else if (call_go(c) < 0)
-        call_wait(c);
+    else if (call_go(c) < 0) {
+        if (c->early) /* nobody empties the queue yet */
+            call_fail_later(c, -EAGAIN);
+        else
+            call_wait(c);
+    }
 }
 
 void call_submit(struct call *c, void (*done)(struct call *c))

@@ -115,6 +115,15 @@ static void pool_next(struct start *s)
         pool_make(s);
 }
 
+/* The cluster is not there yet: no leader, no OSD is in, a slow answer.  We wait as long as it
+ * takes. */
+static bool start_waits(int rc)
+{
+    int err = reason_errno(rc);
+
+    return err == -EAGAIN || err == -ETIMEDOUT || err == -ENOMEM;
+}
+
 static void pool_retry(struct env_timer *t)
 {
     struct start *s = CONTAINER_OF(t, struct start, timer);
@@ -133,7 +142,7 @@ static void pool_probed(struct call *c)
 
     if (c->code == 0 || c->code == -R_NO_OBJECT)
         pool_next(s);
-    else if ((c->code == -R_NO_POOL || c->code == -ENOMEM) && ++s->tries < POOL_TRIES_MAX)
+    else if ((c->code == -R_NO_POOL || start_waits(c->code)) && ++s->tries < POOL_TRIES_MAX)
         env_timer_after(s->l->env, &s->timer, POOL_RETRY_NS); /* the map is on its way */
     else
         start_end(s, c->code);
@@ -147,15 +156,6 @@ static void pool_probe(struct start *s)
         cairn_op_stat(op);
     name_notes(s->probe.name, 0);
     call_submit(&s->probe, pool_probed);
-}
-
-/* The cluster is not there yet: no leader, no OSD is in, a slow answer.  We wait as long as it
- * takes. */
-static bool start_waits(int rc)
-{
-    int err = reason_errno(rc);
-
-    return err == -EAGAIN || err == -ETIMEDOUT || err == -ENOMEM;
 }
 
 static void pool_made(void *arg, int rc, const char *text, const void *json, size_t json_bytes)
@@ -188,17 +188,6 @@ static void pool_make(struct start *s)
     rc = cairn_command_env(l->cluster, ARRAY_LEN(argv), argv, NULL, 0, COMMAND_MS, pool_made, s);
     if (rc < 0)
         pool_made(s, rc, NULL, NULL, 0);
-}
-
-static void start_begin(struct env_timer *t)
-{
-    struct start *s = CONTAINER_OF(t, struct start, timer);
-
-    env_timer_init(&s->timer, pool_retry);
-    if (s->l->stopping)
-        start_end(s, -R_STOPPED);
-    else
-        pool_make(s);
 }
 
 /* ---- start and stop ---- */
@@ -277,7 +266,7 @@ int bucket_layer_start(struct env *env, struct cairn *cluster, const struct buck
     *l->start = (struct start){.l = l, .ready = ready, .arg = arg};
     call_init(&l->start->probe, l);
     l->start->probe.early = true;
-    env_timer_init(&l->start->timer, start_begin);
+    env_timer_init(&l->start->timer, pool_retry);
     env_timer_after(env, &l->start->timer, 0);
     layer_live(l);
     *out_layer = l;

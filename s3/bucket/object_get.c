@@ -543,8 +543,10 @@ static void open_read(struct access *a)
     struct object_get *g = CONTAINER_OF(a, struct object_get, a);
     int rc = a->code;
 
-    if (rc == 0)
+    if (rc == 0) {
+        access_pin(a, &a->b->id);
         rc = entry_take(g);
+    }
     if (rc == 0 && g->e.place == ENTRY_MANIFEST && !g->closed)
         access_run(a, manifest_build, manifest_read);
     else

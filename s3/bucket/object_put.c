@@ -179,6 +179,10 @@ static void stripes_send(struct object_put *p)
             put_fail(p, -R_INTENT_LOST);
             return;
         }
+        if (p->sent + MIN(p->held.bytes, (uint64_t)stripe) > p->promised) {
+            put_intent_renew(p); /* and then on */
+            return;
+        }
         stripe_send(p);
     }
 }

@@ -36,9 +36,10 @@ struct object_put {
     int rc; /* the first failure */
 
     enum put_intent_state intent;
-    struct access ia;            /* for the intent row, one thing after the other */
-    uint64_t epoch, epoch_asked; /* the row's date */
-    uint64_t valid_ns;           /* the intent was there after this time */
+    struct access ia;                  /* for the intent row, one thing after the other */
+    uint64_t epoch, epoch_asked;       /* the row's date */
+    uint64_t promised, promised_asked; /* bytes of stripes that the row allows for */
+    uint64_t valid_ns;                 /* the intent was there after this time */
     uint64_t asked_ns;
     struct env_timer renew;
 
@@ -66,6 +67,7 @@ void put_intent_write(struct object_put *p);
 void put_intent_dispose(struct object_put *p); /* ends with put_pump */
 void put_intent_fired(struct env_timer *t);
 void put_intent_key(const struct object_put *p, struct row_key *k);
+void put_intent_renew(struct object_put *p); /* ends with put_pump */
 bool put_intent_fresh(const struct object_put *p);
 /* put_link.c */
 void put_link(struct object_put *p); /* ends with put_linked */

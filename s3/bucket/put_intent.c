@@ -1,9 +1,15 @@
 /* put_intent.c - the intent of a PUT: written before the first stripe, re-dated while it lasts,
  * turned into garbage when nothing came of it.
  *
+ * It says how many bytes of stripes there may be, since a collector has to find them all.  When the
+ * length was not announced that is a few stripes at first, and doubles each time that they are used
+ * up.
+ *
  * One access serves all three, one at a time; the link waits for it, since a re-dating changes the
  * key that the link is guarded on. */
 #include "s3/bucket/put_int.h"
+
+enum { PROMISE_STRIPES = 16 };
 
 static uint64_t stale_ns(const struct object_put *p)
 {
@@ -30,8 +36,7 @@ static int intent_value(const struct object_put *p, struct writer *w)
 {
     struct intent_row row = {.instance = p->l->instance, .key = p->key};
 
-    row.stripes = (struct stripes){p->id, p->size != UINT64_MAX ? p->size : S3_PUT_BYTES_MAX,
-                                   p->l->conf.stripe_bytes};
+    row.stripes = (struct stripes){p->id, p->promised_asked, p->l->conf.stripe_bytes};
     intent_row_encode(&row, w);
     return w->rc;
 }
@@ -79,7 +84,11 @@ static void intent_written(struct access *a)
 
     if (rc == 0) {
         p->intent = INTENT_HELD;
+        p->promised = p->promised_asked;
         p->valid_ns = p->asked_ns;
+        access_pin(&p->ia, &a->b->id); /* the intent and what it is for lie in one shard */
+        access_pin(&p->pa, &a->b->id);
+        access_pin(&p->link.a, &a->b->id);
         renew_later(p);
     } else if (rc == -R_GUARD_FAILED) {
         p->intent = INTENT_NONE;
@@ -95,6 +104,8 @@ static void intent_written(struct access *a)
 void put_intent_write(struct object_put *p)
 {
     p->intent = INTENT_ASKED;
+    p->promised_asked =
+        p->size != UINT64_MAX ? p->size : PROMISE_STRIPES * (uint64_t)p->l->conf.stripe_bytes;
     p->asked_ns = env_now_ns(p->l->env);
     access_run(&p->ia, write_build, intent_written);
 }
@@ -113,9 +124,10 @@ static int renew_build(struct access *a, struct cairn_op *op)
     put_intent_key(p, &key);
     cairn_op_cmp_omap(op, key.b, key.len, CAIRN_PRESENT, NULL, 0);
     p->epoch_asked = access_epoch(a);
-    if (p->epoch_asked == p->epoch)
+    if (p->epoch_asked == p->epoch && p->promised_asked == p->promised)
         return 0; /* seeing it there is enough */
-    key_remove(op, &key);
+    if (p->epoch_asked != p->epoch)
+        key_remove(op, &key);
     row_key_intent(&key, p->epoch_asked, &p->id);
     intent_set(op, &key, &w);
     return 0;
@@ -128,12 +140,13 @@ static void renewed(struct access *a)
     if (a->code == 0) {
         p->intent = INTENT_HELD;
         p->epoch = p->epoch_asked;
+        p->promised = p->promised_asked;
         p->valid_ns = p->asked_ns;
         counter_add(&p->l->n.renewals, 1);
     } else if (a->code == -R_GUARD_FAILED) {
         p->intent = INTENT_NONE; /* a collector has it */
         put_fail(p, -R_INTENT_LOST);
-    } else if (a->code == -ENOMEM) {
+    } else if (a->code == -ENOMEM && p->promised_asked == p->promised) {
         p->intent = INTENT_HELD; /* not sent: the next time will do */
     } else {
         p->intent = INTENT_UNSURE;
@@ -142,6 +155,17 @@ static void renewed(struct access *a)
     if (!p->finished && p->rc == 0)
         renew_later(p);
     put_pump(p);
+}
+
+/* Seen, re-dated, and with room for the stripes that come next. */
+void put_intent_renew(struct object_put *p)
+{
+    p->promised_asked = p->promised;
+    while (p->size == UINT64_MAX && p->promised_asked < p->sent + p->held.bytes)
+        p->promised_asked *= 2;
+    p->intent = INTENT_ASKED;
+    p->asked_ns = env_now_ns(p->l->env);
+    access_run(&p->ia, renew_build, renewed);
 }
 
 void put_intent_fired(struct env_timer *t)
@@ -154,9 +178,7 @@ void put_intent_fired(struct env_timer *t)
         renew_later(p);
         return;
     }
-    p->intent = INTENT_ASKED;
-    p->asked_ns = env_now_ns(p->l->env);
-    access_run(&p->ia, renew_build, renewed);
+    put_intent_renew(p);
 }
 
 /* ---- giving it up ---- */

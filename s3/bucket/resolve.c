@@ -369,8 +369,11 @@ static void record_ask(struct access *a, void (*done)(struct call *c))
 /* A bucket of this record becomes the one we work on. */
 static int access_adopt(struct access *a, const struct bucket_row *row)
 {
-    struct bucket *b = bucket_of_row(BYTES_STR(a->name), row);
+    struct bucket *b;
 
+    if (a->pinned && !uuid_equal(&row->id, &a->pin))
+        return -R_NO_BUCKET; /* the one we mean is gone */
+    b = bucket_of_row(BYTES_STR(a->name), row);
     if (!b)
         return -ENOMEM;
     if (a->b)
@@ -464,10 +467,12 @@ static void resolved(struct call *c)
 
     if (rc == 0)
         rc = access_adopt(a, &row);
-    if (rc < 0)
+    if (rc < 0) {
+        bucket_unref(TAKE(a->b)); /* what the cache had is not what we may use */
         access_end(a, rc);
-    else
+    } else {
         access_go(a);
+    }
 }
 
 static void access_resolve(struct access *a)
@@ -477,8 +482,16 @@ static void access_resolve(struct access *a)
         record_ask(a, resolved);
     else if (a->owner[0] && strcmp(a->owner, a->b->owner) != 0)
         record_ask(a, resolved); /* it may be another bucket by now */
+    else if (a->pinned && !uuid_equal(&a->b->id, &a->pin))
+        record_ask(a, resolved);
     else
         access_go(a);
+}
+
+void access_pin(struct access *a, const struct uuid *bucket)
+{
+    a->pinned = true;
+    a->pin = *bucket;
 }
 
 void access_run(struct access *a, int (*build)(struct access *a, struct cairn_op *op),

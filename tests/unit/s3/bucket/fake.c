@@ -3,6 +3,8 @@
 
 #include "tests/unit/s3/bucket/fake_int.h"
 
+struct list fake_unsent = LIST_INIT(fake_unsent);
+
 /* ---- rows ---- */
 
 uint8_t *fake_dup(const void *data, size_t bytes)
@@ -324,19 +326,32 @@ static void answer_in(void *arg)
     run->done(run->op, reason_errno(run->told), run->arg); /* op may be gone */
 }
 
+static void run_at(struct frun *run, uint64_t at_ns, void (*event)(void *arg))
+{
+    run->pending++;
+    sim_at(run->f->s, at_ns, event, run);
+}
+
+/* One of its events has come.  Without more of them nobody but its cairn_op needs it. */
+static void run_came(struct frun *run)
+{
+    run->pending--;
+    if (!run->pending && (run->destroyed || !sim_process_alive(run->env)))
+        fake_run_free(run);
+}
+
 static void answer(void *arg)
 {
     struct frun *run = arg;
 
-    if (run->answered)
-        return;
-    run->answered = true;
-    if (!run->cancelled && !run->lost)
-        run->told = run->code;
-    if (run->op && sim_process_alive(run->env))
-        sim_enter(run->env, answer_in, run);
-    else
-        run->op = NULL;
+    if (!run->answered) {
+        run->answered = true;
+        if (!run->cancelled && !run->lost)
+            run->told = run->code;
+        if (sim_process_alive(run->env))
+            sim_enter(run->env, answer_in, run);
+    }
+    run_came(run);
 }
 
 static uint64_t some_ns(struct fake *f)
@@ -349,13 +364,14 @@ static void execute(void *arg)
     struct frun *run = arg;
     struct fake *f = run->f;
 
-    if (run->never || run->executed)
-        return;
-    run->executed = true;
-    f->ops[run->pool]++;
-    run->code = f->pool[run->pool] ? run_steps(run) : -R_NO_POOL;
-    if (!run->lost && !run->answered)
-        sim_at(f->s, sim_now_ns(f->s) + some_ns(f), answer, run);
+    if (!run->never) {
+        run->executed = true;
+        f->ops[run->pool]++;
+        run->code = f->pool[run->pool] ? run_steps(run) : -R_NO_POOL;
+        if (!run->lost && !run->answered)
+            run_at(run, sim_now_ns(f->s) + some_ns(f), answer);
+    }
+    run_came(run);
 }
 
 static bool writes(const struct frun *run)
@@ -384,6 +400,7 @@ int cairn_submit(struct cairn_pool *p, const void *name, size_t name_bytes, stru
     run->name = (char *)fake_dup(name, name_bytes);
     run->done = done;
     run->arg = arg;
+    list_remove(&run->link);
     list_push_back(&f->runs, &run->link);
     if (writes(run) && rng_chance(&f->rng, per_mille, 1000)) {
         uint64_t wait = run->timeout_ms ? run->timeout_ms * NS_PER_MS : NS_PER_S;
@@ -391,11 +408,11 @@ int cairn_submit(struct cairn_pool *p, const void *name, size_t name_bytes, stru
         run->lost = true;
         run->told = -ETIMEDOUT;
         run->never = rng_chance(&f->rng, 1, 3);
-        sim_at(f->s, now + wait, answer, run);
-        sim_at(f->s, now + rng_below(&f->rng, wait + f->late_max_ns), execute, run);
+        run_at(run, now + wait, answer);
+        run_at(run, now + rng_below(&f->rng, wait + f->late_max_ns), execute);
         return 0;
     }
-    sim_at(f->s, now + some_ns(f), execute, run);
+    run_at(run, now + some_ns(f), execute);
     return 0;
 }
 
@@ -408,7 +425,7 @@ void cairn_op_cancel(struct cairn_op *op)
     run->cancelled = true;
     run->told = -ECANCELED;
     run->never |= rng_chance(&run->f->rng, 1, 2);
-    sim_at(run->f->s, sim_now_ns(run->f->s) + 1000, answer, run);
+    run_at(run, sim_now_ns(run->f->s) + 1000, answer);
 }
 
 /* ---- pools and commands ---- */
@@ -514,12 +531,14 @@ void fake_init(struct fake *f, struct sim *s, uint64_t seed)
     rng_seed(&f->rng, seed);
     list_init(&f->runs);
     list_init(&f->clusters);
+    ASSERT(list_empty(&fake_unsent));
     f->delay_max_ns = 2 * NS_PER_MS;
     f->range_bytes_max = 3 << 19;
 }
 
 void fake_fini(struct fake *f)
 {
+    list_splice(&f->runs, &fake_unsent);
     while (!list_empty(&f->runs))
         fake_run_free(LIST_FIRST(&f->runs, struct frun, link));
     while (!list_empty(&f->clusters)) {

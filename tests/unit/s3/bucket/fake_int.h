@@ -43,8 +43,10 @@ struct frun {
     struct fake *f;
     struct env *env;
     struct cairn_op *op; /* NULL: destroyed, or its process is dead */
-    struct fstep step[STEPS];
-    unsigned steps;
+    struct fstep *step;  /* owned */
+    unsigned steps, cap;
+    unsigned pending; /* events of the simulation that will come to it */
+    bool destroyed;   /* its cairn_op is */
     unsigned pool;
     char *name;
     int code, told; /* of the execution; what the client is told */
@@ -73,5 +75,7 @@ void fake_rows_push(struct fake_rows *r, size_t at, const void *key, size_t key_
 void fake_row_free(struct fake_row *r);
 void fake_rows_free(struct fake_rows *r);
 void fake_run_free(struct frun *run);
+/* Operations that were built and not submitted: those of a dead process are nobody else's. */
+extern struct list fake_unsent;
 
 #endif

@@ -8,7 +8,7 @@ struct cairn_op *cairn_op_create(void)
     if (!op)
         return NULL;
     op->run = calloc(1, sizeof(*op->run));
-    list_init(&op->run->link);
+    list_push_back(&fake_unsent, &op->run->link);
     return op;
 }
 
@@ -23,6 +23,7 @@ void fake_run_free(struct frun *run)
         fake_rows_free(&st->out);
         free(st->data);
     }
+    free(run->step);
     free(run->name);
     free(run);
 }
@@ -38,7 +39,8 @@ void cairn_op_destroy(struct cairn_op *op)
     for (unsigned i = 0; i < run->steps; i++)
         buf_fini(&run->step[i].buf);
     run->op = NULL;
-    if (!run->name) /* never submitted */
+    run->destroyed = true;
+    if (!run->pending)
         fake_run_free(run);
     mem_free(op); /* the run may be executed yet: it stays with the cluster */
 }
@@ -62,7 +64,12 @@ static struct fstep *step_add(struct cairn_op *op, enum kind kind)
         ASSERT(op->rc == -ENOMEM);
         return NULL;
     }
+    if (run->steps == run->cap) {
+        run->cap = run->cap ? 4 * run->cap : 4;
+        run->step = realloc(run->step, run->cap * sizeof(*run->step));
+    }
     st = &run->step[run->steps++];
+    memset(st, 0, sizeof(*st));
     st->kind = kind;
     return st;
 }

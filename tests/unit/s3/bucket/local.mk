@@ -16,3 +16,7 @@ tests_unit_s3_bucket_test_uploads_LDADD = $(LINK_s3_bucket)
 check_PROGRAMS += tests/unit/s3/bucket/test_faults
 tests_unit_s3_bucket_test_faults_SOURCES = tests/unit/s3/bucket/test_faults.c $(s3_bucket_stage)
 tests_unit_s3_bucket_test_faults_LDADD = $(LINK_s3_bucket)
+
+check_PROGRAMS += tests/unit/s3/bucket/test_model
+tests_unit_s3_bucket_test_model_SOURCES = tests/unit/s3/bucket/test_model.c $(s3_bucket_stage)
+tests_unit_s3_bucket_test_model_LDADD = $(LINK_s3_bucket)
