@@ -12,6 +12,7 @@ EXTRA_DIST += $(INTEGRATION_TESTS) \
 	tests/integration/disk_full.sh \
 	tests/integration/failover.sh \
 	tests/integration/files.sh \
+	tests/integration/s3_clients.sh \
 	tests/integration/up.sh \
 	tests/integration/crush_x.py \
 	tests/integration/lib.sh \
