@@ -1,10 +1,11 @@
-/* copy.c - CopyObject: a read and a write, piece by piece, without the client in between.
+/* copy.c - CopyObject and UploadPartCopy: a read and a write, piece by piece, without the client in
+ * between.
  *
  *     open the source -> check its conditions -> open the target -> { next piece, hash, write }
  *     -> commit
  *
- * One step is out at a time.  The MD5 of a source that was put in one go is known; of a multipart
- * one it is made here, on a worker. */
+ * One step is out at a time.  The MD5 of a whole source that was put in one go is known; of a part
+ * of it, or of a multipart one, it is made here, on a worker. */
 #include "s3/gateway.h"
 #include "s3/object/meta.h"
 #include "s3/object/route.h"
@@ -16,10 +17,12 @@ struct copy_state {
     struct object_get *get; /* owned */
     struct object_put *put; /* owned */
     struct meta meta;
-    uint64_t size, came;
-    struct s3_etag etag; /* of the source */
-    struct buf piece;    /* read, not yet written */
-    bool hashed;         /* `md5` is being made */
+    struct bytes upload; /* UploadPartCopy: ... */
+    uint32_t part_number;
+    uint64_t off, size, came; /* of the source */
+    struct s3_etag etag;      /* of the source */
+    struct buf piece;         /* read, not yet written */
+    bool hashed;              /* `md5` is being made */
     struct hash md5;
     struct env_work work;
 };
@@ -47,15 +50,17 @@ static void step_failed(struct s3_request *r, int rc)
 static void copied(void *arg, int rc, const struct object_info *info)
 {
     struct s3_request *r = arg;
+    const struct copy_state *s = r->state;
+    const char *root = s->part_number ? "CopyPartResult" : "CopyObjectResult";
 
     if (rc < 0 || !request_open(r)) {
         request_call_failed(r, rc);
         return;
     }
-    xml_begin(&r->xml, "CopyObjectResult");
+    xml_begin(&r->xml, root);
     xml_put_time(&r->xml, "LastModified", info->mtime_ns);
     xml_put_etag(&r->xml, &info->etag);
-    xml_close(&r->xml, "CopyObjectResult");
+    xml_close(&r->xml, root);
     request_reply_xml(r);
     request_drop(r);
 }
@@ -158,6 +163,24 @@ static void next_piece(struct s3_request *r)
         step_failed(r, rc);
 }
 
+/* Which bytes of the source; S3 takes a range of a part only, and only one that lies in it. */
+static enum s3_error source_range(struct s3_request *r, const struct object_info *info)
+{
+    const struct bytes *range = request_field(r, "x-amz-copy-source-range");
+    struct copy_state *s = r->state;
+    enum s3_error e = S3_OK;
+    bool whole = true;
+
+    s->size = info->size;
+    if (range)
+        e = range_parse(*range, info->size, &s->off, &s->size, &whole);
+    if (e == S3_OK && range && whole)
+        e = S3_InvalidArgument;
+    if (e == S3_OK && s->size > S3_PUT_BYTES_MAX)
+        e = S3_InvalidRequest; /* such are copied by parts */
+    return e;
+}
+
 static enum s3_error target_open(struct s3_request *r, const struct object_info *info)
 {
     struct copy_state *s = r->state;
@@ -168,18 +191,19 @@ static enum s3_error target_open(struct s3_request *r, const struct object_info 
         .key = r->key,
         .headers = replace ? s->meta.header : info->headers,
         .header_count = replace ? s->meta.count : info->header_count,
-        .size = info->size,
+        .size = s->size,
+        .upload = s->upload,
+        .part_number = s->part_number,
         .room = copy_room,
         .arg = r,
     };
 
-    if (info->size > S3_PUT_BYTES_MAX)
-        return S3_InvalidRequest; /* such are copied by parts */
-    if (!replace && bytes_equal(s->bucket, r->bucket) && bytes_equal(s->key, r->key))
+    if (s->part_number)
+        args.header_count = 0; /* the upload has them */
+    else if (!replace && bytes_equal(s->bucket, r->bucket) && bytes_equal(s->key, r->key))
         return S3_InvalidRequest; /* nothing would change */
-    s->size = info->size;
     s->etag = info->etag;
-    s->hashed = info->etag.parts > 0;
+    s->hashed = info->etag.parts > 0 || s->size != info->size;
     if (s->hashed && hash_begin(&s->md5, &r->g->kit, HASH_MD5) < 0)
         return S3_ServiceUnavailable;
     return s3_error_of(object_put_open(r->g->buckets, &r->who, &args, &s->put));
@@ -197,6 +221,8 @@ static void opened(void *arg, int rc, const struct object_info *info)
     }
     e = conditions_check(r->head, "x-amz-copy-source-", info);
     if (e == S3_OK)
+        e = source_range(r, info);
+    if (e == S3_OK)
         e = target_open(r, info);
     if (e != S3_OK) {
         request_reply_error(r, e);
@@ -204,7 +230,7 @@ static void opened(void *arg, int rc, const struct object_info *info)
         return;
     }
     if (s->size)
-        object_get_range(s->get, 0, s->size);
+        object_get_range(s->get, s->off, s->size);
     next_piece(r);
 }
 
@@ -244,18 +270,12 @@ static void copy_cancel(struct s3_request *r)
     request_drop(r);
 }
 
-static void copy_start(struct s3_request *r)
+static void copy_begin(struct s3_request *r)
 {
-    struct copy_state *s = request_state(r, sizeof(*s), copy_fini);
-    enum s3_error e;
+    struct copy_state *s = r->state;
+    enum s3_error e = source_parse(r, s);
     int rc;
 
-    if (!s)
-        return;
-    s->r = r;
-    s->work.work = piece_hash;
-    s->work.done = piece_hashed;
-    e = source_parse(r, s);
     if (e == S3_OK)
         e = meta_collect(r, &s->meta);
     if (e != S3_OK) {
@@ -269,4 +289,43 @@ static void copy_start(struct s3_request *r)
         request_call_failed(r, rc);
 }
 
+static struct copy_state *copy_state(struct s3_request *r)
+{
+    struct copy_state *s = request_state(r, sizeof(*s), copy_fini);
+
+    if (!s)
+        return NULL;
+    s->r = r;
+    s->work.work = piece_hash;
+    s->work.done = piece_hashed;
+    return s;
+}
+
+static void copy_start(struct s3_request *r)
+{
+    if (copy_state(r))
+        copy_begin(r);
+}
+
+static void part_copy_start(struct s3_request *r)
+{
+    struct copy_state *s = copy_state(r);
+    const struct bytes *number = request_arg(r, "partNumber");
+    uint64_t n;
+
+    if (!s)
+        return;
+    if (!number || !number_get(*number, S3_PART_NUMBER_MAX, &n) || n == 0) {
+        request_reply_error(r, S3_InvalidArgument);
+        return;
+    }
+    s->upload = *request_arg(r, "uploadId");
+    s->part_number = (uint32_t)n;
+    if (s->upload.len == 0)
+        request_reply_error(r, S3_NoSuchUpload); /* empty would mean: no part */
+    else
+        copy_begin(r);
+}
+
 const struct s3_op op_copy_object = {"CopyObject", copy_start, NULL};
+const struct s3_op op_part_copy = {"UploadPartCopy", part_copy_start, NULL};

@@ -18,6 +18,7 @@ enum {
     TAKES_BUCKET_MAKE = 16,
     TAKES_COPY = 32,
     TAKES_CHECKSUM_KIND = 64, /* of an upload */
+    TAKES_COPY_RANGE = 128,
 };
 
 struct row {
@@ -75,8 +76,11 @@ static const struct row rows[] = {
     {"POST", OBJECT, "uploadId", &op_complete_upload, "", TAKES_BODY | TAKES_CHECKSUM_KIND},
 };
 
-static const struct row copy_row = {
-    "PUT", OBJECT, NULL, &op_copy_object, "", TAKES_META | TAKES_COPY | TAKES_CHECKSUM_KIND};
+/* With x-amz-copy-source; the first that fits. */
+static const struct row copy_rows[] = {
+    {"PUT", OBJECT, "uploadId", &op_part_copy, "partNumber", TAKES_COPY | TAKES_COPY_RANGE},
+    {"PUT", OBJECT, NULL, &op_copy_object, "", TAKES_META | TAKES_COPY | TAKES_CHECKSUM_KIND},
+};
 
 /* Fields of ours and, where only some values say what we do, these (separated by bars). */
 static const struct {
@@ -108,6 +112,7 @@ static const struct {
     {"x-amz-copy-source-if-none-match", TAKES_COPY, NULL},
     {"x-amz-copy-source-if-modified-since", TAKES_COPY, NULL},
     {"x-amz-copy-source-if-unmodified-since", TAKES_COPY, NULL},
+    {"x-amz-copy-source-range", TAKES_COPY_RANGE, NULL},
     {"x-amz-metadata-directive", TAKES_COPY, "COPY|REPLACE"},
     {"x-amz-tagging-directive", TAKES_COPY, "COPY"},
     {"content-md5", TAKES_BODY, NULL},
@@ -309,14 +314,15 @@ static enum s3_error check_body(struct s3_request *r, const struct row *row)
 static const struct row *row_find(const struct s3_request *r)
 {
     enum level level = r->key.len ? OBJECT : r->bucket.len ? BUCKET : SERVICE;
+    bool copy = level == OBJECT && bytes_equal(r->head->method, BYTES_STR("PUT")) &&
+                request_field(r, "x-amz-copy-source");
+    const struct row *row = copy ? copy_rows : rows;
+    const struct row *end = row + (copy ? ARRAY_LEN(copy_rows) : ARRAY_LEN(rows));
 
-    if (level == OBJECT && bytes_equal(r->head->method, BYTES_STR("PUT")) &&
-        request_field(r, "x-amz-copy-source"))
-        return &copy_row;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (rows[i].level == level && bytes_equal(r->head->method, BYTES_STR(rows[i].method)) &&
-            (!rows[i].sub || request_arg(r, rows[i].sub)))
-            return &rows[i];
+    for (; row < end; row++)
+        if (row->level == level && bytes_equal(r->head->method, BYTES_STR(row->method)) &&
+            (!row->sub || request_arg(r, row->sub)))
+            return row;
     return NULL;
 }
 

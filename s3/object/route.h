@@ -19,7 +19,7 @@ extern const struct s3_op op_list_v1, op_list_v2;                               
 extern const struct s3_op op_get_object, op_head_object;                             /* get.c */
 extern const struct s3_op op_put_object, op_upload_part;                             /* put.c */
 extern const struct s3_op op_delete_object, op_delete_objects;                       /* delete.c */
-extern const struct s3_op op_copy_object;                                            /* copy.c */
+extern const struct s3_op op_copy_object, op_part_copy;                              /* copy.c */
 extern const struct s3_op op_create_upload, op_complete_upload, op_abort_upload;     /* upload.c */
 extern const struct s3_op op_list_parts, op_list_uploads; /* upload_list.c */
 

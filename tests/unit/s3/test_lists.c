@@ -318,3 +318,44 @@ T(s3_lists, an_upload_that_was_given_up_is_gone)
     expect(s, "PUT", "/bucket/up?partNumber=1&uploadId=", "abc", 404, "NoSuchUpload");
     server_stop(s);
 }
+
+T(s3_lists, a_part_may_be_copied_from_an_object)
+{
+    static uint8_t data[PART + 1000];
+    struct fake_knobs knobs = {.piece_bytes = 700 * 1000, .window_bytes = 500 * 1000};
+    struct server *s = server_start(&knobs, NULL);
+    char id[64], parts[512], target[256], etag[2][64];
+    static const char *const ranges[] = {"bytes=0-5242879", "bytes=5242880-5243879"};
+    struct response r;
+
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * 7 + i / 6000);
+    expect(s, "PUT", "/bucket", NULL, 200, NULL);
+    r = call(s, "PUT", "/bucket/from", data, sizeof(data));
+    response_fini(&r);
+    upload_begin(s, id);
+    for (unsigned i = 0; i < 2; i++) {
+        char fields[256];
+        struct call_args args = {.method = "PUT", .target = target, .fields = fields};
+
+        (void)snprintf(target, sizeof(target), "/bucket/up?partNumber=%u&uploadId=%s", i + 1, id);
+        (void)snprintf(fields, sizeof(fields),
+                       "x-amz-copy-source: /bucket/from\r\nx-amz-copy-source-range: %s\r\n",
+                       ranges[i]);
+        T_EQ(client_once(s, &args, &r), 200);
+        (void)snprintf(etag[i], sizeof(etag[i]), "%s", response_xml(&r, "ETag"));
+        T_NE(strstr((char *)r.body, "CopyPartResult"), NULL);
+        response_fini(&r);
+        (void)snprintf(fields, sizeof(fields),
+                       "x-amz-copy-source: /bucket/from\r\nx-amz-copy-source-range: bytes=9-8\r\n");
+        T_EQ(client_once(s, &args, &r), 400);
+        response_fini(&r);
+    }
+    (void)snprintf(parts, sizeof(parts), PART_XML PART_XML, 1, etag[0], 2, etag[1]);
+    complete(s, id, parts, 200, NULL);
+    r = call(s, "GET", "/bucket/up", NULL, 0);
+    T_EQ(r.body_bytes, sizeof(data));
+    T_MEM_EQ(r.body, data, sizeof(data));
+    response_fini(&r);
+    server_stop(s);
+}
