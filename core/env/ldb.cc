@@ -54,7 +54,9 @@ struct ldb {
             return -ENOENT;
         if (s.IsCorruption())
             return -EBADMSG;
-        return env.last_errno() && env.last_errno() != ENOENT ? -env.last_errno() : -EIO;
+        if (env.last_errno() == ENOENT) /* a file that another one names: damage, not a bad disk */
+            return -EBADMSG;
+        return env.last_errno() ? -env.last_errno() : -EIO;
     }
 };
 
@@ -109,7 +111,7 @@ int ldb_open(const char *folder, const struct ldb_conf *conf, struct ldb **out_d
         int rc = d->env.busy() ? -EBUSY : d->code(s);
 
         snprintf(why, why_bytes, "%s", s.ToString().c_str());
-        return rc == -ENOENT ? -EIO : rc; /* a part of it is missing */
+        return rc == -ENOENT ? -EBADMSG : rc; /* a part of it is missing */
     }
     *out_db = d.release();
     return 0;

@@ -56,7 +56,7 @@ int real_kv_open_hooked(struct env *env, const char *folder, const struct kv_con
     if (rc < 0) {
         note_add(why, "%s: %s", folder, text);
         mem_free(kv);
-        return rc;
+        return rc == -EBADMSG ? -R_CSUM_MISMATCH : rc;
     }
     kv->env = env;
     *out_kv = kv;

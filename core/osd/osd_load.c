@@ -263,6 +263,8 @@ static void next_read(struct load *l)
         return;
     case LOAD_PGS:
         rc = next_pg(l);
+        if (rc == 0) /* each copy on it has been marked, by transactions before this */
+            store_salvage_over(l->o->store);
         if (rc != 1) {
             finish(l, rc);
             return;

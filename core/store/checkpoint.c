@@ -296,6 +296,7 @@ static void checkpoint_superblock(struct store *s)
     s->ck_sb.tail_seq = s->ck_seq;
     s->ck_sb.tail_crc = s->ck_crc;
     s->ck_sb.next_nid = s->ck_nid;
+    s->ck_sb.salvaged = s->salvaged;
     s->ck_sb.clean = s->stopping && s->ck_seq == s->journal.seq;
     s->ck_io = (struct disk_io){.disk = s->sb_disk,
                                 .op = DISK_WRITE,
@@ -381,7 +382,7 @@ static void checkpoint_start(struct store *s)
     if (j->head - j->tail <= j->blocks / 2 && s->record_count < RECORDS_MAX && !s->ck_wanted)
         return;
     s->ck_wanted = false;
-    if (j->durable_seq == s->sb.tail_seq && !s->stopping)
+    if (j->durable_seq == s->sb.tail_seq && !s->stopping && s->salvaged == s->sb.salvaged)
         return;
     s->ck_seq = j->durable_seq;
     s->ck_pos = j->durable_pos;

@@ -56,7 +56,8 @@ struct extents *extents_create(uint64_t blocks, uint32_t unit_blocks)
     e->units = e->chunks * (CHUNK_BLOCKS / unit_blocks);
     e->unit_free = mem_calloc(e->units, sizeof(*e->unit_free));
     e->unit_open = mem_calloc(e->units, sizeof(*e->unit_open));
-    if (!e->used || !e->chunk_free || !e->unit_free || !e->unit_open || htable_init(&e->regions, 16) < 0) {
+    if (!e->used || !e->chunk_free || !e->unit_free || !e->unit_open ||
+        htable_init(&e->regions, 16) < 0) {
         extents_destroy(e);
         return NULL;
     }

@@ -12,6 +12,8 @@ static const uint8_t sb_magic[8] = {'c', 'a', 'i', 'r', 'n', 'o', 's', 'd'};
 
 enum { SB_COMPAT = 1, GROUP_VERSION = 1, RECORD_OPS_MAX = 1 << 24 };
 
+enum { SB_CLEAN = 1, SB_SALVAGED = 2 };
+
 void superblock_encode(const struct superblock *sb, uint8_t *block)
 {
     struct writer w = wr_over(block, DISK_BLOCK);
@@ -33,7 +35,7 @@ void superblock_encode(const struct superblock *sb, uint8_t *block)
     wr_u64(&w, sb->tail_seq);
     wr_u32(&w, sb->tail_crc);
     wr_u64(&w, sb->next_nid);
-    wr_bool(&w, sb->clean);
+    wr_u8(&w, (uint8_t)(sb->clean * SB_CLEAN | sb->salvaged * SB_SALVAGED));
     wr_end(&w, mark);
     ASSERT(w.rc == 0);
 }
@@ -42,6 +44,7 @@ int superblock_decode(const uint8_t *block, struct superblock *out_sb)
 {
     struct cursor c = cur_over(block, DISK_BLOCK), body;
     struct superblock sb = {0};
+    uint8_t state;
     struct bytes magic = cur_raw(&c, sizeof(sb_magic)), fsid, uuid;
 
     if (!bytes_equal(magic, (struct bytes){sb_magic, sizeof(sb_magic)}))
@@ -60,12 +63,15 @@ int superblock_decode(const uint8_t *block, struct superblock *out_sb)
     sb.tail_seq = cur_u64(&body);
     sb.tail_crc = cur_u32(&body);
     sb.next_nid = cur_u64(&body);
-    sb.clean = cur_bool(&body);
+    state = cur_u8(&body);
+    sb.clean = state & SB_CLEAN;
+    sb.salvaged = state & SB_SALVAGED;
     if (cur_leave(&c, &body) < 0)
         return c.rc;
     memcpy(sb.id.fsid, fsid.data, 16);
     memcpy(sb.id.uuid, uuid.data, 16);
-    if (sb.journal_blocks < 16 || sb.journal_blocks > UINT64_C(1) << 32 || sb.data_blocks < 16 ||
+    if (state > (SB_CLEAN | SB_SALVAGED) || sb.journal_blocks < 16 ||
+        sb.journal_blocks > UINT64_C(1) << 32 || sb.data_blocks < 16 ||
         sb.data_blocks > UINT64_C(1) << 44)
         return -R_MALFORMED;
     *out_sb = sb;

@@ -30,7 +30,8 @@ struct superblock {
     uint64_t tail_pos, tail_seq; /* the checkpoint: the next group, the last record before it */
     uint32_t tail_crc;           /* of the group before tail_pos */
     uint64_t next_nid;
-    bool clean; /* closed: the journal is empty */
+    bool clean;    /* closed: the journal is empty */
+    bool salvaged; /* what was lost may not have been refilled yet */
 };
 /* Into one block of DISK_BLOCK bytes. */
 void superblock_encode(const struct superblock *sb, uint8_t *block);

@@ -60,6 +60,9 @@ static void tx_committed(struct tx *tx)
     struct store_commit *c = tx->c;
 
     ASSERT(s->queued_bytes >= tx->cost);
+    s->in_flight--;
+    if (tx->ticket <= s->over_ticket && --s->over_left == 0)
+        salvage_over(s);
     s->queued_bytes -= tx->cost;
     s->queued_journal -= tx_journal_cost(tx);
     tx->stage = TX_DURABLE;

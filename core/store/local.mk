@@ -9,7 +9,8 @@ libcore_store_a_SOURCES = \
 	core/store/extent.h \
 	core/store/format.c \
 	core/store/format.h \
-	core/store/fsck.c core/store/grow.c \
+	core/store/fsck.c \
+	core/store/grow.c \
 	core/store/journal.c \
 	core/store/kvread.c \
 	core/store/list.c \
@@ -23,6 +24,7 @@ libcore_store_a_SOURCES = \
 	core/store/replay.c \
 	core/store/replay.h \
 	core/store/resolve.c \
+	core/store/salvage.c \
 	core/store/space.c \
 	core/store/store.c \
 	core/store/store.h \

@@ -279,22 +279,24 @@ static int replay(struct store *s, struct journal_scan *sc)
 static int journal_open(struct store *s, struct note *why)
 {
     struct journal_scan sc = {.disk = s->journal.disk, .sb = &s->sb};
+    bool damaged;
     int rc = journal_scan(&sc);
 
-    if (rc == 0 && sc.damaged) {
+    damaged = rc == 0 && sc.damaged;
+    if (damaged) {
         note_add(why, "%s", sc.note.text);
         if (!s->conf.salvage)
             rc = -R_CSUM_MISMATCH;
-        s->salvaged = true;
+        s->salvaged = s->salvaging = true;
     }
-    if (rc == 0 && (sc.records || s->salvaged))
+    if (rc == 0 && (sc.records || damaged))
         rc = replay(s, &sc);
     if (rc == 0) {
         if (sc.records)
             log_info(&s->log, "replayed the journal", KV_U64("records", sc.records));
         s->sb.tail_pos = sc.end_pos;
-        if (s->salvaged) /* a lap further: what is behind the damage must never continue the chain
-                          */
+        if (damaged) /* a lap further: what is behind the damage must never continue the chain
+                      */
             s->sb.tail_pos += 2 * s->sb.journal_blocks;
         s->sb.tail_seq = sc.end_seq;
         s->sb.tail_crc = sc.end_crc;
@@ -387,6 +389,7 @@ static int open_superblock(struct store *s, struct note *why)
         log_warn(&s->log, "one of the two superblocks was torn or damaged");
     s->id = s->sb.id;
     s->next_nid = s->sb.next_nid;
+    s->salvaged = s->sb.salvaged;
     s->ballast_bytes = s->sb.ballast_bytes;
     return 0;
 }
@@ -406,6 +409,53 @@ static int open_disks(struct store *s, struct note *why)
     return rc;
 }
 
+/* A store that met damage while it ran leaves a file that says so: the next open looks at every
+ * row, which it would else not. */
+void damage_note(struct store *s)
+{
+    AUTO_FREE char *path = store_path(s->folder, "damaged");
+
+    if (path) /* if it fails, the damage is met again */
+        (void)file_replace(s->env, path, "tables\n", 7, 0600);
+}
+
+static bool damage_noted(struct store *s)
+{
+    AUTO_FREE char *path = store_path(s->folder, "damaged");
+    AUTO(buf) text = {0};
+
+    return path && file_read(s->env, path, 100, &text) == 0;
+}
+
+static void damage_forget(struct store *s)
+{
+    AUTO_FREE char *path = store_path(s->folder, "damaged");
+
+    if (path && s->conf.salvage)
+        (void)file_remove(s->env, path); /* most often there is none */
+}
+
+/* Whether every row can be read. */
+static int rows_read(struct kv *kv)
+{
+    struct kv_iter *it;
+    struct bytes key, value;
+    int rc = kv_iter_create(kv, (struct bytes){0}, (struct bytes){0}, &it);
+
+    if (rc < 0)
+        return rc;
+    while ((rc = kv_iter_next(it, &key, &value)) == 1)
+        ;
+    kv_iter_destroy(it);
+    return rc;
+}
+
+/* Not an I/O error: that may be over the next time, and repairing would drop what it hit. */
+static bool tables_damaged(int rc)
+{
+    return rc == -R_CSUM_MISMATCH || rc == -ENOENT;
+}
+
 static int open_tables(struct store *s, struct note *why)
 {
     struct kv_conf conf = {0};
@@ -413,9 +463,26 @@ static int open_tables(struct store *s, struct note *why)
 
     if (rc == -ENOSPC && ballast_remove(s) == 0)
         rc = open_kv(s->env, s->folder, &conf, &s->kv, why);
+    if (rc == 0 && s->conf.salvage && damage_noted(s))
+        rc = rows_read(s->kv);
     if (rc < 0)
         note_add(why, "key-value store");
     return rc;
+}
+
+/* The flag first: should the power go, nobody may believe that all is there. */
+static int salvage_tables(struct store *s, struct note *why)
+{
+    AUTO_FREE char *path = store_path(s->folder, "kv");
+    int rc = path ? 0 : -ENOMEM;
+
+    kv_close(TAKE(s->kv));
+    extents_destroy(TAKE(s->extents));
+    s->object_count = 0;
+    s->salvaged = s->salvaging = s->sb.salvaged = true;
+    if (rc == 0)
+        rc = superblock_write_now(s->sb_disk, &s->sb, &s->sb_slot);
+    return rc < 0 ? rc : kv_salvage(s->env, path, why);
 }
 
 static int open_space(struct store *s)
@@ -450,28 +517,46 @@ static void open_ballast(struct store *s)
                            &s->ballast); /* space.c tries again */
 }
 
+static int open_rows(struct store *s, struct note *why)
+{
+    int rc = open_tables(s, why);
+
+    if (rc == 0)
+        rc = journal_open(s, why);
+    if (rc == 0 && s->salvaging)
+        rc = salvage_rows(s);
+    return rc < 0 ? rc : open_space(s);
+}
+
 static int open_steps(struct store *s, struct note *why)
 {
+    bool disks;
     int rc = lock_store(s->env, s->folder, &s->lock);
 
     if (rc == 0)
         rc = open_superblock(s, why);
     if (rc == 0)
         rc = open_disks(s, why);
-    if (rc == 0)
-        rc = open_tables(s, why);
-    if (rc == 0)
-        rc = journal_open(s, why);
-    if (rc == 0)
-        rc = open_space(s);
+    disks = rc == 0;
+    if (disks)
+        rc = open_rows(s, why);
+    if (disks && s->conf.salvage && tables_damaged(rc)) {
+        log_error(&s->log, "the key-value store is damaged; what can be read is kept", KV_RC(rc));
+        rc = salvage_tables(s, why);
+        if (rc == 0)
+            rc = open_rows(s, why);
+    }
     if (rc < 0)
         return rc;
     s->sb.epoch++;
     s->sb.next_nid = s->next_nid;
     s->sb.clean = false;
+    s->sb.salvaged = s->salvaged;
     rc = superblock_write_now(s->sb_disk, &s->sb, &s->sb_slot);
     if (rc == 0)
         open_ballast(s);
+    if (rc == 0)
+        damage_forget(s);
     return rc;
 }
 

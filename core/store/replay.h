@@ -31,4 +31,7 @@ int superblock_write_now(struct disk *d, struct superblock *sb, uint32_t *slot);
 int superblock_load(struct disk *d, struct superblock *out_sb, uint32_t *out_slot,
                     bool *out_other_bad);
 
+/* salvage.c: LevelDB was repaired and the journal replayed: drop rows that fit nothing. */
+int salvage_rows(struct store *s);
+
 #endif

@@ -183,7 +183,11 @@ void store_files_close(struct store *s)
 
 static void close_work(struct env_work *w)
 {
-    store_files_close(CONTAINER_OF(w, struct store, close_work));
+    struct store *s = CONTAINER_OF(w, struct store, close_work);
+
+    if (s->failed && s->fail_rc == -R_CSUM_MISMATCH)
+        damage_note(s);
+    store_files_close(s);
 }
 
 static void close_work_done(struct env_work *w)
@@ -303,6 +307,24 @@ const struct store_id *store_identity(const struct store *s)
 bool store_salvaged(const struct store *s)
 {
     return s->salvaged;
+}
+
+/* The next superblock says so. */
+void salvage_over(struct store *s)
+{
+    s->salvaged = false;
+    s->ck_wanted = true;
+}
+
+void store_salvage_over(struct store *s)
+{
+    if (!s->salvaged || store_dead(s))
+        return;
+    s->over_ticket = s->ticket;
+    s->over_left = s->in_flight;
+    if (s->over_left == 0)
+        salvage_over(s);
+    store_progress(s);
 }
 
 int store_metrics(struct store *s, struct metric_set *set)

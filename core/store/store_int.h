@@ -343,6 +343,7 @@ struct journal {
     bool mark, marked; /* the group being made, the last one made: an empty one */
     struct env_task kick;
 };
+void salvage_over(struct store *s);
 /* Something lacked memory: store_progress soon. */
 void store_later(struct store *s);
 void journal_init(struct store *s);
@@ -387,7 +388,7 @@ struct store {
     struct store_id id;
     struct superblock sb;
     uint32_t sb_slot; /* the one that holds `sb` */
-    bool salvaged;
+    bool salvaged, salvaging; /* salvaging: this time */
     struct file_lock *lock;
     struct disk *sb_disk, *data;
     struct kv *kv;
@@ -428,6 +429,9 @@ struct store {
     struct list records;  /* tx.link in seq order, from journal to covered */
     struct list resolved; /* tx.resolved_link */
     uint64_t record_count, unapplied_bytes, queued_bytes;
+    uint64_t in_flight; /* transactions submitted, not durable */
+    /* store_salvage_over: so many of those up to this ticket are not durable yet */
+    uint64_t over_left, over_ticket;
     uint64_t queued_journal; /* of queued_bytes, about what goes through the journal */
     uint64_t applied_seq, dropped_seq;
     uint64_t applied_batches;
@@ -534,6 +538,7 @@ void grow_run(struct store *s);
 /* So many are not there: get them.  -R_BACK_PRESSURE: soon; -R_STORE_FULL. */
 int grow_for(struct store *s, uint64_t blocks);
 void open_tell(struct store *s);
+void damage_note(struct store *s); /* worker */
 int ballast_make(struct env *env, const char *folder, uint64_t bytes, struct disk **out_disk);
 char *store_path(const char *folder, const char *name);
 

@@ -394,6 +394,7 @@ static void tx_accept(struct tx *tx, struct coll *c, struct store_commit *commit
     tx->cost = tx->t->cost_bytes + 1024;
     tx->start_ns = env_now_ns(s->env);
     s->reserved_blocks += tx->reserved;
+    s->in_flight++;
     s->queued_bytes += tx->cost;
     s->queued_journal += tx_journal_cost(tx);
     list_init(&commit->link);

@@ -103,7 +103,7 @@ static void fill(uint8_t *p, uint64_t len, uint64_t seed)
 struct play {
     struct model *m;
     struct model_object *before; /* may be NULL: of each object that changes, what it was */
-    struct txn *t; /* may be NULL */
+    struct txn *t;               /* may be NULL */
     unsigned coll;
     uint32_t n;
     struct rng r;

@@ -72,6 +72,11 @@ int stage_admit(struct stage *st, uint64_t bytes);
 void stage_drain(struct stage *st);
 /* Compare one object with the model (of all that was submitted), reading everything of it. */
 int stage_check_object(struct stage *st, unsigned coll, unsigned o);
+/* Read an object without comparing it: 0, or -R_CSUM_MISMATCH. */
+int stage_read_object(struct stage *st, unsigned coll, unsigned o);
+/* Delete an object, beside the model, and wait until that is durable. */
+int stage_delete(struct stage *st, unsigned coll, unsigned o);
+int stage_salvage_over(struct stage *st);
 /* Start a read of a whole object, submit `more` transactions of its coll behind it, then compare:
  * the read must show one of the states since it began, whole. */
 int stage_check_pipelined(struct stage *st, unsigned coll, unsigned o, unsigned more);

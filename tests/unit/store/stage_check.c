@@ -91,6 +91,80 @@ static int check_data(struct stage *st, unsigned c, unsigned i, uint64_t off, ui
     return rc;
 }
 
+int stage_read_object(struct stage *st, unsigned c, unsigned i)
+{
+    static struct arena arena;
+    static struct read_box b;
+    int rc = object_damaged(st->held[c][i]) ? -R_CSUM_MISMATCH : 0;
+
+    for (int kind = STORE_DATA; kind <= STORE_OMAP_RANGE && rc == 0; kind += STORE_OMAP_RANGE) {
+        b = (struct read_box){.st = st};
+        b.r.obj = st->held[c][i];
+        b.r.kind = (enum store_read_kind)kind;
+        b.r.len = STAGE_BYTES_MAX;
+        b.r.rows_max = 1000;
+        b.r.arena = &arena;
+        rc = stage_run(st, do_read, &b);
+        if (rc < 0)
+            return rc;
+        stage_wait(st, &st->done);
+        rc = st->rc;
+        sim_enter(st->env, drop_arena, &b);
+    }
+    return rc;
+}
+
+struct deletion {
+    struct store_commit c;
+    struct stage *st;
+    unsigned coll, o;
+};
+
+static void deleted(struct store_commit *c)
+{
+    struct deletion *d = CONTAINER_OF(c, struct deletion, c);
+
+    d->st->rc = 0;
+    d->st->done = true;
+}
+
+static void do_delete(void *arg)
+{
+    struct deletion *d = arg;
+    struct oid oid = stage_oid(d->coll, d->o);
+    struct txn *t = txn_create(stage_pg(d->coll));
+
+    d->c.committed = deleted;
+    txn_delete(t, txn_object(t, &oid));
+    d->st->rc = store_submit(d->st->s, t, &d->c);
+    d->st->done = d->st->rc < 0;
+    txn_unref(t);
+}
+
+int stage_delete(struct stage *st, unsigned c, unsigned i)
+{
+    static struct deletion d;
+    int rc;
+
+    d = (struct deletion){.st = st, .coll = c, .o = i};
+    rc = stage_run(st, do_delete, &d);
+    if (rc == 0)
+        stage_wait(st, &st->done);
+    return rc < 0 ? rc : st->rc;
+}
+
+static void do_salvage_over(void *arg)
+{
+    struct stage *st = arg;
+
+    store_salvage_over(st->s);
+}
+
+int stage_salvage_over(struct stage *st)
+{
+    return stage_run(st, do_salvage_over, st);
+}
+
 struct past {
     uint8_t *data;
     uint64_t size;

@@ -429,3 +429,98 @@ T(store_faults, room_of_deleted_data_goes_back_to_the_file_system)
     T_EQ(st.problems, 0);
     stage_fini(&st);
 }
+
+/* --- damaged tables --- */
+
+/* What a caller of a salvaged store does with objects that cannot be read: it makes them anew
+ * (here: deletes them).  Returns how many. */
+static unsigned refill(struct stage *st)
+{
+    unsigned bad_objects = 0;
+
+    for (unsigned c = 0; c < STAGE_COLLS; c++)
+        for (unsigned i = 0; i < STAGE_OBJECTS; i++) {
+            int rc = stage_read_object(st, c, i);
+
+            T_TRUE(rc == 0 || rc == -R_CSUM_MISMATCH);
+            if (rc == 0)
+                continue;
+            T_OK(stage_delete(st, c, i));
+            bad_objects++;
+        }
+    return bad_objects;
+}
+
+struct damage {
+    unsigned refused, live, salvaged, lost;
+};
+
+static void damage_tables(uint64_t seed, struct damage *d)
+{
+    struct stage st;
+    bool live = seed % 2;
+    int rc;
+
+    start(&st, seed);
+    some_work(&st, 20);
+    T_OK(stage_close(&st, false));
+    if (live)
+        T_OK(stage_open(&st)); /* with a cache of next to nothing */
+    for (unsigned i = 0; i <= seed % 3; i++)
+        (void)sim_disk_flip(st.m, "osd/kv", rng_below(&st.rng, 6000), 3);
+    rc = live ? 0 : stage_open(&st);
+    d->refused += rc < 0;
+    if (rc == 0) { /* not met yet: right, or said to be damaged, or the store stops */
+        rc = stage_check_all(&st);
+        if (rc < 0 && rc != -R_CSUM_MISMATCH && rc != -R_STORE_FAILED)
+            bad(&st, seed, "damage was served", rc);
+        sim_run_until(st.sim, sim_now_ns(st.sim) + NS_PER_MS, NULL, NULL);
+        d->live += st.failed;
+    } else if (rc != -R_CSUM_MISMATCH) {
+        bad(&st, seed, "open of a damaged store", rc);
+    }
+    if (st.s)
+        (void)stage_close(&st, true); /* a store that stopped notes why */
+    sim_process_kill(st.env);
+    stage_start_process(&st);
+    st.conf.salvage = true;
+    rc = stage_open(&st);
+    if (rc < 0)
+        bad(&st, seed, "salvage", rc);
+    if (store_salvaged(st.s)) {
+        d->salvaged++;
+        d->lost += refill(&st);
+        T_FALSE(st.failed);
+        if (seed % 4 < 2) { /* until the caller has noted it, every open says so */
+            sim_process_kill(st.env);
+            stage_start_process(&st);
+            st.conf.salvage = false;
+            T_OK(stage_open(&st));
+            T_TRUE(store_salvaged(st.s));
+        }
+        T_OK(stage_salvage_over(&st));
+    }
+    T_OK(stage_close(&st, false));
+    rc = stage_fsck(&st);
+    if (rc < 0 || st.problems)
+        bad(&st, seed, "fsck after salvage and refill", rc);
+    st.conf.salvage = false;
+    T_OK(stage_open(&st));
+    T_FALSE(store_salvaged(st.s));
+    T_EQ(refill(&st), 0);
+    stage_fini(&st);
+}
+
+T(store_faults, damaged_tables_are_salvaged_and_clean_after_the_refill)
+{
+    struct damage d = {0};
+
+    for (uint64_t seed = 5001; seed <= 5080; seed++)
+        damage_tables(seed, &d);
+    printf("refused at open %u, stopped while running %u, salvaged %u, objects damaged %u\n",
+           d.refused, d.live, d.salvaged, d.lost);
+    T_GE(d.refused, 10);
+    T_GE(d.live, 5);
+    T_GE(d.salvaged, 50);
+    T_GE(d.lost, 10);
+}

@@ -1,5 +1,6 @@
 /* test_store_real.c - the same store on real files, io_uring and LevelDB. */
 #include <fcntl.h>
+#include <glob.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -40,6 +41,7 @@ struct real {
     struct commit commits[ROUNDS];
     struct store_read read;
     struct arena arena;
+    bool salvage;
     bool polite; /* asks before it writes, and stops at a refusal */
     int refused;
     atomic_bool failed;
@@ -85,7 +87,7 @@ static void do_mkfs(void *arg)
 static void do_open(void *arg)
 {
     struct real *r = arg;
-    struct store_conf conf = {.folder = r->folder};
+    struct store_conf conf = {.folder = r->folder, .salvage = r->salvage};
 
     r->rc = store_open(r->env, &conf, on_open, r);
     if (r->rc < 0)
@@ -416,4 +418,86 @@ T(store_real, another_program_fills_the_file_system_and_nothing_is_lost)
     real_end(&r);
     (void)umount2(root, MNT_DETACH);
     T_EQ(rmdir(root), 0);
+}
+
+/* --- damaged tables --- */
+
+/* One bit of each table, or the whole of one of them. */
+static unsigned damage_tables(struct real *r, unsigned how)
+{
+    unsigned count;
+    char pattern[100];
+    glob_t found;
+
+    snprintf(pattern, sizeof(pattern), how == 2 ? "%s/kv/CURRENT" : "%s/kv/*.ldb", r->folder);
+    T_EQ(glob(pattern, 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        int fd = open(found.gl_pathv[i], O_RDWR);
+        struct stat st;
+        uint8_t byte;
+
+        T_OK(fstat(fd, &st));
+        T_EQ(pread(fd, &byte, 1, st.st_size / 3), 1);
+        byte ^= 4;
+        T_EQ(pwrite(fd, &byte, 1, st.st_size / 3), 1);
+        close(fd);
+        if (how)
+            T_EQ(unlink(found.gl_pathv[i]), 0);
+    }
+    count = (unsigned)found.gl_pathc;
+    globfree(&found);
+    return count;
+}
+
+/* Delete every object, as one does that will be filled anew. */
+static void do_delete_all(void *arg)
+{
+    struct real *r = arg;
+
+    r->submitted = ROUNDS;
+    r->flying = OBJECTS;
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        struct txn *t = txn_create((struct pgid){{1}, i % 4});
+        struct commit *c = &r->commits[i];
+
+        txn_delete(t, txn_object(t, &r->oids[i]));
+        memset(r->model[i], 0, BYTES_MAX);
+        r->size[i] = 0;
+        *c = (struct commit){.c.committed = committed, .r = r};
+        if (store_submit(r->s, t, &c->c) < 0)
+            abort();
+        txn_unref(t);
+    }
+    store_salvage_over(r->s);
+}
+
+T(store_real, damaged_tables_are_refused_or_salvaged)
+{
+    static struct real r;
+    char command[128];
+
+    for (unsigned how = 0; how < 3; how++) {
+        memset(&r, 0, sizeof(r));
+        snprintf(r.folder, sizeof(r.folder), "store-salvage-%d-%u", (int)getpid(), how);
+        real_start(&r);
+        life(&r, false);
+        T_GE(damage_tables(&r, how), 1);
+        host_call(r.h, 0, do_open, &r);
+        wait_over(&r);
+        T_TRUE(r.rc == -R_CSUM_MISMATCH || r.rc == -ENOENT);
+        r.rc = 0;
+        r.salvage = true;
+        step(&r, do_open);
+        T_TRUE(store_salvaged(r.s));
+        step(&r, do_objects);
+        step(&r, do_delete_all);
+        r.now = false;
+        step(&r, do_close);
+        r.salvage = false;
+        life(&r, true); /* it serves again, and fsck is clean */
+        T_FALSE(r.failed);
+        real_end(&r);
+        snprintf(command, sizeof(command), "rm -rf %s", r.folder);
+        T_EQ(system(command), 0);
+    }
 }
