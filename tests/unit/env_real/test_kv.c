@@ -503,7 +503,7 @@ T(kv, a_table_that_vanishes_under_an_open_store_is_an_error_and_poisons_it)
     table_make(&s, path, sizeof(path));
     T_OK(kv_open(s.env, s.folder, &(struct kv_conf){0}, &s.kv, &why));
     T_OK(unlink(path)); /* before LevelDB has opened it */
-    T_STR_EQ(get_str(s.kv, "key000001"), "EIO");
+    T_STR_EQ(get_str(s.kv, "key000001"), "CSUM_MISMATCH");
     T_STR_EQ(get_str(s.kv, "key000001"), "STORE_FAILED");
     T_EQ(kv_write(s.kv, b), -R_STORE_FAILED);
     T_EQ(kv_checkpoint(s.kv), -R_STORE_FAILED);
