@@ -62,44 +62,67 @@ static void cut(struct fault *ft, struct node *a, struct node *b, uint64_t way)
                     way == 1 ? b->machine : a->machine, false);
 }
 
-static void cut_some(struct fault *ft)
+/* Who is on `side` does not hear the others, or they it. */
+static void cut_sides(struct fault *ft, const bool *side, uint64_t way)
 {
     struct cluster *cl = ft->cl;
     uint32_t count = cluster_nodes(cl);
-    uint64_t form = rng_below(&ft->rng, 4), way = rng_below(&ft->rng, 3);
-    struct node *one = victim(ft, true);
-    bool side[MONS_MAX + OSDS_MAX + CLIENTS_MAX];
 
-    if (form == 0) { /* a pair of OSDs */
-        struct node *other = &cl->osd[rng_below(&ft->rng, cl->sc.osds)];
-
-        cut(ft, one, other, way);
-        return;
-    }
-    if (form <= 2) { /* one from the servers, or from everybody */
-        for (uint32_t i = 0; i < count; i++)
-            if (form == 1 || cluster_node(cl, i)->kind != NODE_CLIENT)
-                cut(ft, one, cluster_node(cl, i), way);
-        return;
-    }
-    for (uint32_t i = 0; i < count; i++) /* two halves */
-        side[i] = rng_chance(&ft->rng, 1, 2);
     for (uint32_t i = 0; i < count; i++)
         for (uint32_t k = 0; k < count; k++)
             if (side[i] && !side[k])
                 cut(ft, cluster_node(cl, i), cluster_node(cl, k), way);
 }
 
+static void cut_some(struct fault *ft)
+{
+    struct cluster *cl = ft->cl;
+    uint32_t count = cluster_nodes(cl);
+    uint64_t form = rng_below(&ft->rng, 6), way = rng_below(&ft->rng, 3);
+    struct node *one = victim(ft, true), *other = &cl->osd[rng_below(&ft->rng, cl->sc.osds)];
+    bool side[MONS_MAX + OSDS_MAX + CLIENTS_MAX];
+
+    switch (form) {
+    case 0: /* a pair, one of them an OSD */
+        cut(ft, one, other, way);
+        return;
+    case 1: /* one from the other servers; clients reach it */
+    case 2:
+        for (uint32_t i = 0; i < count; i++)
+            if (cluster_node(cl, i)->kind != NODE_CLIENT)
+                cut(ft, form == 1 ? other : one, cluster_node(cl, i), way);
+        return;
+    case 3: /* an OSD from everybody but some clients, who know no newer map than it does */
+        for (uint32_t i = 0; i < count; i++)
+            side[i] = cluster_node(cl, i) == other ||
+                      (cluster_node(cl, i)->kind == NODE_CLIENT && rng_chance(&ft->rng, 1, 2));
+        cut_sides(ft, side, 0);
+        return;
+    default: /* one from all, or two halves */
+        for (uint32_t i = 0; i < count; i++)
+            side[i] = form == 4 ? cluster_node(cl, i) == one : rng_chance(&ft->rng, 1, 2);
+        cut_sides(ft, side, way);
+    }
+}
+
+/* Half of them are noisy: connections that could go on break, too, and operations are sent again. */
 static void play_partition(struct fault *ft)
 {
-    if (ft->on) {
+    uint64_t now = sim_now_ns(ft->cl->sim), end = ft->at_ns + ft->for_ns;
+
+    if (!ft->on) {
+        ft->on = true;
+        ft->cl->cov.partitions++;
+        cut_some(ft);
+        if (rng_chance(&ft->rng, 1, 2))
+            ft->left = 0;
+    } else if (now >= end) {
         sim_net_heal_all(ft->cl->sim);
         return;
+    } else {
+        sim_net_reset_some(ft->cl->sim, 1, (uint32_t)rng_between(&ft->rng, 1, 4));
     }
-    ft->on = true;
-    ft->cl->cov.partitions++;
-    cut_some(ft);
-    again(ft, ft->for_ns);
+    again(ft, ft->left ? MIN(between_ms(ft, 50, 1000), end - now) : end - now);
 }
 
 /* --- processes and machines ------------------------------------------------------------------- */
