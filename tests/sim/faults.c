@@ -105,7 +105,8 @@ static void cut_some(struct fault *ft)
     }
 }
 
-/* Half of them are noisy: connections that could go on break, too, and operations are sent again. */
+/* Half of them are noisy: connections that could go on break, too, and operations are sent again.
+ */
 static void play_partition(struct fault *ft)
 {
     uint64_t now = sim_now_ns(ft->cl->sim), end = ft->at_ns + ft->for_ns;

@@ -1,10 +1,10 @@
 # tests/sim - whole clusters in one thread on the simulated environment.
 #
 # SIM_TESTS are scripts that run seeds; one that prints TAP counts each of its cases.
-SIM_TESTS =
+SIM_TESTS = tests/sim/sim.sh
 
 check_SCRIPTS += $(SIM_TESTS)
-EXTRA_DIST += $(SIM_TESTS) tests/sim/regressions.txt tests/sim/README.md
+EXTRA_DIST += $(SIM_TESTS) tests/sim/caught.txt tests/sim/regressions.txt tests/sim/README.md
 
 # The simulator has the store and the OSD compiled once more, with bugs that can be turned on
 # (core/base/plant.h); the archives bring everything else.

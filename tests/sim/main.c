@@ -15,7 +15,8 @@ enum {
     SEEDS_DEFAULT = 100,
     PLANT_SEEDS_DEFAULT = 200,
     COVERAGE_SEEDS = 100,
-    REGRESSIONS_MAX = 1000
+    REGRESSIONS_MAX = 1000,
+    HINTS_MAX = 4
 };
 
 struct options {
@@ -25,6 +26,7 @@ struct options {
     int report_fd;
     const char *regressions;
     const char *history;
+    const char *hints; /* a file: seeds that caught a planted bug before */
 };
 
 /* --- one seed, here --------------------------------------------------------------------------- */
@@ -125,16 +127,33 @@ static bool innocent(const struct options *o, uint64_t seed)
     return sum.failed == 0;
 }
 
+/* Seeds that caught it before come first: lines "NAME SEED".  How many there are. */
+static uint64_t hints(const char *path, const char *plant, uint64_t *out_seeds)
+{
+    char line[256], name[64];
+    unsigned long long seed;
+    uint64_t count = 0;
+    FILE *f = path ? fopen(path, "r") : NULL;
+
+    while (f && count < HINTS_MAX && fgets(line, sizeof(line), f))
+        if (sscanf(line, "%63s %llu", name, &seed) == 2 && strcmp(name, plant) == 0)
+            out_seeds[count++] = seed;
+    if (f)
+        (void)fclose(f);
+    return count;
+}
+
 static bool run_plant(const struct options *o, int plant)
 {
-    uint64_t count = o->seeds_given ? o->seeds : PLANT_SEEDS_DEFAULT;
-    uint64_t *seeds = mem_calloc(count, sizeof(*seeds));
+    uint64_t more = o->seeds_given ? o->seeds : PLANT_SEEDS_DEFAULT, count;
+    uint64_t *seeds = mem_calloc(HINTS_MAX + more, sizeof(*seeds));
     struct runner_conf conf = o->run;
     struct runner_sum sum;
 
     ASSERT(seeds);
-    for (uint64_t i = 0; i < count; i++)
-        seeds[i] = o->first + i;
+    count = hints(o->hints, plant_names[plant], seeds);
+    for (uint64_t i = 0; i < more; i++)
+        seeds[count++] = o->first + i;
     conf.plant = plant;
     conf.failures_max = 1;
     conf.again_every = 0;
@@ -197,8 +216,8 @@ static bool options_take(struct options *o, int argc, char **argv)
         {"jobs", required_argument, NULL, 'j'},   {"verbose", no_argument, NULL, 'v'},
         {"plant", required_argument, NULL, 'p'},  {"plants", no_argument, NULL, 'P'},
         {"each-step", no_argument, NULL, 'e'},    {"regressions", required_argument, NULL, 'r'},
-        {"report", required_argument, NULL, 'R'},
-        {"history", required_argument, NULL, 'H'}, {0},
+        {"report", required_argument, NULL, 'R'}, {"history", required_argument, NULL, 'H'},
+        {"hints", required_argument, NULL, 'h'},  {0},
     };
     int c;
 
@@ -233,6 +252,9 @@ static bool options_take(struct options *o, int argc, char **argv)
             break;
         case 'H':
             o->history = optarg;
+            break;
+        case 'h':
+            o->hints = optarg;
             break;
         case 'R':
             o->report_fd = (int)strtol(optarg, NULL, 10);
