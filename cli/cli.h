@@ -14,12 +14,12 @@
 enum { CLI_PATH_BYTES = 4096 };
 
 struct cli {
-    const char *data;  /* --data; NULL: not given */
-    const char *conf;  /* --conf; NULL: not given */
-    bool json;         /* --json */
-    bool quiet;        /* --quiet: no progress */
+    const char *data;    /* --data; NULL: not given */
+    const char *conf;    /* --conf; NULL: not given */
+    bool json;           /* --json */
+    bool quiet;          /* --quiet: no progress */
     uint32_t timeout_ms; /* --timeout SECONDS; 0: the default */
-    int argc;          /* the verb and what follows it */
+    int argc;            /* the verb and what follows it */
     char **argv;
 };
 
@@ -31,9 +31,9 @@ int cli_crush_test(struct cli *cli);
 int cli_osd_fsck(struct cli *cli);
 int cli_mon_command(struct cli *cli); /* argv as it is, to the monitors' table */
 
-int cli_usage(const char *verb, const char *form); /* prints it; returns 2 */
+int cli_usage(const char *verb, const char *form);                        /* prints it; returns 2 */
 int cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* prints; returns 1 */
-const char *cli_error_text(int rc); /* of a libcairn errno */
+const char *cli_error_text(int rc);                                       /* of a libcairn errno */
 
 /* The configuration's path, by --conf, --data, CAIRN_CONF or ./cairn-data.  False, with a message
  * printed, when there is none. */

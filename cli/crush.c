@@ -65,14 +65,16 @@ static bool args_take(struct cli *cli, struct args *a)
             i++;
         } else if (strcmp(name, "--rule") == 0 && (a->has_rule = number(value, &a->rule))) {
             i++;
-        } else if (strcmp(name, "--num-rep") == 0 && (a->has_rep = number(value, &a->test.rep_count))) {
+        } else if (strcmp(name, "--num-rep") == 0 &&
+                   (a->has_rep = number(value, &a->test.rep_count))) {
             i++;
         } else if (strcmp(name, "--min-x") == 0 && (a->has_min = number(value, &a->test.x_min))) {
             i++;
         } else if (strcmp(name, "--max-x") == 0 && (a->has_max = number(value, &a->test.x_max))) {
             i++;
         } else if (strcmp(name, "--weight") == 0 && number(value, &id) && i + 2 < cli->argc &&
-                   crush_weight_parse(cli->argv[i + 2], &a->weights[a->test.weight_count].weight) == 0) {
+                   crush_weight_parse(cli->argv[i + 2], &a->weights[a->test.weight_count].weight) ==
+                       0) {
             a->weights[a->test.weight_count++].device = (int32_t)id;
             i += 2;
         } else {

@@ -18,10 +18,11 @@ static int report_print(const struct cli *cli, const struct fsck_report *r)
     char bytes[32];
 
     if (cli->json) {
-        json_t *j = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "objects", (json_int_t)r->objects, "extents",
-                              (json_int_t)r->extents, "bytes_checked", (json_int_t)r->bytes_checked, "omap_rows",
-                              (json_int_t)r->omap_rows, "meta_rows", (json_int_t)r->meta_rows, "journal_records",
-                              (json_int_t)r->journal_records, "errors", (json_int_t)r->errors);
+        json_t *j = json_pack(
+            "{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "objects", (json_int_t)r->objects, "extents",
+            (json_int_t)r->extents, "bytes_checked", (json_int_t)r->bytes_checked, "omap_rows",
+            (json_int_t)r->omap_rows, "meta_rows", (json_int_t)r->meta_rows, "journal_records",
+            (json_int_t)r->journal_records, "errors", (json_int_t)r->errors);
 
         if (!j || json_dumpf(j, stdout, JSON_SORT_KEYS) < 0)
             return cli_fail("out of memory");
@@ -29,8 +30,9 @@ static int report_print(const struct cli *cli, const struct fsck_report *r)
         putchar('\n');
     } else {
         printf("%llu objects, %llu extents, %s of data and %llu omap rows checked: %llu errors\n",
-               (unsigned long long)r->objects, (unsigned long long)r->extents, bytes_print(r->bytes_checked, bytes),
-               (unsigned long long)r->omap_rows, (unsigned long long)r->errors);
+               (unsigned long long)r->objects, (unsigned long long)r->extents,
+               bytes_print(r->bytes_checked, bytes), (unsigned long long)r->omap_rows,
+               (unsigned long long)r->errors);
     }
     return r->errors ? 1 : 0;
 }
@@ -52,7 +54,9 @@ int cli_osd_fsck(struct cli *cli)
     rc = store_fsck(env, cli->argv[2], &report, problem_print, NULL, NULL, &why);
     env_blocking_destroy(env);
     if (rc == -R_STORE_LOCKED)
-        return cli_fail("%s: the OSD is running; stop it first ('cairn osd stop N', or 'cairn down')", cli->argv[2]);
+        return cli_fail(
+            "%s: the OSD is running; stop it first ('cairn osd stop N', or 'cairn down')",
+            cli->argv[2]);
     if (rc < 0)
         return cli_fail("%s", why.text[0] ? why.text : cli_error_text(rc));
     return report_print(cli, &report);

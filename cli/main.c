@@ -1,7 +1,7 @@
 /* main.c - entry of the `cairn` command: options that every verb knows, and which verb it is.
  *
- * What is not a verb of this program is a command of the monitors' table, sent as it stands, so that a
- * new command there needs nothing here. */
+ * What is not a verb of this program is a command of the monitors' table, sent as it stands, so
+ * that a new command there needs nothing here. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,7 +18,8 @@ static const char help[] =
     "usage: cairn [--data DIR | --conf FILE] [--json] [--quiet] [--timeout SECONDS] VERB ...\n"
     "\n"
     "a cluster on this machine\n"
-    "  up [--osds N] [--s3 ADDR:PORT] [--detach]   start it (made on first use), all roles in one process\n"
+    "  up [--osds N] [--s3 ADDR:PORT] [--detach]   start it (made on first use), all roles in one "
+    "process\n"
     "  down                                        stop it cleanly\n"
     "\n"
     "looking after it\n"
@@ -42,8 +43,9 @@ static const struct verb {
     const char *first, *second; /* second NULL: any */
     int (*run)(struct cli *cli);
 } verbs[] = {
-    {"up", NULL, cli_up},           {"down", NULL, cli_down},     {"object", NULL, cli_object},
-    {"crush", "test", cli_crush_test}, {"osd", "fsck", cli_osd_fsck},
+    {"up", NULL, cli_up},          {"down", NULL, cli_down},
+    {"object", NULL, cli_object},  {"crush", "test", cli_crush_test},
+    {"osd", "fsck", cli_osd_fsck},
 };
 
 int cli_usage(const char *verb, const char *form)
@@ -130,7 +132,8 @@ bool cli_conf_path(const struct cli *cli, char out_path[CLI_PATH_BYTES])
     if (access(out_path, R_OK) == 0)
         return true;
     if (errno == ENOENT && !cli->conf && !cli->data && !env)
-        cli_fail("no cluster here: there is no %s; name one by --data DIR, --conf FILE or CAIRN_CONF, or "
+        cli_fail("no cluster here: there is no %s; name one by --data DIR, --conf FILE or "
+                 "CAIRN_CONF, or "
                  "start one with 'cairn up'",
                  out_path);
     else
@@ -162,7 +165,8 @@ int cli_mon_command(struct cli *cli)
 
     if (!c)
         return 1;
-    rc = cairn_command(c, cli->argc, (const char *const *)cli->argv, NULL, 0, cli->timeout_ms, &reply);
+    rc = cairn_command(c, cli->argc, (const char *const *)cli->argv, NULL, 0, cli->timeout_ms,
+                       &reply);
     if (rc < 0) {
         cli_fail("%s", reply.text && reply.text[0] ? reply.text : cli_error_text(rc));
     } else {

@@ -1,7 +1,8 @@
 /* object.c - `cairn object`: whole objects in and out, and where they are.
  *
- * put replaces an object in one atomic operation, so a reader sees the old or the new bytes.  get reads
- * in pieces, each guarded by the version of the first, and starts over when the object changed. */
+ * put replaces an object in one atomic operation, so a reader sees the old or the new bytes.  get
+ * reads in pieces, each guarded by the version of the first, and starts over when the object
+ * changed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -84,14 +85,16 @@ static int put(struct session *s)
 
     if (fd < 0)
         return cli_fail("%s: %s", s->file, strerror(errno));
-    progress_start(&p, s->cli, s->name, fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
+    progress_start(&p, s->cli, s->name,
+                   fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
     rc = read_all(fd, &p, &data, &bytes);
     progress_end(&p);
     if (!standard)
         close(fd);
     if (rc < 0)
         return cli_fail("%s: %s", standard ? "standard input" : s->file,
-                        rc == -EFBIG ? "larger than an object can be (128 MiB): File too large" : strerror(-rc));
+                        rc == -EFBIG ? "larger than an object can be (128 MiB): File too large"
+                                     : strerror(-rc));
     rc = cairn_write_full(s->pool, s->name, data, bytes);
     free(data);
     return rc < 0 ? cli_fail("%s: %s", s->name, cli_error_text(rc)) : 0;
@@ -124,7 +127,8 @@ static ssize_t piece_get(struct session *s, const struct cairn_stat *st, uint64_
 
     if (!op)
         return -ENOMEM;
-    (void)cairn_op_assert_version(op, st->version_epoch, st->version_seq); /* errors come with the run */
+    (void)cairn_op_assert_version(op, st->version_epoch,
+                                  st->version_seq); /* errors come with the run */
     step = cairn_op_read(op, off, want);
     rc = cairn_run(s->pool, s->name, strlen(s->name), op);
     if (rc < 0 && cairn_op_failed_step(op) == 0)
@@ -174,7 +178,8 @@ static int get(struct session *s)
         return cli_fail("%s: %s", s->file, strerror(errno));
     }
     for (int i = 0; rc == 0 && i < GET_TRIES; i++) {
-        if (!standard && (lseek(fd, 0, SEEK_SET) < 0 || ftruncate(fd, 0) < 0) && errno != ESPIPE && errno != EINVAL)
+        if (!standard && (lseek(fd, 0, SEEK_SET) < 0 || ftruncate(fd, 0) < 0) && errno != ESPIPE &&
+            errno != EINVAL)
             rc = -errno;
         else
             rc = get_once(s, fd, piece);
@@ -219,9 +224,10 @@ static int stat_one(struct session *s)
     if (rc < 0)
         return cli_fail("%s: %s", s->name, cli_error_text(rc));
     if (s->cli->json)
-        return json_out(json_pack("{s:s, s:I, s:I, s:o}", "name", s->name, "bytes", (json_int_t)st.bytes,
-                                  "mtime_ns", (json_int_t)st.mtime_ns, "version",
-                                  json_sprintf("%u'%llu", st.version_epoch, (unsigned long long)st.version_seq)));
+        return json_out(json_pack(
+            "{s:s, s:I, s:I, s:o}", "name", s->name, "bytes", (json_int_t)st.bytes, "mtime_ns",
+            (json_int_t)st.mtime_ns, "version",
+            json_sprintf("%u'%llu", st.version_epoch, (unsigned long long)st.version_seq)));
     printf("%s: %llu bytes (%s), version %u'%llu\n", s->name, (unsigned long long)st.bytes,
            bytes_print(st.bytes, size), st.version_epoch, (unsigned long long)st.version_seq);
     return 0;
@@ -232,7 +238,8 @@ static int list_row(void *arg, const void *name, size_t bytes, const struct cair
     struct session *s = arg;
 
     if (s->cli->json) {
-        json_t *j = json_pack("{s:o, s:I}", "name", json_stringn(name, bytes), "bytes", (json_int_t)st->bytes);
+        json_t *j = json_pack("{s:o, s:I}", "name", json_stringn(name, bytes), "bytes",
+                              (json_int_t)st->bytes);
 
         if (!j) /* a name that is no UTF-8 cannot be a JSON string: as bytes in hexadecimal */
             j = json_pack("{s:I}", "bytes", (json_int_t)st->bytes);
@@ -274,15 +281,19 @@ static int where_json(const char *name, const struct cairn_where *w)
         const struct cairn_copy *copy = &w->copy[i];
 
         if (copy->rc < 0)
-            json_array_append_new(copies, json_pack("{s:i, s:s}", "osd", copy->osd, "error", strerror(-copy->rc)));
-        else
             json_array_append_new(
-                copies, json_pack("{s:i, s:I, s:o, s:o}", "osd", copy->osd, "bytes", (json_int_t)copy->bytes,
-                                  "version", json_sprintf("%u'%llu", copy->version_epoch, (unsigned long long)copy->version_seq),
-                                  "crc32c", json_sprintf("%08x", copy->crc32c)));
+                copies, json_pack("{s:i, s:s}", "osd", copy->osd, "error", strerror(-copy->rc)));
+        else
+            json_array_append_new(copies,
+                                  json_pack("{s:i, s:I, s:o, s:o}", "osd", copy->osd, "bytes",
+                                            (json_int_t)copy->bytes, "version",
+                                            json_sprintf("%u'%llu", copy->version_epoch,
+                                                         (unsigned long long)copy->version_seq),
+                                            "crc32c", json_sprintf("%08x", copy->crc32c)));
     }
-    return json_out(json_pack("{s:s, s:i, s:o, s:o, s:o, s:o}", "name", name, "epoch", (int)w->epoch, "pg",
-                              json_sprintf("%u.%x", w->pool, w->pg), "up", set_json(w->up, w->up_count), "acting",
+    return json_out(json_pack("{s:s, s:i, s:o, s:o, s:o, s:o}", "name", name, "epoch",
+                              (int)w->epoch, "pg", json_sprintf("%u.%x", w->pool, w->pg), "up",
+                              set_json(w->up, w->up_count), "acting",
                               set_json(w->acting, w->acting_count), "copies", copies));
 }
 
@@ -305,8 +316,9 @@ static int where(struct session *s)
         if (copy->rc < 0)
             printf("  osd.%d  %s\n", copy->osd, strerror(-copy->rc));
         else
-            printf("  osd.%d  version %u'%llu  %llu bytes  crc32c %08x\n", copy->osd, copy->version_epoch,
-                   (unsigned long long)copy->version_seq, (unsigned long long)copy->bytes, copy->crc32c);
+            printf("  osd.%d  version %u'%llu  %llu bytes  crc32c %08x\n", copy->osd,
+                   copy->version_epoch, (unsigned long long)copy->version_seq,
+                   (unsigned long long)copy->bytes, copy->crc32c);
     }
     return 0;
 }
@@ -317,8 +329,8 @@ int cli_object(struct cli *cli)
         const char *verb;
         int args_min, args_max; /* after the verb */
         int (*run)(struct session *);
-    } verbs[] = {{"put", 2, 3, put},   {"get", 2, 3, get},       {"stat", 2, 2, stat_one},
-                 {"ls", 1, 1, list},   {"rm", 2, 2, remove_one}, {"where", 2, 2, where}};
+    } verbs[] = {{"put", 2, 3, put}, {"get", 2, 3, get},       {"stat", 2, 2, stat_one},
+                 {"ls", 1, 1, list}, {"rm", 2, 2, remove_one}, {"where", 2, 2, where}};
     struct session s = {.cli = cli};
     int rc;
 
@@ -333,7 +345,8 @@ int cli_object(struct cli *cli)
         s.name = cli->argc > 3 ? cli->argv[3] : NULL;
         s.file = cli->argc > 4 ? cli->argv[4] : NULL;
         rc = cairn_pool_open(s.c, cli->argv[2], &s.pool);
-        rc = rc < 0 ? cli_fail("no pool '%s'; 'cairn pool ls' lists them", cli->argv[2]) : verbs[i].run(&s);
+        rc = rc < 0 ? cli_fail("no pool '%s'; 'cairn pool ls' lists them", cli->argv[2])
+                    : verbs[i].run(&s);
         cairn_pool_close(s.pool);
         cairn_shutdown(s.c);
         return fflush(stdout) ? cli_fail("standard output: %s", strerror(errno)) : rc;

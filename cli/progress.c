@@ -38,8 +38,8 @@ static void draw(struct progress *p, uint64_t now)
     bytes_print(p->done, done);
     bytes_print(s > 0 ? (uint64_t)((double)p->done / s) : 0, rate);
     if (p->total)
-        fprintf(stderr, "\r\033[K%s  %s of %s  %3.0f %%  %s/s", p->what, done, bytes_print(p->total, total),
-                100.0 * (double)p->done / (double)p->total, rate);
+        fprintf(stderr, "\r\033[K%s  %s of %s  %3.0f %%  %s/s", p->what, done,
+                bytes_print(p->total, total), 100.0 * (double)p->done / (double)p->total, rate);
     else
         fprintf(stderr, "\r\033[K%s  %s  %s/s", p->what, done, rate);
     fflush(stderr);

@@ -1,8 +1,10 @@
 /* up.c - `cairn up`: a whole cluster in one process on one folder; and `cairn down`.
  *
- * Order: the folder and its lock, the monitor, the OSDs, the gateway, a user, then the files for clients
- * and the block that says how to use it.  Nothing is printed as ready before it answered.  With
- * --detach the process that was called waits for that block, or for the reason why there is none. */
+ * Order: the folder and its lock, the monitor, the OSDs, the gateway, a user, then the files for
+ * clients and the block that says how to use it.  Nothing is printed as ready before it answered.
+ * With
+ * --detach the process that was called waits for that block, or for the reason why there is none.
+ */
 #include "cli/up.h"
 
 #include <errno.h>
@@ -121,14 +123,16 @@ static int s3_up(struct up *u, struct node *n, struct note *why)
 
 /* ---- the first user ---- */
 
-static int command(struct cairn *c, const char *const *argv, int argc, json_t **out_json, struct note *why)
+static int command(struct cairn *c, const char *const *argv, int argc, json_t **out_json,
+                   struct note *why)
 {
     struct cairn_reply reply;
     int rc = cairn_command(c, argc, argv, NULL, 0, 0, &reply);
 
     *out_json = NULL;
     if (rc < 0)
-        note_set(why, "%s: %s", argv[0], reply.text && reply.text[0] ? reply.text : cli_error_text(rc));
+        note_set(why, "%s: %s", argv[0],
+                 reply.text && reply.text[0] ? reply.text : cli_error_text(rc));
     else
         *out_json = json_parse(reply.json, reply.json_bytes, why);
     cairn_reply_free(&reply);
@@ -279,7 +283,9 @@ static int detached(struct up *u)
         _exit(1);
     }
     close(ends[1]);
-    while (len + 1 < sizeof(text) && ((got = read(ends[0], text + len, sizeof(text) - 1 - len)) > 0 || (got < 0 && errno == EINTR)))
+    while (len + 1 < sizeof(text) &&
+           ((got = read(ends[0], text + len, sizeof(text) - 1 - len)) > 0 ||
+            (got < 0 && errno == EINTR)))
         len += got > 0 ? (size_t)got : 0;
     text[len] = 0;
     close(ends[0]);
@@ -289,13 +295,16 @@ static int detached(struct up *u)
     }
     waitpid(pid, &status, 0);
     text[strcspn(text, "\n")] = 0;
-    return cli_fail("cannot start: %s", len > 1 ? text + 1 : "it ended without a word; see the file 'log' in its folder");
+    return cli_fail("cannot start: %s",
+                    len > 1 ? text + 1
+                            : "it ended without a word; see the file 'log' in its folder");
 }
 
 static bool args_take(struct up *u)
 {
     for (int i = 1; i < u->cli->argc; i++) {
-        const char *name = u->cli->argv[i], *value = i + 1 < u->cli->argc ? u->cli->argv[i + 1] : "";
+        const char *name = u->cli->argv[i],
+                   *value = i + 1 < u->cli->argc ? u->cli->argv[i + 1] : "";
         char *end;
 
         if (strcmp(name, "--detach") == 0) {
@@ -337,7 +346,8 @@ int cli_up(struct cli *cli)
     if (u.detach)
         return detached(&u);
     rc = up_folder_open(&u, &why);
-    return rc < 0 ? cli_fail("cannot start: %s", why.text[0] ? why.text : reason_text(rc)) : serve(&u, stdout);
+    return rc < 0 ? cli_fail("cannot start: %s", why.text[0] ? why.text : reason_text(rc))
+                  : serve(&u, stdout);
 }
 
 int cli_down(struct cli *cli)

@@ -12,10 +12,10 @@
 
 struct up {
     struct cli *cli;
-    const char *data;  /* as given */
+    const char *data;              /* as given */
     char folder[OPTION_STR_BYTES]; /* absolute */
-    unsigned osds;     /* asked for; 0: three, or as many as there are */
-    const char *s3;    /* asked for, or NULL */
+    unsigned osds;                 /* asked for; 0: three, or as many as there are */
+    const char *s3;                /* asked for, or NULL */
     bool detach;
     bool fresh; /* this run made the folder */
     int lock_fd;
@@ -33,8 +33,10 @@ int up_stores_make(struct up *u, struct log_sink *sink, struct note *why); /* se
 bool up_store_there(const struct up *u, const char *kind, unsigned id, char out[CLI_PATH_BYTES]);
 
 /* up_files.c: the folder and what stands in it.  0, or a negative code with `why`. */
-int up_folder_open(struct up *u, struct note *why); /* makes it, locks it, reads or makes cairn.conf */
-int up_conf_write(struct up *u, struct note *why);  /* cairn.conf with the addresses that were chosen */
+int up_folder_open(struct up *u,
+                   struct note *why); /* makes it, locks it, reads or makes cairn.conf */
+int up_conf_write(struct up *u,
+                  struct note *why); /* cairn.conf with the addresses that were chosen */
 int up_client_files_write(struct up *u, struct note *why); /* env, s3cfg, rclone.conf */
 int up_keys_read(struct up *u); /* from env of an earlier run: 0 or -ENOENT */
 bool up_running(const char *data, long *out_pid);

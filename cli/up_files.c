@@ -1,7 +1,7 @@
 /* up_files.c - the folder of `cairn up`: cairn.conf, lock, and the files that clients are given.
  *
- * Files are replaced whole (written aside, synced, renamed), secret ones with mode 0600.  The lock is
- * an flock that dies with the process and holds its pid, so a stale pid is never believed. */
+ * Files are replaced whole (written aside, synced, renamed), secret ones with mode 0600.  The lock
+ * is an flock that dies with the process and holds its pid, so a stale pid is never believed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -24,7 +24,8 @@ enum { CONF_BYTES_MAX = 1 << 20 };
 
 static int path_in(const struct up *u, const char *name, char out[CLI_PATH_BYTES])
 {
-    return snprintf(out, CLI_PATH_BYTES, "%s/%s", u->folder, name) < CLI_PATH_BYTES ? 0 : -ENAMETOOLONG;
+    return snprintf(out, CLI_PATH_BYTES, "%s/%s", u->folder, name) < CLI_PATH_BYTES ? 0
+                                                                                    : -ENAMETOOLONG;
 }
 
 static bool file_holds(struct env *env, const char *path, const struct writer *text)
@@ -35,8 +36,8 @@ static bool file_holds(struct env *env, const char *path, const struct writer *t
            (!text->len || memcmp(buf_contiguous(&old, 0, old.bytes), text->data, text->len) == 0);
 }
 
-/* On a full disk there is no room for a second file, but the old one has its blocks: these texts are
- * short and hardly differ from one start to the next. */
+/* On a full disk there is no room for a second file, but the old one has its blocks: these texts
+ * are short and hardly differ from one start to the next. */
 static int file_overwrite(const char *path, const struct writer *text)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC), rc = fd < 0 ? -ENOSPC : 0;
@@ -49,7 +50,8 @@ static int file_overwrite(const char *path, const struct writer *text)
     return rc;
 }
 
-static int file_write(const struct up *u, const char *name, const struct writer *text, unsigned mode, struct note *why)
+static int file_write(const struct up *u, const char *name, const struct writer *text,
+                      unsigned mode, struct note *why)
 {
     char path[CLI_PATH_BYTES];
     struct env *env = env_blocking_create(NULL);
@@ -93,12 +95,14 @@ static int fsid_make(char out[37])
         return -EIO;
     b[6] = (uint8_t)((b[6] & 0x0f) | 0x40); /* version 4, variant 1: RFC 4122 */
     b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-    snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-             b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+    snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+             b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
+             b[14], b[15]);
     return 0;
 }
 
-/* What stands in the file beyond the lines that `cairn up` keeps itself: the user's own settings. */
+/* What stands in the file beyond the lines that `cairn up` keeps itself: the user's own settings.
+ */
 static int conf_rest(const struct up *u, struct writer *out)
 {
     static const char *const ours[] = {"fsid", "mons", "data"};
@@ -142,9 +146,10 @@ int up_conf_write(struct up *u, struct note *why)
 
     if (conf_rest(u, &rest) < 0)
         return -ENOMEM;
-    text_add(&w, "# Made by cairn up, which keeps these four lines; settings of your own may follow.\n");
-    text_add(&w, "[cluster]\nfsid = %s\nmons = %s\ndata = %s\n", u->conf.cluster_fsid.s, u->conf.cluster_mons.s,
-             u->folder);
+    text_add(
+        &w, "# Made by cairn up, which keeps these four lines; settings of your own may follow.\n");
+    text_add(&w, "[cluster]\nfsid = %s\nmons = %s\ndata = %s\n", u->conf.cluster_fsid.s,
+             u->conf.cluster_mons.s, u->folder);
     text_add(&w, "[s3]\naddr = %s\n", u->conf.s3_addr.s);
     wr_raw(&w, rest.data, rest.len);
     return file_write(u, "cairn.conf", &w, 0644, why);
@@ -171,7 +176,8 @@ static int conf_load(struct up *u, struct note *why)
         note_set(why, "%s: %s", path, reason_text(rc));
         return rc;
     }
-    rc = config_parse(&u->conf, path, (const char *)buf_contiguous(&text, 0, text.bytes), text.bytes, NULL, why);
+    rc = config_parse(&u->conf, path, (const char *)buf_contiguous(&text, 0, text.bytes),
+                      text.bytes, NULL, why);
     if (rc == 0 && !u->conf.cluster_fsid.s[0]) {
         note_set(why, "%s: names no fsid; it is not the file that cairn up made", path);
         rc = -EINVAL;
@@ -268,7 +274,8 @@ static int s3cfg_write(struct up *u, struct note *why)
 
     text_add(&w, "[default]\naccess_key = %s\nsecret_key = %s\n", u->access_key, u->secret_key);
     text_add(&w, "host_base = %s\nhost_bucket = %s\n", u->s3_bound.s, u->s3_bound.s);
-    text_add(&w, "bucket_location = %s\nuse_https = False\nsignature_v2 = False\n", u->conf.s3_region.s);
+    text_add(&w, "bucket_location = %s\nuse_https = False\nsignature_v2 = False\n",
+             u->conf.s3_region.s);
     return file_write(u, "s3cfg", &w, 0600, why);
 }
 
@@ -278,7 +285,8 @@ static int rclone_write(struct up *u, struct note *why)
 
     text_add(&w, "[cairn]\ntype = s3\nprovider = Other\nenv_auth = false\n");
     text_add(&w, "access_key_id = %s\nsecret_access_key = %s\n", u->access_key, u->secret_key);
-    text_add(&w, "endpoint = http://%s\nregion = %s\nforce_path_style = true\n", u->s3_bound.s, u->conf.s3_region.s);
+    text_add(&w, "endpoint = http://%s\nregion = %s\nforce_path_style = true\n", u->s3_bound.s,
+             u->conf.s3_region.s);
     return file_write(u, "rclone.conf", &w, 0600, why);
 }
 
@@ -313,8 +321,10 @@ int up_keys_read(struct up *u)
     if (path_in(u, "env", path) < 0 || !(f = fopen(path, "re")))
         return -ENOENT;
     while (fgets(line, sizeof(line), f)) {
-        (void)env_value(line, "AWS_ACCESS_KEY_ID", u->access_key, sizeof(u->access_key)); /* one of them, or */
-        (void)env_value(line, "AWS_SECRET_ACCESS_KEY", u->secret_key, sizeof(u->secret_key)); /* neither */
+        (void)env_value(line, "AWS_ACCESS_KEY_ID", u->access_key,
+                        sizeof(u->access_key)); /* one of them, or */
+        (void)env_value(line, "AWS_SECRET_ACCESS_KEY", u->secret_key,
+                        sizeof(u->secret_key)); /* neither */
     }
     fclose(f);
     return u->access_key[0] && u->secret_key[0] ? 0 : -ENOENT;
@@ -322,17 +332,23 @@ int up_keys_read(struct up *u)
 
 void up_block_print(const struct up *u, FILE *out)
 {
-    fprintf(out, "cairn is ready: %u OSD%s, data in %s\n\n", u->osd_count, u->osd_count == 1 ? "" : "s", u->folder);
+    fprintf(out, "cairn is ready: %u OSD%s, data in %s\n\n", u->osd_count,
+            u->osd_count == 1 ? "" : "s", u->folder);
     if (u->osd_count < 3)
-        fprintf(out, "warning: with %u OSD%s there %s; three are needed to survive a loss and go on\n\n", u->osd_count,
-                u->osd_count == 1 ? "" : "s", u->osd_count == 1 ? "is one copy of everything" : "are two copies");
+        fprintf(out,
+                "warning: with %u OSD%s there %s; three are needed to survive a loss and go on\n\n",
+                u->osd_count, u->osd_count == 1 ? "" : "s",
+                u->osd_count == 1 ? "is one copy of everything" : "are two copies");
     fprintf(out, "  S3 endpoint   http://%s\n", u->s3_bound.s);
     fprintf(out, "  access key    %s\n", u->access_key);
     fprintf(out, "  secret key    %s\n\n", u->secret_key);
     fprintf(out, "  s3cmd         s3cmd -c %s/s3cfg mb s3://photos\n", u->folder);
-    fprintf(out, "  aws, boto3    . %s/env; aws --endpoint-url $AWS_ENDPOINT_URL s3 ls\n", u->folder);
+    fprintf(out, "  aws, boto3    . %s/env; aws --endpoint-url $AWS_ENDPOINT_URL s3 ls\n",
+            u->folder);
     fprintf(out, "  rclone        rclone --config %s/rclone.conf lsd cairn:\n", u->folder);
-    fprintf(out, "  objects       cairn --data %s pool create things; cairn --data %s object put things NAME FILE\n",
+    fprintf(out,
+            "  objects       cairn --data %s pool create things; cairn --data %s object put things "
+            "NAME FILE\n",
             u->folder, u->folder);
     fprintf(out, "  how it is     cairn --data %s status\n", u->folder);
     fflush(out);

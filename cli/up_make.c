@@ -40,15 +40,18 @@ static int folder_sync(const char *path)
     return rc;
 }
 
-/* Made under another name first, so that a crash in between leaves no half store that looks whole. */
-static int made_aside(const char *path, int (*make)(struct up *, struct env *, const char *, unsigned, struct note *),
+/* Made under another name first, so that a crash in between leaves no half store that looks whole.
+ */
+static int made_aside(const char *path,
+                      int (*make)(struct up *, struct env *, const char *, unsigned, struct note *),
                       struct up *u, struct env *env, unsigned id, struct note *why)
 {
     char aside[CLI_PATH_BYTES + 8];
     int rc;
 
     snprintf(aside, sizeof(aside), "%s.new", path);
-    (void)nftw(aside, remove_one, 16, FTW_DEPTH | FTW_PHYS); /* of a run that ended early; or none */
+    (void)nftw(aside, remove_one, 16,
+               FTW_DEPTH | FTW_PHYS); /* of a run that ended early; or none */
     rc = make(u, env, aside, id, why);
     if (rc == 0 && (rename(aside, path) < 0 || folder_sync(u->folder) < 0)) {
         note_set(why, "%s: %s", path, strerror(errno));
@@ -100,4 +103,3 @@ int up_stores_make(struct up *u, struct log_sink *sink, struct note *why)
         env_blocking_destroy(env);
     return rc;
 }
-

@@ -1,8 +1,8 @@
 /* cairnd.c - one role of a cluster as a process: cairnd mon|osd|s3 --conf FILE --id ID.
  *
- * A role's folder is made on first use; one that exists but is empty is refused, since that is what a
- * disk that was not mounted looks like.  Exit codes: 0 stopped cleanly (by a signal or by an operator's
- * `cairn osd stop`), 1 it failed, 2 wrong usage. */
+ * A role's folder is made on first use; one that exists but is empty is refused, since that is what
+ * a disk that was not mounted looks like.  Exit codes: 0 stopped cleanly (by a signal or by an
+ * operator's `cairn osd stop`), 1 it failed, 2 wrong usage. */
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
@@ -42,7 +42,8 @@ static int usage(void)
 
 static int fail(const struct daemon *d, const struct note *why, int rc)
 {
-    fprintf(stderr, "<3>cairnd %s.%d: %s\n", d->role_name, d->id, why->text[0] ? why->text : reason_text(rc));
+    fprintf(stderr, "<3>cairnd %s.%d: %s\n", d->role_name, d->id,
+            why->text[0] ? why->text : reason_text(rc));
     return 1;
 }
 
@@ -89,8 +90,9 @@ static int conf_read(struct daemon *d, struct note *why)
     if (rc < 0)
         note_set(why, "%s: %s", d->conf_path, reason_text(rc));
     else
-        rc = config_parse(&d->conf, d->conf_path, (const char *)buf_contiguous(&text, 0, text.bytes), text.bytes,
-                          instance, why);
+        rc =
+            config_parse(&d->conf, d->conf_path, (const char *)buf_contiguous(&text, 0, text.bytes),
+                         text.bytes, instance, why);
     if (rc == 0 && (!d->conf.cluster_fsid.s[0] || !d->conf.cluster_mons.s[0])) {
         note_set(why, "%s: cluster.fsid and cluster.mons must be set", d->conf_path);
         rc = -EINVAL;
@@ -110,7 +112,8 @@ static int places_find(struct daemon *d, struct note *why)
     if (own[0] && d->role != NODE_S3)
         snprintf(d->start.folder, sizeof(d->start.folder), "%s", own);
     else
-        snprintf(d->start.folder, sizeof(d->start.folder), "%s/%s.%d", d->conf.cluster_data.s, d->role_name, d->id);
+        snprintf(d->start.folder, sizeof(d->start.folder), "%s/%s.%d", d->conf.cluster_data.s,
+                 d->role_name, d->id);
     if (net_addr_parse(addr, &d->start.addr) < 0) {
         note_set(why, "'%s' is no address to listen on (ADDR:PORT)", addr);
         return -EINVAL;
@@ -128,7 +131,8 @@ static int folder_state(const char *path)
     if (!dir)
         return -errno;
     while ((e = readdir(dir)))
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && strcmp(e->d_name, "lost+found") != 0)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+            strcmp(e->d_name, "lost+found") != 0)
             state = 1;
     closedir(dir);
     return state;
@@ -144,7 +148,8 @@ static int store_make(struct daemon *d, struct note *why)
     if (rc == 1)
         return 0;
     if (rc == 0 && !d->mkfs) {
-        note_set(why, "%s is empty: is its disk mounted?  --mkfs makes a new store there", d->start.folder);
+        note_set(why, "%s is empty: is its disk mounted?  --mkfs makes a new store there",
+                 d->start.folder);
         return -ENOENT;
     }
     if (rc < 0 && rc != -ENOENT) {
@@ -183,7 +188,8 @@ static void serve(struct node *n, const sigset_t *set)
             break;
         if ((fds[1].revents & POLLIN) && read(fds[1].fd, &drop, sizeof(drop)) < 0)
             continue;
-        if ((fds[0].revents & POLLIN) && read(fds[0].fd, &info, sizeof(info)) == (ssize_t)sizeof(info) &&
+        if ((fds[0].revents & POLLIN) &&
+            read(fds[0].fd, &info, sizeof(info)) == (ssize_t)sizeof(info) &&
             info.ssi_signo != SIGHUP)
             break;
     }

@@ -7,10 +7,10 @@
  *                 v          v        |
  *               FAILED    (failed) ---+   then a pause, then STARTING again
  *
- * Main starts roles and waits on the condition below until they are ready.  A failure before the role
- * was ever ready is the caller's business (node_wait reports it); a failure afterwards is handled
- * here.  For OSDs the node keeps a client of its own that watches the osdmap: an OSD that an
- * operator stopped is not started again before the map says so. */
+ * Main starts roles and waits on the condition below until they are ready.  A failure before the
+ * role was ever ready is the caller's business (node_wait reports it); a failure afterwards is
+ * handled here.  For OSDs the node keeps a client of its own that watches the osdmap: an OSD that
+ * an operator stopped is not started again before the map says so. */
 #include "node/node.h"
 
 #include <pthread.h>
@@ -37,10 +37,10 @@ struct role {
     unsigned reactor;
     struct node_start start;
     enum role_state state;
-    bool was_ready;    /* once: failures are ours from then on */
-    bool want;         /* should run; false when the process stops */
-    bool held;         /* an operator stopped it */
-    bool held_in_map;  /* as the newest map says */
+    bool was_ready;   /* once: failures are ours from then on */
+    bool want;        /* should run; false when the process stops */
+    bool held;        /* an operator stopped it */
+    bool held_in_map; /* as the newest map says */
     uint32_t pause_ms;
     struct env_timer again;
     int rc;
@@ -56,12 +56,13 @@ struct role {
 struct node {
     struct config conf;
     struct log log;
-    struct host *host; /* owned */
+    struct host *host;    /* owned */
     struct msgr_hub *hub; /* owned */
     struct cairn *client; /* owned; watches the osdmap; on reactor 0 */
     bool client_gone;
     int event_fd;
-    pthread_mutex_t lock; /* of `state`, `rc`, `why`, `bound`, `held*` of all roles, and of `changed` */
+    pthread_mutex_t
+        lock; /* of `state`, `rc`, `why`, `bound`, `held*` of all roles, and of `changed` */
     pthread_cond_t changed;
     struct role roles[ROLES_MAX];
     unsigned role_count;
@@ -144,8 +145,9 @@ static void role_failed(void *arg, int rc, const struct note *why)
         pthread_mutex_unlock(&r->node->lock);
         log_info(&r->node->log, "an operator stopped an OSD", KV_I64("osd", r->start.id));
     } else {
-        log_error(&r->node->log, "a role stopped itself; it is started again", KV_STR("role", role_names[r->start.role]),
-                  KV_I64("id", r->start.id), KV_RC(rc), KV_NOTE(why));
+        log_error(&r->node->log, "a role stopped itself; it is started again",
+                  KV_STR("role", role_names[r->start.role]), KV_I64("id", r->start.id), KV_RC(rc),
+                  KV_NOTE(why));
     }
     role_stop(r);
 }
@@ -202,8 +204,10 @@ static int role_begin(struct role *r, struct note *why)
 
     switch (r->start.role) {
     case NODE_MON: {
-        struct mon_conf mc = {
-            .id = (uint32_t)r->start.id, .conf = &n->conf, .hub = n->hub, .folder = r->start.folder};
+        struct mon_conf mc = {.id = (uint32_t)r->start.id,
+                              .conf = &n->conf,
+                              .hub = n->hub,
+                              .folder = r->start.folder};
 
         rc = mon_start(r->env, &mc, mon_ready, r, &r->mon, why);
         if (rc == 0)
@@ -492,7 +496,8 @@ static void kind_stop(struct node *n, enum node_role kind)
             waited = pthread_cond_timedwait(&n->changed, &n->lock, &until);
     pthread_mutex_unlock(&n->lock);
     if (waited)
-        log_error(&n->log, "a role does not stop; the process ends without it", KV_STR("role", role_names[kind]));
+        log_error(&n->log, "a role does not stop; the process ends without it",
+                  KV_STR("role", role_names[kind]));
 }
 
 void node_destroy(struct node *n)

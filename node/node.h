@@ -4,8 +4,8 @@
  * over the reactors; those of one node reach each other through mailboxes.
  *
  * A role that stops itself (its disk failed, say) is stopped cleanly and started again after a
- * pause that doubles up to 30 s; the others go on.  An OSD that an operator stopped (`cairn osd stop N`)
- * stays down until the osdmap says that it may run again.
+ * pause that doubles up to 30 s; the others go on.  An OSD that an operator stopped (`cairn osd
+ * stop N`) stays down until the osdmap says that it may run again.
  *
  * Threads: create, start, stop and destroy from one thread that is no reactor (main). */
 #ifndef NODE_NODE_H
@@ -25,7 +25,8 @@ struct node_conf {
 int node_create(const struct node_conf *conf, struct node **out_node, struct note *why);
 /* Stops what runs, in the order: gateways, OSDs, monitors.  NULL is fine. */
 void node_destroy(struct node *n);
-struct config *node_config(struct node *n); /* for changes between starts: addresses that were chosen */
+struct config *
+node_config(struct node *n); /* for changes between starts: addresses that were chosen */
 
 enum node_role { NODE_MON, NODE_OSD, NODE_S3 };
 struct node_start {

@@ -38,8 +38,8 @@ int config_parse(struct config *conf, const char *file, const char *text, size_t
                  const char *instance, struct note *why);
 /* One option, "section.name", as from a command line.  0 or -EINVAL with `why` set. */
 int config_set(struct config *conf, const char *section_name, const char *value, struct note *why);
-/* The bytes of cluster.fsid.  0, or -EINVAL (zeros) when it is no UUID (RFC 4122: 32 hexadecimal digits
- * with dashes). */
+/* The bytes of cluster.fsid.  0, or -EINVAL (zeros) when it is no UUID (RFC 4122: 32 hexadecimal
+ * digits with dashes). */
 int config_fsid(const struct config *conf, uint8_t out_fsid[16]);
 /* For printing: the number of rows, and one row's texts.  Buffers are constants or `value`. */
 struct option_row {

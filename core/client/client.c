@@ -71,7 +71,8 @@ static int mons_parse(struct cairn *c)
 
 int client_start(struct cairn *c, const struct cairn_env_conf *conf)
 {
-    struct msgr_conf mc = {.self = {.role = ENTITY_CLIENT}, .types = message_types, .hub = conf->hub};
+    struct msgr_conf mc = {
+        .self = {.role = ENTITY_CLIENT}, .types = message_types, .hub = conf->hub};
     int rc;
 
     c->conf = *conf->conf;
@@ -155,8 +156,8 @@ static struct cairn *client_create(void)
 
 /* ---- on the env of a role ---- */
 
-int cairn_open_env(struct env *env, const struct cairn_env_conf *conf, void (*ready)(void *arg, int rc),
-                   void *arg, struct cairn **out_cluster)
+int cairn_open_env(struct env *env, const struct cairn_env_conf *conf,
+                   void (*ready)(void *arg, int rc), void *arg, struct cairn **out_cluster)
 {
     struct cairn *c = client_create();
     int rc;
@@ -317,7 +318,8 @@ static void say(char *why, size_t why_bytes, const char *text, const char *what)
 }
 
 /* The configuration file, by its path or $CAIRN_CONF. */
-static int conf_read(const char *path, struct log_sink *sink, struct config *out_conf, struct note *why)
+static int conf_read(const char *path, struct log_sink *sink, struct config *out_conf,
+                     struct note *why)
 {
     struct env *env = env_blocking_create(sink);
     AUTO(buf) text = {0};
@@ -328,8 +330,8 @@ static int conf_read(const char *path, struct log_sink *sink, struct config *out
         return -ENOMEM;
     rc = file_read(env, path, MIB(1), &text);
     if (rc == 0 && text.bytes)
-        rc = config_parse(out_conf, path, (const char *)buf_contiguous(&text, 0, text.bytes), text.bytes,
-                          NULL, why);
+        rc = config_parse(out_conf, path, (const char *)buf_contiguous(&text, 0, text.bytes),
+                          text.bytes, NULL, why);
     else if (rc < 0)
         note_set(why, "%s: %s", path, reason_text(rc));
     env_blocking_destroy(env);

@@ -55,8 +55,8 @@ static int plain_add(struct cairn_op *op, uint8_t kind, uint64_t off, uint64_t l
 }
 
 /* Lengths beyond 32 bits are cut by struct bytes: refuse them here. */
-static int key_add(struct cairn_op *op, uint8_t kind, uint8_t cmp, const void *key, size_t key_bytes,
-                   const void *value, size_t value_bytes)
+static int key_add(struct cairn_op *op, uint8_t kind, uint8_t cmp, const void *key,
+                   size_t key_bytes, const void *value, size_t value_bytes)
 {
     struct step *st;
 
@@ -71,7 +71,8 @@ static int key_add(struct cairn_op *op, uint8_t kind, uint8_t cmp, const void *k
     return added(op, st);
 }
 
-static int pairs_add(struct cairn_op *op, uint8_t kind, const struct cairn_pair *pairs, size_t count)
+static int pairs_add(struct cairn_op *op, uint8_t kind, const struct cairn_pair *pairs,
+                     size_t count)
 {
     struct step_pair *rows;
     struct step *st;
@@ -84,7 +85,9 @@ static int pairs_add(struct cairn_op *op, uint8_t kind, const struct cairn_pair 
     for (size_t i = 0; st && i < count; i++)
         rows[i] = (struct step_pair){bytes_of(pairs[i].key, pairs[i].key_bytes),
                                      bytes_of(pairs[i].value, pairs[i].value_bytes)};
-    rc = !rows ? -ENOMEM : st ? step_pairs_set(&op->steps, st, rows, (uint32_t)count) : op->steps.rc;
+    rc = !rows ? -ENOMEM
+         : st  ? step_pairs_set(&op->steps, st, rows, (uint32_t)count)
+               : op->steps.rc;
     mem_free(rows);
     return rc < 0 ? failed(op, rc) : added(op, st);
 }

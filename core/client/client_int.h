@@ -43,11 +43,11 @@ struct cairn_op {
     struct hnode node;    /* in cairn.ops_by_id while QUEUED..SENT */
     struct list link;     /* in cairn.ops, ascending ids */
     struct env_timer deadline;
-    struct cairn *c;      /* borrowed while submitted */
+    struct cairn *c; /* borrowed while submitted */
     struct cairn_pool *pool;
     struct steps steps;
-    struct oid oid;       /* owned */
-    struct pgid pg;       /* of a PG_LIST: given; else computed */
+    struct oid oid; /* owned */
+    struct pgid pg; /* of a PG_LIST: given; else computed */
     bool on_pg;
     enum op_where where;
     uint64_t id;
@@ -91,7 +91,7 @@ struct copy_query { /* of cairn_where */
     uint64_t id;
     struct osd_id osd;
     struct pgid pg;
-    const struct oid *oid; /* borrowed from the waiting caller */
+    const struct oid *oid;  /* borrowed from the waiting caller */
     struct cairn_copy *out; /* borrowed, too */
     void (*done)(struct copy_query *q);
     void *arg;
@@ -120,7 +120,7 @@ struct cairn {
     struct env_timer mon_retry;
     struct list commands;
     struct list copies;
-    uint64_t next_id; /* of operations, commands and copy queries */
+    uint64_t next_id;   /* of operations, commands and copy queries */
     struct osdmap *map; /* ref; NULL until the first */
     struct epoch born;
     struct htable targets;
@@ -146,7 +146,8 @@ void client_free(struct cairn *c);
 
 /* client_map.c: 1 when there is a newer map than before, else 0 or an error. */
 int client_maps_take(struct cairn *c, struct msg_osdmaps *m);
-struct target *client_target(struct cairn *c, struct pgid pg); /* NULL: no such pool, or no memory */
+struct target *client_target(struct cairn *c,
+                             struct pgid pg); /* NULL: no such pool, or no memory */
 void client_targets_free(struct cairn *c);
 
 /* client_mon.c */

@@ -83,7 +83,8 @@ static void map_set(struct cairn *c, struct osdmap *map, bool jumped)
         c->watch(c->watch_arg, map);
 }
 
-void cairn_watch_map(struct cairn *c, void (*changed)(void *arg, const struct osdmap *map), void *arg)
+void cairn_watch_map(struct cairn *c, void (*changed)(void *arg, const struct osdmap *map),
+                     void *arg)
 {
     c->watch = changed;
     c->watch_arg = arg;

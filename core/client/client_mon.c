@@ -1,8 +1,9 @@
 /* client_mon.c - the monitors: a subscription to maps, and commands.
  *
- * The client holds one session with any monitor, subscribed to osdmaps; when it breaks, the next one
- * is tried.  Commands go to the leader: a follower names it, and a second session is opened there.
- * A command that may have been lost is sent again with the same id, which the monitors recognize. */
+ * The client holds one session with any monitor, subscribed to osdmaps; when it breaks, the next
+ * one is tried.  Commands go to the leader: a follower names it, and a second session is opened
+ * there. A command that may have been lost is sent again with the same id, which the monitors
+ * recognize. */
 #include "core/client/client_int.h"
 
 enum { MON_RETRY_MS = 200, MON_GIVE_UP_MS = 5000 };
@@ -21,7 +22,7 @@ static void subscribe(struct cairn *c)
 
 static void commands_send_all(struct cairn *c)
 {
-    LIST_EACH(pos, &c->commands)
+    LIST_EACH (pos, &c->commands)
         command_send(c, LIST_ENTRY(pos, struct command, link));
 }
 
@@ -82,7 +83,8 @@ void mon_reset(struct cairn *c, struct session *s, int why)
 
 /* ---- commands ---- */
 
-static void command_end(struct command *k, int rc, const char *text, const void *json, size_t json_bytes)
+static void command_end(struct command *k, int rc, const char *text, const void *json,
+                        size_t json_bytes)
 {
     env_timer_cancel(k->c->env, &k->deadline);
     list_remove(&k->link);
@@ -143,8 +145,7 @@ static void leader_open(struct cairn *c, const char *text)
 
 void mon_reply(struct cairn *c, struct msg_mon_reply *m)
 {
-    LIST_EACH(pos, &c->commands)
-    {
+    LIST_EACH (pos, &c->commands) {
         struct command *k = LIST_ENTRY(pos, struct command, link);
 
         if (k->id != m->id)
@@ -164,7 +165,8 @@ void mon_reply(struct cairn *c, struct msg_mon_reply *m)
         if (buf_flatten(&m->json) < 0)
             command_end(k, -ENOMEM, NULL, NULL, 0);
         else
-            command_end(k, m->rc, m->text, m->json.bytes ? buf_contiguous(&m->json, 0, m->json.bytes) : NULL,
+            command_end(k, m->rc, m->text,
+                        m->json.bytes ? buf_contiguous(&m->json, 0, m->json.bytes) : NULL,
                         m->json.bytes);
         return;
     }
@@ -173,7 +175,8 @@ void mon_reply(struct cairn *c, struct msg_mon_reply *m)
 void mon_commands_fail(struct cairn *c, int rc)
 {
     while (!list_empty(&c->commands))
-        command_end(LIST_FIRST(&c->commands, struct command, link), rc, "the client is shutting down", NULL, 0);
+        command_end(LIST_FIRST(&c->commands, struct command, link), rc,
+                    "the client is shutting down", NULL, 0);
 }
 
 int cairn_command_env(struct cairn *c, int argc, const char *const *argv, const void *input,
@@ -243,7 +246,8 @@ static void call_done(void *arg, int rc, const char *text, const void *json, siz
 static void call_on_reactor(void *arg)
 {
     struct command_call *k = arg;
-    int rc = cairn_command_env(k->c, k->argc, k->argv, k->input, k->input_bytes, k->timeout_ms, call_done, k);
+    int rc = cairn_command_env(k->c, k->argc, k->argv, k->input, k->input_bytes, k->timeout_ms,
+                               call_done, k);
 
     if (rc < 0)
         call_done(k, rc, reason_text(rc), NULL, 0);

@@ -1,13 +1,14 @@
 /* client_op.c - an operation's way: submit, send, resend, answer.
  *
- * Ids are given in the order of arrival on the reactor; the list of unanswered operations is in that
- * order, so its head is the floor that every message carries.  An operation is sent again, with the
- * same id and a higher attempt, when its PG's interval changed, when the session it went over was
- * reset, or when the OSD said that it acts under a newer map.  The OSDs run it once all the same.
+ * Ids are given in the order of arrival on the reactor; the list of unanswered operations is in
+ * that order, so its head is the floor that every message carries.  An operation is sent again,
+ * with the same id and a higher attempt, when its PG's interval changed, when the session it went
+ * over was reset, or when the OSD said that it acts under a newer map.  The OSDs run it once all
+ * the same.
  *
- * States: QUEUED (on its way to the reactor), WAITS (for a map, a primary, or the retry timer), SENT,
- * DONE (its completion is on its way).  Operations that are unanswered at the same time may run in any
- * order; one submitted after another's completion runs after it. */
+ * States: QUEUED (on its way to the reactor), WAITS (for a map, a primary, or the retry timer),
+ * SENT, DONE (its completion is on its way).  Operations that are unanswered at the same time may
+ * run in any order; one submitted after another's completion runs after it. */
 #include "core/client/client_int.h"
 
 #include "core/store/txn.h"
@@ -49,9 +50,10 @@ struct session *osd_session(struct cairn *c, struct osd_id id)
         session_unref(TAKE(l->session));
     }
     if (!l->session) {
-        struct session_conf sc = {.addr = o->addr,
-                                  .expect = {.role = ENTITY_OSD, .id = (uint64_t)id.v, .instance = o->instance},
-                                  .fast_fail = true};
+        struct session_conf sc = {
+            .addr = o->addr,
+            .expect = {.role = ENTITY_OSD, .id = (uint64_t)id.v, .instance = o->instance},
+            .fast_fail = true};
 
         if (session_open(c->msgr, &sc, &l->session) < 0)
             return NULL;
@@ -97,8 +99,7 @@ static void resend_all(struct env_timer *t)
 {
     struct cairn *c = CONTAINER_OF(t, struct cairn, resend);
 
-    LIST_EACH_SAFE(pos, &c->ops)
-    {
+    LIST_EACH_SAFE (pos, &c->ops) {
         struct cairn_op *op = LIST_ENTRY(pos, struct cairn_op, link);
 
         if (op->where == OP_WAITS)
@@ -111,7 +112,8 @@ static void resend_later(struct cairn *c)
     if (!c->resend.fire)
         env_timer_init(&c->resend, resend_all);
     if (!c->resend.armed)
-        env_timer_after(c->env, &c->resend, (RESEND_MS + env_random_u64(c->env) % RESEND_MS) * NS_PER_MS);
+        env_timer_after(c->env, &c->resend,
+                        (RESEND_MS + env_random_u64(c->env) % RESEND_MS) * NS_PER_MS);
 }
 
 static uint64_t floor_of(struct cairn *c)
@@ -180,8 +182,7 @@ static void op_dispatch(struct cairn *c, struct cairn_op *op)
 
 void ops_map_changed(struct cairn *c)
 {
-    LIST_EACH_SAFE(pos, &c->ops)
-    {
+    LIST_EACH_SAFE (pos, &c->ops) {
         struct cairn_op *op = LIST_ENTRY(pos, struct cairn_op, link);
         struct target *t;
 
@@ -200,8 +201,7 @@ void ops_session_reset(struct cairn *c, struct session *s)
         if (c->links[i].session != s)
             continue;
         session_unref(TAKE(c->links[i].session));
-        LIST_EACH(pos, &c->ops)
-        {
+        LIST_EACH (pos, &c->ops) {
             struct cairn_op *op = LIST_ENTRY(pos, struct cairn_op, link);
 
             if (op->where == OP_SENT && op->sent_to.v == (int32_t)i)
@@ -247,8 +247,8 @@ void ops_reply(struct cairn *c, struct msg_osd_op_reply *m)
             return;
         }
     }
-    /* A write that failed left no trace by which a later attempt would be known as a repeat: while one
-     * is under way it may still run, so its answer is the one that counts. */
+    /* A write that failed left no trace by which a later attempt would be known as a repeat: while
+     * one is under way it may still run, so its answer is the one that counts. */
     if (m->rc < 0 && !again && steps_write(&op->steps) &&
         (m->attempt != op->attempt || op->where != OP_SENT)) {
         msg_free(&m->base);

@@ -49,7 +49,6 @@ static struct pool_look pool_look(struct cairn *c, const char *name)
     return l;
 }
 
-
 int cairn_pool_open(struct cairn *c, const char *name, struct cairn_pool **out_pool)
 {
     int rc = client_may_wait(c);
@@ -107,7 +106,8 @@ int cairn_write_full(struct cairn_pool *p, const char *name, const void *data, s
     return run_and_free(p, name, op);
 }
 
-int cairn_write(struct cairn_pool *p, const char *name, uint64_t off, const void *data, size_t bytes)
+int cairn_write(struct cairn_pool *p, const char *name, uint64_t off, const void *data,
+                size_t bytes)
 {
     struct cairn_op *op = cairn_op_create();
 
@@ -162,7 +162,8 @@ int cairn_remove(struct cairn_pool *p, const char *name)
 enum { LIST_ROWS = 1000 };
 
 /* One answer's rows to the caller; the key to go on from is kept in `next`. */
-static int rows_give(struct cairn_op *op, int (*each)(void *, const void *, size_t, const struct cairn_stat *),
+static int rows_give(struct cairn_op *op,
+                     int (*each)(void *, const void *, size_t, const struct cairn_stat *),
                      void *arg, struct writer *next)
 {
     size_t count = cairn_op_pair_count(op, 0, NULL);
@@ -229,7 +230,8 @@ static int pg_list(struct cairn_pool *p, struct pgid pg,
 }
 
 int cairn_list(struct cairn_pool *p,
-               int (*each)(void *arg, const void *name, size_t name_bytes, const struct cairn_stat *st),
+               int (*each)(void *arg, const void *name, size_t name_bytes,
+                           const struct cairn_stat *st),
                void *arg)
 {
     int rc = client_may_wait(p->c);

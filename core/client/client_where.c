@@ -38,8 +38,7 @@ static void query_start(struct cairn *c, struct copy_query *q)
 
 void copies_reply(struct cairn *c, struct msg_copy_reply *m)
 {
-    LIST_EACH(pos, &c->copies)
-    {
+    LIST_EACH (pos, &c->copies) {
         struct copy_query *q = LIST_ENTRY(pos, struct copy_query, link);
 
         if (q->id != m->id)
@@ -56,8 +55,7 @@ void copies_reply(struct cairn *c, struct msg_copy_reply *m)
 
 void copies_reset(struct cairn *c, struct session *s)
 {
-    LIST_EACH_SAFE(pos, &c->copies)
-    {
+    LIST_EACH_SAFE (pos, &c->copies) {
         struct copy_query *q = LIST_ENTRY(pos, struct copy_query, link);
 
         if ((uint32_t)q->osd.v < c->link_count && c->links[q->osd.v].session == s) {

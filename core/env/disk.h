@@ -19,10 +19,10 @@
 enum { DISK_BLOCK = 4096 };
 
 struct disk_conf {
-    bool create;       /* make it when missing; -ENOENT otherwise */
-    bool zeroed;       /* allocate and write zeros up to `bytes` (journals), else sparse */
+    bool create; /* make it when missing; -ENOENT otherwise */
+    bool zeroed; /* allocate and write zeros up to `bytes` (journals), else sparse */
     bool read_only;
-    uint64_t bytes;    /* with create: its size, a multiple of DISK_BLOCK; 0: as it is */
+    uint64_t bytes; /* with create: its size, a multiple of DISK_BLOCK; 0: as it is */
 };
 /* 0 with *out_disk owned by the caller, or a negative code with `why` set. */
 int disk_open(struct env *env, const char *path, const struct disk_conf *conf,
@@ -48,12 +48,12 @@ struct disk_io {
     struct disk *disk;    /* borrowed */
     enum disk_op op;
     unsigned flags;
-    uint64_t off, bytes;  /* READ, DISCARD, ALLOCATE: `bytes`; WRITE: data.bytes */
-    struct buf data;      /* WRITE: held until done, memory of any alignment, caller frees after;
-                             READ: empty on submit, one aligned span on success */
-    int rc;               /* 0 or a negative code; short transfers are completed or failed inside */
+    uint64_t off, bytes; /* READ, DISCARD, ALLOCATE: `bytes`; WRITE: data.bytes */
+    struct buf data;     /* WRITE: held until done, memory of any alignment, caller frees after;
+                            READ: empty on submit, one aligned span on success */
+    int rc;              /* 0 or a negative code; short transfers are completed or failed inside */
     void (*done)(struct disk_io *io);
-    void *impl;           /* env's own */
+    void *impl; /* env's own */
 };
 /* `io` stays put until done, which comes exactly once, from the loop. */
 void disk_submit(struct env *env, struct disk_io *io);

@@ -59,7 +59,7 @@ void env_timer_cancel(struct env *env, struct env_timer *t); /* harmless if not 
  * a later virtual time), then `done` on the env's reactor.  No order among works. */
 struct env_work {
     struct env_task task;
-    struct env *env; /* set by submit */
+    struct env *env;                  /* set by submit */
     void (*work)(struct env_work *w); /* may touch only what belongs to `w` */
     void (*done)(struct env_work *w);
 };

@@ -7,8 +7,8 @@
 #include "core/env/kv.h"
 #include "core/env/net.h"
 
-/* Each entry is the function of the same name in env.h, disk.h, file.h, kv.h or net.h.  struct disk,
- * net_conn, net_listener, kv, kv_iter and file_lock begin with a `struct env *env` in both
+/* Each entry is the function of the same name in env.h, disk.h, file.h, kv.h or net.h.  struct
+ * disk, net_conn, net_listener, kv, kv_iter and file_lock begin with a `struct env *env` in both
  * implementations, so that calls on them find their table. */
 struct env_ops {
     uint64_t (*now_ns)(struct env *);
@@ -23,7 +23,8 @@ struct env_ops {
     int (*watch_start)(struct env *, struct env_watch *, int fd);
     void (*watch_stop)(struct env *, struct env_watch *);
 
-    int (*disk_open)(struct env *, const char *, const struct disk_conf *, struct disk **, struct note *);
+    int (*disk_open)(struct env *, const char *, const struct disk_conf *, struct disk **,
+                     struct note *);
     void (*disk_close)(struct disk *);
     uint64_t (*disk_bytes)(const struct disk *);
     const char *(*disk_name)(const struct disk *);
@@ -53,11 +54,12 @@ struct env_ops {
     void (*kv_iter_destroy)(struct kv_iter *);
     void (*kv_stats)(struct kv *, struct kv_stats *);
 
-    int (*net_listen)(struct env *, const struct net_addr *, struct net_accept *, struct net_listener **,
-                      struct note *);
+    int (*net_listen)(struct env *, const struct net_addr *, struct net_accept *,
+                      struct net_listener **, struct note *);
     void (*net_listener_addr)(const struct net_listener *, struct net_addr *);
     void (*net_listener_close)(struct net_listener *);
-    int (*net_connect)(struct env *, const struct net_addr *, struct net_handler *, struct net_conn **);
+    int (*net_connect)(struct env *, const struct net_addr *, struct net_handler *,
+                       struct net_conn **);
     int (*net_send)(struct net_conn *, struct buf *);
     uint64_t (*net_queued_bytes)(const struct net_conn *);
     void (*net_resume)(struct net_conn *);
@@ -66,7 +68,8 @@ struct env_ops {
 
 /* Shared by the implementations (env.c).
  *
- * 0 when the request is aligned, within the disk and permitted; else the code to complete it with. */
+ * 0 when the request is aligned, within the disk and permitted; else the code to complete it with.
+ */
 int disk_io_check(const struct disk_io *io, uint64_t disk_bytes, bool read_only);
 
 #endif

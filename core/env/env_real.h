@@ -9,9 +9,9 @@
 
 struct host;
 struct host_conf {
-    unsigned reactors; /* 0: one per core, two at most */
-    unsigned workers;  /* 0: 4 */
-    bool no_uring;     /* use the thread fallback even where io_uring works */
+    unsigned reactors;     /* 0: one per core, two at most */
+    unsigned workers;      /* 0: 4 */
+    bool no_uring;         /* use the thread fallback even where io_uring works */
     struct log_sink *sink; /* borrowed */
 };
 /* Starts the threads.  0, or a negative code with `why`. */
@@ -25,9 +25,9 @@ void host_destroy(struct host *h);
 
 /* What a reactor has counted since its start.  Any thread. */
 struct host_stats {
-    uint64_t turns;        /* of the loop */
-    uint64_t tasks;        /* posted and deferred tasks, timers, completions and network callbacks */
-    uint64_t slow_tasks;   /* ... of them that ran for more than 5 ms: the watchdog */
+    uint64_t turns;      /* of the loop */
+    uint64_t tasks;      /* posted and deferred tasks, timers, completions and network callbacks */
+    uint64_t slow_tasks; /* ... of them that ran for more than 5 ms: the watchdog */
     uint64_t slowest_ns;
     uint64_t wakes;        /* times another thread had to wake it */
     uint64_t disk_ios;     /* completed */

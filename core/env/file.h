@@ -8,11 +8,14 @@
 #include "core/base/buf.h"
 #include "core/env/env.h"
 
-int file_read(struct env *env, const char *path, uint64_t bytes_max, struct buf *out_data); /* one span; -EFBIG */
+int file_read(struct env *env, const char *path, uint64_t bytes_max,
+              struct buf *out_data); /* one span; -EFBIG */
 int file_replace(struct env *env, const char *path, const void *data, size_t bytes, unsigned mode);
 int file_remove(struct env *env, const char *path); /* durable; -ENOENT */
-int dir_create(struct env *env, const char *path, unsigned mode); /* with parents; durable; 0 if there */
-int dir_list(struct env *env, const char *path, void (*each)(void *arg, const char *name), void *arg);
+int dir_create(struct env *env, const char *path,
+               unsigned mode); /* with parents; durable; 0 if there */
+int dir_list(struct env *env, const char *path, void (*each)(void *arg, const char *name),
+             void *arg);
 
 /* An advisory lock that dies with the process: -EBUSY when another process holds it. */
 int file_lock(struct env *env, const char *path, struct file_lock **out_lock);

@@ -3,10 +3,12 @@
  * It is a cache of what the caller's journal has made durable: writes are NOT durable until a
  * kv_checkpoint that started after them returned 0.  After a power cut any subset of the batches
  * written since then may be there (each batch whole or not at all).  The first error of any call
- * (but see kv_wait_for_room) poisons the store: every later call returns -R_STORE_FAILED, and the role must stop.
+ * (but see kv_wait_for_room) poisons the store: every later call returns -R_STORE_FAILED, and the
+ * role must stop.
  *
  * Threads: gets and iterators from any thread at once, writes and checkpoints from one at a time.
- * Every call blocks: workers, start-up and fsck only (the simulator runs them in its one thread). */
+ * Every call blocks: workers, start-up and fsck only (the simulator runs them in its one thread).
+ */
 #ifndef CORE_ENV_KV_H
 #define CORE_ENV_KV_H
 
@@ -16,8 +18,8 @@
 
 struct kv_conf {
     bool create;
-    bool read_only_check; /* verify checksums on every read, for fsck */
-    uint32_t cache_bytes; /* 0: 8 MiB */
+    bool read_only_check;        /* verify checksums on every read, for fsck */
+    uint32_t cache_bytes;        /* 0: 8 MiB */
     uint32_t write_buffer_bytes; /* 0: 4 MiB */
 };
 int kv_open(struct env *env, const char *folder, const struct kv_conf *conf, struct kv **out_kv,

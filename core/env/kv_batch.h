@@ -13,7 +13,7 @@ struct kv_batch {
 };
 
 struct kv_record {
-    bool put; /* else delete, and `value` is empty */
+    bool put;                /* else delete, and `value` is empty */
     struct bytes key, value; /* borrowed from the batch */
 };
 /* Start with cur_over(b->records.data, b->records.len).  False at the end. */

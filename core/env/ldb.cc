@@ -19,7 +19,8 @@ using leveldb::Slice;
 using leveldb::Status;
 using leveldb::WriteOptions;
 
-namespace {
+namespace
+{
 
 constexpr int kTablesOpen = 200;
 constexpr size_t kTableBytes = 8 << 20;
@@ -60,7 +61,8 @@ struct ldb {
     }
 };
 
-namespace {
+namespace
+{
 
 leveldb::Options OptionsOf(ldb *d, uint32_t cache_bytes, uint32_t write_buffer_bytes)
 {

@@ -32,8 +32,8 @@ struct ldb_hooks {
     void *arg;
     /* Called before the operation, from any thread.  0 to go on, or a positive errno that it is to
      * fail with (nothing is done then). */
-    int (*before)(void *arg, enum ldb_call call, const char *path, const char *to,
-                  const void *data, size_t bytes);
+    int (*before)(void *arg, enum ldb_call call, const char *path, const char *to, const void *data,
+                  size_t bytes);
 };
 
 struct ldb_conf {

@@ -13,8 +13,8 @@
  *   included: LevelDB cleans up after a failure, and where the folder's sync failed after CURRENT
  *   was renamed, that clean-up would remove the manifest that CURRENT now names.
  * - The manifest is shown to LevelDB without a torn tail.  A power cut may leave the last, unsynced
- *   record of it half written, and LevelDB would refuse to open; a record that is bad with good ones
- *   behind it is rot, and stays for LevelDB to refuse.
+ *   record of it half written, and LevelDB would refuse to open; a record that is bad with good
+ * ones behind it is rot, and stays for LevelDB to refuse.
  * - On a full file system changes can wait for room (nothing is told to LevelDB, which would never
  *   recover): the rows are safe in the caller's journal meanwhile.
  * - Each database has a thread of its own; one slow compaction does not hold up the others.
@@ -48,9 +48,11 @@ extern "C" {
 using leveldb::Slice;
 using leveldb::Status;
 
-namespace cairn {
+namespace cairn
+{
 
-namespace {
+namespace
+{
 
 constexpr size_t kWriteBuffer = 64 << 10;
 constexpr auto kRoomRetry = std::chrono::milliseconds(20);
@@ -103,7 +105,8 @@ bool BlockIsWhole(const char *block, size_t n)
     return Unmask(le32toh(masked)) == crc32c(0, block, n - 4);
 }
 
-/* --- the manifest: blocks of 32 KiB, records of crc (4 bytes), length (2), type (1), payload --- */
+/* --- the manifest: blocks of 32 KiB, records of crc (4 bytes), length (2), type (1), payload ---
+ */
 
 constexpr size_t kLogBlockBytes = 32768;
 constexpr size_t kLogHeadBytes = 7;
@@ -146,8 +149,9 @@ void TornTailCut(std::string *log)
     log->resize(at);
 }
 
-class Remembered final : public leveldb::SequentialFile {
-public:
+class Remembered final : public leveldb::SequentialFile
+{
+  public:
     explicit Remembered(std::string text) : text_(std::move(text))
     {
     }
@@ -165,13 +169,14 @@ public:
         return Status::OK();
     }
 
-private:
+  private:
     const std::string text_;
     size_t at_ = 0;
 };
 
-class ReadOnce final : public leveldb::SequentialFile {
-public:
+class ReadOnce final : public leveldb::SequentialFile
+{
+  public:
     ReadOnce(FolderEnv *env, std::string path, int fd) : env_(env), path_(std::move(path)), fd_(fd)
     {
     }
@@ -194,14 +199,15 @@ public:
         return lseek(fd_, (off_t)n, SEEK_CUR) < 0 ? env_->failed(path_, errno) : Status::OK();
     }
 
-private:
+  private:
     FolderEnv *const env_;
     const std::string path_;
     const int fd_;
 };
 
-class TableFile final : public leveldb::RandomAccessFile {
-public:
+class TableFile final : public leveldb::RandomAccessFile
+{
+  public:
     TableFile(FolderEnv *env, std::string path, int fd, uint64_t bytes)
         : env_(env), path_(std::move(path)), fd_(fd), bytes_(bytes)
     {
@@ -226,15 +232,16 @@ public:
         return Status::OK();
     }
 
-private:
+  private:
     FolderEnv *const env_;
     const std::string path_;
     const int fd_;
     const uint64_t bytes_;
 };
 
-class AppendFile final : public leveldb::WritableFile {
-public:
+class AppendFile final : public leveldb::WritableFile
+{
+  public:
     AppendFile(FolderEnv *env, std::string path, int fd)
         : env_(env), path_(std::move(path)), fd_(fd)
     {
@@ -289,7 +296,7 @@ public:
         return s;
     }
 
-private:
+  private:
     Status Put(const char *data, size_t n)
     {
         int err;
@@ -319,8 +326,9 @@ private:
     bool named_ = false; /* the folder was synced since the file was made */
 };
 
-class HeldLock final : public leveldb::FileLock {
-public:
+class HeldLock final : public leveldb::FileLock
+{
+  public:
     explicit HeldLock(int fd) : fd_(fd)
     {
     }
@@ -329,7 +337,7 @@ public:
         close(fd_);
     }
 
-private:
+  private:
     const int fd_;
 };
 

@@ -14,11 +14,13 @@
 
 #include "core/env/ldb.h"
 
-namespace cairn {
+namespace cairn
+{
 
 /* Owned by its database and closed after it.  Threads: any, as LevelDB calls it. */
-class FolderEnv final : public leveldb::Env {
-public:
+class FolderEnv final : public leveldb::Env
+{
+  public:
     explicit FolderEnv(const ldb_hooks *hooks); /* borrowed; may be NULL */
     ~FolderEnv() override;                      /* waits for the background thread */
 
@@ -59,7 +61,7 @@ public:
     uint64_t NowMicros() override;
     void SleepForMicroseconds(int micros) override;
 
-private:
+  private:
     struct Job {
         void (*function)(void *);
         void *arg;
@@ -83,8 +85,9 @@ private:
 std::string FolderOf(const std::string &path);
 
 /* Says nothing: what matters comes back as a status. */
-class SilentLogger final : public leveldb::Logger {
-public:
+class SilentLogger final : public leveldb::Logger
+{
+  public:
     void Logv(const char *, std::va_list) override
     {
     }

@@ -15,7 +15,8 @@ struct net_handler {
     /* Where the next bytes go, and how many fit.  0 pauses reading until net_resume. */
     size_t (*space)(struct net_handler *h, uint8_t **out_at);
     void (*received)(struct net_handler *h, size_t bytes); /* into what `space` gave */
-    void (*drained)(struct net_handler *h); /* the send queue fell to net_send's low mark; may be NULL */
+    void (*drained)(
+        struct net_handler *h); /* the send queue fell to net_send's low mark; may be NULL */
     void (*closed)(struct net_handler *h, int rc); /* 0: the peer closed; negative: why */
 };
 
@@ -27,8 +28,9 @@ struct net_accept { /* owned by the user */
 
 int net_listen(struct env *env, const struct net_addr *addr, struct net_accept *accept,
                struct net_listener **out_listener, struct note *why);
-void net_listener_addr(const struct net_listener *l, struct net_addr *out_addr); /* port 0 resolved */
-void net_listener_close(struct net_listener *l); /* no `accepted` after it returned */
+void net_listener_addr(const struct net_listener *l,
+                       struct net_addr *out_addr); /* port 0 resolved */
+void net_listener_close(struct net_listener *l);   /* no `accepted` after it returned */
 
 /* Failures to connect come as `closed`; only lack of memory and bad addresses fail at once. */
 int net_connect(struct env *env, const struct net_addr *addr, struct net_handler *h,

@@ -16,7 +16,7 @@ struct op {
     uint64_t trace_id;    /* 0: none */
     uint64_t deadline_ns; /* by env_now_ns; 0: none */
     struct arena arena;
-    int rc;               /* the first failure, or the result */
+    int rc; /* the first failure, or the result */
     bool cancelled;
     bool woken, finished; /* op.c's own: a run is queued; that run is the last */
     struct note note;
@@ -31,11 +31,12 @@ struct op {
 
 void op_init(struct op *op, struct env *env, void (*run)(struct op *));
 void op_fini(struct op *op); /* releases the arena */
-void op_start(struct op *op, void (*done)(struct op *, void *), void *arg); /* runs it from the loop */
+void op_start(struct op *op, void (*done)(struct op *, void *),
+              void *arg);    /* runs it from the loop */
 void op_wake(struct op *op); /* run again, from the loop (a completion calls this) */
 /* False when it failed, was cancelled or is past its deadline (rc is set then). */
 bool op_going(struct op *op);
-void op_cancel(struct op *op); /* asks; takes effect at the next run */
+void op_cancel(struct op *op);       /* asks; takes effect at the next run */
 void op_fail(struct op *op, int rc); /* the first failure wins */
 void op_finish(struct op *op);       /* calls done from the loop; `op` may be gone after that */
 

@@ -256,8 +256,8 @@ void osdmap_inc_fini(struct osdmap_inc *inc)
 }
 
 /* A table of an increment: its count, and zeroed rows for it.  *rc: -ENOMEM. */
-static uint32_t rows_get(struct cursor *c, uint32_t max, uint32_t row_min, size_t row_bytes, void **out_rows,
-                         int *rc)
+static uint32_t rows_get(struct cursor *c, uint32_t max, uint32_t row_min, size_t row_bytes,
+                         void **out_rows, int *rc)
 {
     uint32_t count = cur_count(c, max, row_min);
 
@@ -276,23 +276,26 @@ static int inc_tables_get(struct cursor *c, struct osdmap_inc *inc)
 {
     int rc = 0;
 
-    inc->osd_rows = rows_get(c, OSDMAP_OSDS_MAX, OSD_ROW_MIN, sizeof(*inc->osds), (void **)&inc->osds, &rc);
+    inc->osd_rows =
+        rows_get(c, OSDMAP_OSDS_MAX, OSD_ROW_MIN, sizeof(*inc->osds), (void **)&inc->osds, &rc);
     for (uint32_t i = 0; i < inc->osd_rows; i++) {
         inc->osds[i].id.v = cur_i32(c);
         inc->osds[i].info = osd_get(c);
     }
-    inc->pool_rows = rows_get(c, OSDMAP_POOLS_MAX, POOL_ROW_MIN, sizeof(*inc->pools), (void **)&inc->pools, &rc);
+    inc->pool_rows =
+        rows_get(c, OSDMAP_POOLS_MAX, POOL_ROW_MIN, sizeof(*inc->pools), (void **)&inc->pools, &rc);
     for (uint32_t i = 0; i < inc->pool_rows; i++)
         inc->pools[i] = pool_get(c);
     inc->pool_gone_rows =
         rows_get(c, OSDMAP_POOLS_MAX, 4, sizeof(*inc->pools_gone), (void **)&inc->pools_gone, &rc);
     for (uint32_t i = 0; i < inc->pool_gone_rows; i++)
         inc->pools_gone[i].v = cur_u32(c);
-    inc->temp_rows = rows_get(c, OSDMAP_TEMPS_MAX, TEMP_ROW_MIN, sizeof(*inc->temps), (void **)&inc->temps, &rc);
+    inc->temp_rows =
+        rows_get(c, OSDMAP_TEMPS_MAX, TEMP_ROW_MIN, sizeof(*inc->temps), (void **)&inc->temps, &rc);
     for (uint32_t i = 0; i < inc->temp_rows; i++)
         inc->temps[i] = temp_get(c);
-    inc->blocked_rows =
-        rows_get(c, OSDMAP_BLOCKED_MAX, BLOCKED_ROW, sizeof(*inc->blocked), (void **)&inc->blocked, &rc);
+    inc->blocked_rows = rows_get(c, OSDMAP_BLOCKED_MAX, BLOCKED_ROW, sizeof(*inc->blocked),
+                                 (void **)&inc->blocked, &rc);
     for (uint32_t i = 0; i < inc->blocked_rows; i++)
         inc->blocked[i] = blocked_get(c);
     return rc;

@@ -46,8 +46,8 @@ static int host_bucket(struct crush_map *crush, const char *host, int32_t *out_i
     return rc;
 }
 
-static int device_put(struct crush_map *crush, struct osd_id id, const char *host, const char *device_class,
-                      uint32_t weight)
+static int device_put(struct crush_map *crush, struct osd_id id, const char *host,
+                      const char *device_class, uint32_t weight)
 {
     char name[16];
     int32_t bucket, parent;
@@ -67,7 +67,8 @@ static int device_put(struct crush_map *crush, struct osd_id id, const char *hos
     return rc < 0 ? rc : crush_device_reweight(crush, id.v, weight);
 }
 
-int osdmap_crush_add(struct osdmap *m, struct osd_id id, const char *host, const char *device_class, uint32_t weight)
+int osdmap_crush_add(struct osdmap *m, struct osd_id id, const char *host, const char *device_class,
+                     uint32_t weight)
 {
     struct crush_map *crush;
     struct note why = {{0}};

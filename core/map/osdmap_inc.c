@@ -1,7 +1,7 @@
 /* osdmap_inc.c - the step from one epoch to the next: making it, and taking it.
  *
- * osdmap_apply(a, osdmap_diff(a, b)) equals b, byte for byte when encoded: every daemon that follows
- * the increments has the map that the monitors decided. */
+ * osdmap_apply(a, osdmap_diff(a, b)) equals b, byte for byte when encoded: every daemon that
+ * follows the increments has the map that the monitors decided. */
 #include "core/crush/crush_codec.h"
 #include "core/map/osdmap.h"
 
@@ -26,7 +26,8 @@ static int inc_alloc(const struct osdmap *a, const struct osdmap *b, struct osdm
     if (rc == 0)
         rc = rows_alloc((void **)&inc->temps, a->temp_count + b->temp_count, sizeof(*inc->temps));
     if (rc == 0)
-        rc = rows_alloc((void **)&inc->blocked, a->blocked_count + b->blocked_count, sizeof(*inc->blocked));
+        rc = rows_alloc((void **)&inc->blocked, a->blocked_count + b->blocked_count,
+                        sizeof(*inc->blocked));
     return rc;
 }
 

@@ -1,8 +1,8 @@
 /* types.c - object names and the small values that everyone shares.
  *
  * An object's key sorts by pool, then by the bits of its hash in reverse, then by name.  Reversed,
- * the low bits of the hash, which choose the PG, come first: with a power of two PGs each of them is
- * one contiguous range of keys, and splitting a PG in two cuts its range in the middle. */
+ * the low bits of the hash, which choose the PG, come first: with a power of two PGs each of them
+ * is one contiguous range of keys, and splitting a PG in two cuts its range in the middle. */
 #include "core/map/types.h"
 
 #include <stdio.h>

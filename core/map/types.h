@@ -29,7 +29,8 @@ struct version {
     uint64_t seq;
 };
 
-/* Names one client operation for ever: the client instance (random, never reused) and its number. */
+/* Names one client operation for ever: the client instance (random, never reused) and its number.
+ */
 struct reqid {
     uint64_t client;
     uint64_t op; /* from 1, in the order of submission */

@@ -157,8 +157,8 @@ static inline const struct osd_info *osd_info_of(const struct osd *o, struct osd
 }
 /* The role stops itself: `failed` is called from the loop. */
 void osd_fail(struct osd *o, int rc, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* An operator holds it down, says the map: `failed` is called with -R_STOPPED, and osd_stop then ends
- * the role in order, leases and all. */
+/* An operator holds it down, says the map: `failed` is called with -R_STOPPED, and osd_stop then
+ * ends the role in order, leases and all. */
 void osd_held(struct osd *o);
 static inline bool osd_serving(const struct osd *o)
 {

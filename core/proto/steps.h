@@ -30,26 +30,40 @@ enum step_kind {
     STEP_XATTR_LIST, /* pairs, all */
     STEP_OMAP_GET,   /* keys in `pairs_in`: pairs for those that exist */
     STEP_OMAP_RANGE, /* key (inclusive) .. value (exclusive; empty: end), rows_max: pairs, more */
-    STEP_PG_LIST,    /* on a PG, no object: from key (oid key) rows_max: pairs (oid key -> u64 size, version), more */
+    STEP_PG_LIST,    /* on a PG, no object: from key (oid key) rows_max: pairs (oid key -> u64 size,
+                        version), more */
     /* writes */
     STEP_CREATE,     /* flags STEP_EXCLUSIVE: -R_EXISTS when there */
     STEP_WRITE,      /* off, data, crcs */
     STEP_WRITE_FULL, /* data, crcs: replaces all bytes, keeps xattrs and omap */
-    STEP_APPEND,     /* data: at the present end; the crcs are made where the bytes enter, as if at 0 */
-    STEP_TRUNCATE,   /* off: new size */
-    STEP_ZERO,       /* off, len */
-    STEP_DELETE,     /* -R_NO_OBJECT when absent */
+    STEP_APPEND, /* data: at the present end; the crcs are made where the bytes enter, as if at 0 */
+    STEP_TRUNCATE, /* off: new size */
+    STEP_ZERO,     /* off, len */
+    STEP_DELETE,   /* -R_NO_OBJECT when absent */
     STEP_XATTR_SET,
     STEP_XATTR_RM,
-    STEP_OMAP_SET,   /* pairs_in */
-    STEP_OMAP_RM,    /* keys in pairs_in */
+    STEP_OMAP_SET,      /* pairs_in */
+    STEP_OMAP_RM,       /* keys in pairs_in */
     STEP_OMAP_RM_RANGE, /* key .. value */
     STEP_OMAP_CLEAR,
-    STEP_CLONE_RANGE, /* src name (same PG only) in key, off2, len -> off; other PGs: -R_UNSUPPORTED */
+    STEP_CLONE_RANGE, /* src name (same PG only) in key, off2, len -> off; other PGs: -R_UNSUPPORTED
+                       */
     STEP_KIND_END
 };
-enum step_cmp { CMP_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE, CMP_ABSENT, CMP_PRESENT }; /* memcmp order */
-enum { STEP_EXCLUSIVE = 1, STEP_MAY_FAIL = 2 /* this step's failure does not fail the operation (reads only) */ };
+enum step_cmp {
+    CMP_EQ,
+    CMP_NE,
+    CMP_LT,
+    CMP_LE,
+    CMP_GT,
+    CMP_GE,
+    CMP_ABSENT,
+    CMP_PRESENT
+}; /* memcmp order */
+enum {
+    STEP_EXCLUSIVE = 1,
+    STEP_MAY_FAIL = 2 /* this step's failure does not fail the operation (reads only) */
+};
 enum { STEPS_MAX = 64, STEP_PAIRS_MAX = 10000 /* of one step */ };
 /* What one operation may hold beside its payload, and its results beside theirs: keys, values and
  * checksums, 64 bytes for each step and 8 for each pair.  The payload of all steps of either is at
@@ -96,16 +110,17 @@ void steps_fini(struct steps *s);
  * is good until the next steps_add. */
 struct step *steps_add(struct steps *s, uint8_t kind);
 struct bytes steps_dup(struct steps *s, struct bytes b); /* into the arena */
-int step_pairs_set(struct steps *s, struct step *st, const struct step_pair *pairs, uint32_t count); /* copies */
+int step_pairs_set(struct steps *s, struct step *st, const struct step_pair *pairs,
+                   uint32_t count); /* copies */
 /* Refs `data` and computes the crcs: for STEP_WRITE st->off must be set before. */
 int step_data_set(struct steps *s, struct step *st, const struct buf *data);
 /* The same steps again, payload shared.  `out` is overwritten; 0 or -ENOMEM (out is empty then). */
 int steps_copy(const struct steps *from, struct steps *out);
-bool steps_write(const struct steps *s);  /* any write step */
+bool steps_write(const struct steps *s); /* any write step */
 /* Order, bounds, sizes: 0; -EINVAL for what has no meaning (no step, a guard or read after a write,
  * STEP_PG_LIST beside others, a flag or field out of range, missing checksums), -R_UNSUPPORTED for
- * a kind unknown here, -EFBIG past OBJECT_BYTES_MAX, -ENAMETOOLONG, -E2BIG (values, pairs, the sum).
- * What was decoded may be executed only after this. */
+ * a kind unknown here, -EFBIG past OBJECT_BYTES_MAX, -ENAMETOOLONG, -E2BIG (values, pairs, the
+ * sum). What was decoded may be executed only after this. */
 int steps_valid(const struct steps *s);
 /* Payload is appended to `data` by reference; the outcome is in front->rc. */
 void steps_encode(const struct steps *s, struct writer *front, struct buf *data);
@@ -126,7 +141,8 @@ int step_results_reserve(struct step_results *r, uint32_t count);
  * asks before it answers. */
 int step_results_fit(const struct step_results *r);
 void step_results_encode(const struct step_results *r, struct writer *front, struct buf *data);
-int step_results_decode(struct cursor *front, struct buf *data, struct step_results *out); /* as steps_decode */
+int step_results_decode(struct cursor *front, struct buf *data,
+                        struct step_results *out); /* as steps_decode */
 /* Whether a guard holds.  An absent value is unequal to every value, and in no order with one: of
  * the comparisons CMP_NE alone holds. */
 bool step_cmp_holds(uint8_t cmp, bool present, struct bytes have, struct bytes want);

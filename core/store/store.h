@@ -11,8 +11,9 @@
  * Reads verify checksums.  -R_CSUM_MISMATCH names the damage; the caller repairs by writing good
  * bytes through store_submit.  Damage of tables met while running stops the store with
  * -R_CSUM_MISMATCH (store_on_failure): open it again with conf.salvage.  Damage to journal, tables
- * or superblock found at open: -R_CSUM_MISMATCH, or with conf.salvage an open store that says so (store_salvaged): its objects
- * may be missing or old and the owner must treat every PG on it as incomplete.
+ * or superblock found at open: -R_CSUM_MISMATCH, or with conf.salvage an open store that says so
+ * (store_salvaged): its objects may be missing or old and the owner must treat every PG on it as
+ * incomplete.
  *
  * Threads: one env; calls and completions on its reactor. */
 #ifndef CORE_STORE_STORE_H
@@ -47,9 +48,9 @@ int store_open(struct env *env, const struct store_conf *conf,
                void (*opened)(void *arg, int rc, struct store *store, const struct note *why),
                void *arg);
 const struct store_id *store_identity(const struct store *s);
-/* Also after later opens, until store_salvage_over: the transactions submitted before that call have
- * written down, in the caller's own rows, that things may be missing; when they are durable the
- * store forgets it. */
+/* Also after later opens, until store_salvage_over: the transactions submitted before that call
+ * have written down, in the caller's own rows, that things may be missing; when they are durable
+ * the store forgets it. */
 bool store_salvaged(const struct store *s);
 void store_salvage_over(struct store *s);
 /* Called once, from the loop, when the store stops by itself after a failed write. */

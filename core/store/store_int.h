@@ -387,7 +387,7 @@ struct store {
     struct log log;
     struct store_id id;
     struct superblock sb;
-    uint32_t sb_slot; /* the one that holds `sb` */
+    uint32_t sb_slot;         /* the one that holds `sb` */
     bool salvaged, salvaging; /* salvaging: this time */
     struct file_lock *lock;
     struct disk *sb_disk, *data;
@@ -528,7 +528,7 @@ void checkpoint_run(struct store *s);
 
 void space_start(struct store *s);
 void space_stop(struct store *s);
-void space_look(struct store *s); /* at the file system, now */
+void space_look(struct store *s);              /* at the file system, now */
 uint64_t space_fs_free(const struct store *s); /* bytes above the reserve */
 uint64_t space_reserve_bytes(uint64_t total);
 uint32_t grow_unit_blocks(uint64_t data_blocks);

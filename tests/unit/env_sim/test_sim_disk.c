@@ -324,8 +324,7 @@ T(sim_disk, a_full_disk_takes_overwrites_and_refuses_new_blocks)
     struct world w;
     struct fs_space space;
     struct disk_io discard = {.op = DISK_DISCARD, .bytes = DISK_BLOCK};
-    struct disk_io allocate = {
-        .op = DISK_ALLOCATE, .off = 8 * DISK_BLOCK, .bytes = 4 * DISK_BLOCK};
+    struct disk_io allocate = {.op = DISK_ALLOCATE, .off = 8 * DISK_BLOCK, .bytes = 4 * DISK_BLOCK};
 
     world_init(&w, 7);
     opened = discard.disk = allocate.disk = world_disk(w.env[0], "d", BLOCKS);

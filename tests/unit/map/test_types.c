@@ -30,7 +30,8 @@ T(oid, keys_sort_as_oids_compare_and_read_back)
 
         oid_key_put(&a, &o[i]);
         oid_key_put(&b, &o[i + 1]);
-        by_key = bytes_compare((struct bytes){a.data, (uint32_t)a.len}, (struct bytes){b.data, (uint32_t)b.len});
+        by_key = bytes_compare((struct bytes){a.data, (uint32_t)a.len},
+                               (struct bytes){b.data, (uint32_t)b.len});
         T_EQ(by_key < 0, by_oid < 0);
         T_EQ(by_key > 0, by_oid > 0);
         T_OK(oid_key_get((struct bytes){a.data, (uint32_t)a.len}, &back));
