@@ -271,19 +271,35 @@ static void checkpoint_end(struct store *s)
     store_progress(s);
 }
 
-static void superblock_written(struct disk_io *io)
+static void superblock_copied(struct disk_io *io)
 {
     struct store *s = CONTAINER_OF(io, struct store, ck_io);
 
     buf_fini(&io->data);
-    if (io->rc < 0) {
-        store_fail(s, io->rc, "superblock write");
-    } else if (!store_dead(s)) {
-        s->sb_slot = 1 - s->sb_slot;
-        s->sb = s->ck_sb;
+    if (io->rc < 0 && io->rc != -ENOSPC) /* without room there is no copy */
+        store_fail(s, io->rc, "write of the superblock's copy");
+    else if (!store_dead(s))
         checkpoint_end(s);
-    }
     store_busy_end(s);
+}
+
+static void superblock_written(struct disk_io *io)
+{
+    struct store *s = CONTAINER_OF(io, struct store, ck_io);
+
+    if (io->rc < 0)
+        store_fail(s, io->rc, "superblock write");
+    if (store_dead(s)) {
+        buf_fini(&io->data);
+        store_busy_end(s);
+        return;
+    }
+    s->sb_slot = 1 - s->sb_slot;
+    s->sb = s->ck_sb;
+    io->disk = s->data;
+    io->off = 0;
+    io->done = superblock_copied;
+    disk_submit(s->env, io);
 }
 
 static void checkpoint_superblock(struct store *s)

@@ -18,7 +18,7 @@ enum {
     SUPERBLOCK_SLOTS = 2,
     GROUP_HEAD_BYTES = 80
 };
-#define PHYS_HOLE UINT64_C(0) /* block 0 of the data disk is never given out */
+#define PHYS_HOLE UINT64_C(0) /* block 0 of the data disk is the superblock's copy */
 #define PHYS_LOST UINT64_MAX  /* was mapped; where is no longer known */
 
 struct superblock {

@@ -340,12 +340,15 @@ static int open_one(struct fsck *f, const char *name, struct disk **out, struct 
 static int load_superblock(struct fsck *f, struct note *why)
 {
     struct disk *d = NULL;
-    uint32_t slot;
-    bool other_bad;
+    uint32_t slot, bad;
     int rc = open_one(f, "superblock", &d, why);
 
     if (rc == 0)
-        rc = superblock_load(d, &f->sb, &slot, &other_bad);
+        rc = open_one(f, "data", &f->data, why);
+    if (rc == 0)
+        rc = superblock_load(d, f->data, &f->sb, &slot, &bad);
+    if (rc == 0 && bad > !f->sb.clean) /* a crash tears one */
+        problem(f, "superblock: %u of 3 are damaged", bad);
     disk_close(d);
     return rc;
 }
@@ -359,8 +362,6 @@ static int fsck_open(struct fsck *f, struct note *why)
 
     if (rc == 0)
         rc = open_one(f, "journal", &f->journal, why);
-    if (rc == 0)
-        rc = open_one(f, "data", &f->data, why);
     if (rc == 0)
         rc = kv_open(f->env, kv, &conf, &f->kv, why);
     if (rc < 0)

@@ -54,23 +54,30 @@ static int lock_store(struct env *env, const char *folder, struct file_lock **ou
     return rc == -EBUSY ? -R_STORE_LOCKED : rc;
 }
 
-/* The other slot gets it, and becomes the current one. */
-int superblock_write_now(struct disk *d, struct superblock *sb, uint32_t *slot)
+static int superblock_put(struct disk *d, uint64_t off, const struct superblock *sb)
 {
     uint8_t *block = mem_aligned(DISK_BLOCK, DISK_BLOCK);
+    int rc = -ENOMEM;
+
+    if (block) {
+        superblock_encode(sb, block);
+        rc = disk_write_now(d, off, block, DISK_BLOCK);
+    }
+    mem_free(block);
+    return rc < 0 ? rc : disk_flush_now(d);
+}
+
+int superblock_write_now(struct disk *d, struct disk *data, struct superblock *sb, uint32_t *slot)
+{
     int rc;
 
-    if (!block)
-        return -ENOMEM;
     sb->generation++;
-    superblock_encode(sb, block);
-    rc = disk_write_now(d, (uint64_t)(1 - *slot) * DISK_BLOCK, block, DISK_BLOCK);
-    mem_free(block);
-    if (rc == 0)
-        rc = disk_flush_now(d);
-    if (rc == 0)
+    rc = superblock_put(d, (uint64_t)(1 - *slot) * DISK_BLOCK, sb);
+    if (rc == 0) {
         *slot = 1 - *slot;
-    return rc;
+        rc = superblock_put(data, 0, sb);
+    }
+    return rc == -ENOSPC ? 0 : rc; /* the copy is one more than needed */
 }
 
 /* --- mkfs --- */
@@ -80,12 +87,16 @@ static int mkfs_superblock(struct env *env, const struct store_conf *conf, struc
 {
     struct disk_conf sb_conf = {
         .create = true, .zeroed = true, .bytes = SUPERBLOCK_SLOTS * DISK_BLOCK};
-    struct disk *d = NULL;
+    struct disk_conf data_conf = {0};
+    struct disk *d = NULL, *data = NULL;
     uint32_t slot = 1;
     int rc = open_disk(env, conf->folder, "superblock", &sb_conf, &d, why);
 
+    if (rc == 0)
+        rc = open_disk(env, conf->folder, "data", &data_conf, &data, why);
     for (int i = 0; i < SUPERBLOCK_SLOTS && rc == 0; i++)
-        rc = superblock_write_now(d, sb, &slot);
+        rc = superblock_write_now(d, data, sb, &slot);
+    disk_close(data);
     disk_close(d);
     return rc;
 }
@@ -125,14 +136,13 @@ static int mkfs_probe(struct env *env, const char *folder)
     struct superblock sb;
     struct disk *d = NULL;
     struct note why = {0};
-    uint32_t slot;
-    bool other;
+    uint32_t slot, bad;
     int rc = open_disk(env, folder, "superblock", &conf, &d, &why);
 
     if (rc == 0 && disk_bytes(d) < SUPERBLOCK_SLOTS * DISK_BLOCK)
         rc = -ENOENT;
     if (rc == 0)
-        rc = superblock_load(d, &sb, &slot, &other);
+        rc = superblock_load(d, NULL, &sb, &slot, &bad);
     disk_close(d);
     return rc;
 }
@@ -376,17 +386,23 @@ static int scan_shards(struct store *s)
 static int open_superblock(struct store *s, struct note *why)
 {
     struct disk_conf conf = {0};
-    bool other_bad;
+    uint32_t bad;
     int rc = open_disk(s->env, s->folder, "superblock", &conf, &s->sb_disk, why);
 
     if (rc == 0)
-        rc = superblock_load(s->sb_disk, &s->sb, &s->sb_slot, &other_bad);
+        rc = open_disk(s->env, s->folder, "data", &conf, &s->data, why);
+    if (rc == 0)
+        rc = superblock_load(s->sb_disk, s->data, &s->sb, &s->sb_slot, &bad);
     if (rc < 0) {
         note_add(why, "superblock");
         return rc;
     }
-    if (other_bad)
-        log_warn(&s->log, "one of the two superblocks was torn or damaged");
+    /* One at a time is written, and none after a clean close: more is damage, not a torn write. */
+    if (bad > !s->sb.clean) {
+        log_warn(&s->log, "a damaged superblock is made anew from its copy",
+                 KV_U64("damaged", bad));
+        s->mended++;
+    }
     s->id = s->sb.id;
     s->next_nid = s->sb.next_nid;
     s->salvaged = s->sb.salvaged;
@@ -399,8 +415,6 @@ static int open_disks(struct store *s, struct note *why)
     struct disk_conf conf = {0};
     int rc = open_disk(s->env, s->folder, "journal", &conf, &s->journal.disk, why);
 
-    if (rc == 0)
-        rc = open_disk(s->env, s->folder, "data", &conf, &s->data, why);
     if (rc == 0 && (disk_bytes(s->journal.disk) < s->sb.journal_blocks * DISK_BLOCK ||
                     disk_bytes(s->data) < s->sb.data_blocks * STORE_BLOCK)) {
         note_add(why, "journal or data is shorter than the superblock says");
@@ -481,7 +495,7 @@ static int salvage_tables(struct store *s, struct note *why)
     s->object_count = 0;
     s->salvaged = s->salvaging = s->sb.salvaged = true;
     if (rc == 0)
-        rc = superblock_write_now(s->sb_disk, &s->sb, &s->sb_slot);
+        rc = superblock_write_now(s->sb_disk, s->data, &s->sb, &s->sb_slot);
     return rc < 0 ? rc : kv_salvage(s->env, path, why);
 }
 
@@ -552,7 +566,7 @@ static int open_steps(struct store *s, struct note *why)
     s->sb.next_nid = s->next_nid;
     s->sb.clean = false;
     s->sb.salvaged = s->salvaged;
-    rc = superblock_write_now(s->sb_disk, &s->sb, &s->sb_slot);
+    rc = superblock_write_now(s->sb_disk, s->data, &s->sb, &s->sb_slot);
     if (rc == 0)
         open_ballast(s);
     if (rc == 0)

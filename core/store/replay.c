@@ -3,7 +3,7 @@
  * A scan verifies everything before anything is replayed.  It follows the chain from the
  * checkpoint's position: each group must name the store's salt, its own position and the CRC of the
  * group before.  Where the chain ends there is nothing (a torn last group, or what an earlier lap
- * left).  Since one group is in flight at a time, a valid group further on, within the lap, means
+ * left).  Since one group is in flight at a time, the head of one further on, within the lap, means
  * that the one here was acknowledged and is damaged now.  A group that knows a newer superblock
  * than the one we have means the same of the superblock: replay from an older checkpoint could
  * write old data over blocks that were used anew since. */
@@ -11,35 +11,55 @@
 
 enum { READ_BLOCKS = 256 };
 
-int superblock_load(struct disk *d, struct superblock *out_sb, uint32_t *out_slot,
-                    bool *out_other_bad)
+static int superblock_read(struct disk *d, uint64_t off, uint8_t *block, struct superblock *out_sb,
+                           bool *zeros)
 {
+    int rc = disk_read_now(d, off, block, DISK_BLOCK);
+
+    *zeros = rc == 0;
+    if (rc == 0)
+        rc = superblock_decode(block, out_sb);
+    for (uint32_t k = 0; k < DISK_BLOCK && *zeros; k++)
+        *zeros = block[k] == 0;
+    return rc;
+}
+
+int superblock_load(struct disk *d, struct disk *data, struct superblock *out_sb,
+                    uint32_t *out_slot, uint32_t *out_bad)
+{
+    enum { COPY = SUPERBLOCK_SLOTS, PLACES };
     uint8_t *block = mem_aligned(DISK_BLOCK, DISK_BLOCK);
-    struct superblock sb[SUPERBLOCK_SLOTS];
-    int rc[SUPERBLOCK_SLOTS] = {0}, best = -1;
-    bool zeros = true;
+    struct superblock sb[PLACES];
+    int best = -1, slot = -1, failed = 0;
+    bool empty = true;
 
     if (!block)
         return -ENOMEM;
-    for (int i = 0; i < SUPERBLOCK_SLOTS; i++) {
-        rc[i] = disk_read_now(d, (uint64_t)i * DISK_BLOCK, block, DISK_BLOCK);
-        if (rc[i] == 0)
-            rc[i] = superblock_decode(block, &sb[i]);
-        for (uint32_t k = 0; k < DISK_BLOCK && rc[i] != 0; k++)
-            zeros &= block[k] == 0;
-        if (rc[i] == 0 && (best < 0 || sb[i].generation > sb[best].generation))
+    *out_bad = 0;
+    for (int i = 0; i < (data ? PLACES : COPY); i++) {
+        bool zeros;
+        int rc = superblock_read(i == COPY ? data : d, i == COPY ? 0 : (uint64_t)i * DISK_BLOCK,
+                                 block, &sb[i], &zeros);
+
+        if (rc == -ENOMEM || rc == -R_TOO_NEW)
+            failed = rc;
+        if (i < COPY)
+            empty &= rc < 0 && zeros;
+        *out_bad += rc < 0 && !(zeros && i == COPY);
+        if (rc < 0)
+            continue;
+        if (i < COPY && (slot < 0 || sb[i].generation > sb[slot].generation))
+            slot = i;
+        if (best < 0 || sb[i].generation > sb[best].generation)
             best = i;
     }
     mem_free(block);
-    if (best < 0) {
-        for (int i = 0; i < SUPERBLOCK_SLOTS; i++)
-            if (rc[i] == -R_TOO_NEW || rc[i] == -ENOMEM)
-                return rc[i];
-        return zeros ? -ENOENT : -R_CSUM_MISMATCH;
-    }
+    if (failed == -ENOMEM || (failed && best < 0))
+        return failed;
+    if (empty || best < 0)
+        return empty ? -ENOENT : -R_CSUM_MISMATCH;
     *out_sb = sb[best];
-    *out_slot = (uint32_t)best;
-    *out_other_bad = rc[1 - best] != 0;
+    *out_slot = slot < 0 ? 0 : (uint32_t)slot;
     return 0;
 }
 
@@ -135,7 +155,8 @@ static int group_walk(const struct group_head *h, const uint8_t *bytes,
     return cur_finish(&fronts) < 0 || blocks != h->block_count ? -R_MALFORMED : 0;
 }
 
-/* Is there a valid group behind a bad one, before the ring comes round? */
+/* Was a group written behind a bad one, before the ring comes round?  Its head says so: the group
+ * before it was durable by then, whatever has become of its own records. */
 static int valid_behind(struct journal_scan *sc, bool *out_found)
 {
     uint64_t end = sc->sb->tail_pos + sc->sb->journal_blocks;
@@ -149,18 +170,10 @@ static int valid_behind(struct journal_scan *sc, bool *out_found)
         rc = ring_read(sc, pos, n, chunk);
         for (uint64_t i = 0; i < n && rc == 0 && !*out_found; i++) {
             struct group_head h;
-            uint8_t *bytes;
 
-            if (group_head_decode(chunk + i * DISK_BLOCK, &h) < 0 || h.pos != pos + i ||
-                h.salt != sc->sb->salt || h.epoch > sc->sb->epoch || h.seq_first <= sc->end_seq)
-                continue;
-            rc = group_read(sc, pos + i, &h, &bytes);
-            if (rc == 0) {
-                mem_free(bytes);
-                *out_found = true;
-            } else if (rc == -R_CSUM_MISMATCH) {
-                rc = 0;
-            }
+            *out_found = group_head_decode(chunk + i * DISK_BLOCK, &h) == 0 && h.pos == pos + i &&
+                         h.salt == sc->sb->salt && h.epoch <= sc->sb->epoch &&
+                         h.seq_first > sc->end_seq;
         }
         pos += n;
     }

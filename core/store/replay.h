@@ -26,10 +26,13 @@ struct replay_sink {
 };
 int journal_walk(struct journal_scan *sc, const struct replay_sink *sink);
 
-int superblock_write_now(struct disk *d, struct superblock *sb, uint32_t *slot);
-/* Both slots read; the newer good one.  -ENOENT: never written; -R_CSUM_MISMATCH: both bad. */
-int superblock_load(struct disk *d, struct superblock *out_sb, uint32_t *out_slot,
-                    bool *out_other_bad);
+/* The other slot gets it and becomes the current one, then the copy on the data disk. */
+int superblock_write_now(struct disk *d, struct disk *data, struct superblock *sb, uint32_t *slot);
+/* Both slots and the copy (`data` may be NULL) are read; the newest good one counts.  *out_slot:
+ * the better of the slots; *out_bad: how many of the three hold something that is no superblock.
+ * -ENOENT: never written; -R_CSUM_MISMATCH: none is good. */
+int superblock_load(struct disk *d, struct disk *data, struct superblock *out_sb,
+                    uint32_t *out_slot, uint32_t *out_bad);
 
 /* salvage.c: LevelDB was repaired and the journal replayed: drop rows that fit nothing. */
 int salvage_rows(struct store *s);

@@ -309,6 +309,11 @@ bool store_salvaged(const struct store *s)
     return s->salvaged;
 }
 
+uint32_t store_mended(const struct store *s)
+{
+    return s->mended;
+}
+
 /* The next superblock says so. */
 void salvage_over(struct store *s)
 {

@@ -53,6 +53,8 @@ const struct store_id *store_identity(const struct store *s);
  * the store forgets it. */
 bool store_salvaged(const struct store *s);
 void store_salvage_over(struct store *s);
+/* How much damage this open found and mended by itself, nothing being lost. */
+uint32_t store_mended(const struct store *s);
 /* Called once, from the loop, when the store stops by itself after a failed write. */
 void store_on_failure(struct store *s, void (*failed)(void *arg, int rc, const struct note *why),
                       void *arg);

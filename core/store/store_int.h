@@ -389,6 +389,7 @@ struct store {
     struct superblock sb;
     uint32_t sb_slot;         /* the one that holds `sb` */
     bool salvaged, salvaging; /* salvaging: this time */
+    uint32_t mended;          /* damage found and mended by this open */
     struct file_lock *lock;
     struct disk *sb_disk, *data;
     struct kv *kv;
