@@ -18,6 +18,7 @@ libcore_osd_a_SOURCES = \
 	core/osd/osd_load.c \
 	core/osd/osd_map.c \
 	core/osd/osd_report.c \
+	core/osd/osd_salvage.c \
 	core/osd/osd_session.c \
 	core/osd/past_intervals.c \
 	core/osd/past_intervals.h \

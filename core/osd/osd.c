@@ -147,6 +147,7 @@ static void loaded(struct osd *o, int rc, const struct note *why)
     if (o->state != ROLE_OPENING)
         return;
     o->state = ROLE_BOOTING;
+    o->n.corrupt_found += o->salvaging;
     pgs_remove_found(o);
     if (o->map)
         pgs_begin(o);
@@ -195,6 +196,7 @@ static void opened(void *arg, int rc, struct store *store, const struct note *wh
     memcpy(o->fsid, id->fsid, sizeof(o->fsid));
     if (store_salvaged(store))
         log_warn(&o->log, "the store was salvaged: its copies are checked against others");
+    o->n.corrupt_found = o->n.corrupt_repaired = store_mended(store);
     o->started_ns = env_now_ns(o->env);
     rc = messenger(o);
     if (rc < 0)

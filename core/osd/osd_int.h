@@ -125,8 +125,11 @@ struct osd {
     struct osdmap *cached[OSD_MAPS_CACHED]; /* refs, at epoch % OSD_MAPS_CACHED */
     struct epoch stored_oldest;             /* the first full map in the store; 0: none */
     struct epoch stored_full;               /* the last one */
-    struct list submits;                    /* meta_submit.link: our own rows, not durable */
-    struct list held;                       /* held.link: until a newer map */
+    struct epoch salvaged_to; /* the store lost rows: even those of PGs of pools made up to here.
+                                 0: it did not; UINT32_MAX: until we are up */
+    bool salvaging;           /* copies on it are not whole again yet */
+    struct list submits;      /* meta_submit.link: our own rows, not durable */
+    struct list held;         /* held.link: until a newer map */
     uint64_t held_bytes;
     struct history *history; /* owned: a walk over old maps, or NULL */
 
@@ -219,6 +222,14 @@ void osd_op_latency(struct osd *o, bool write, uint64_t ns);
 
 /* osd_load.c */
 void osd_load(struct osd *o, void (*loaded)(struct osd *o, int rc, const struct note *why));
+
+/* osd_salvage.c */
+/* An OSD that has no rows of this PG: may it have lost them? */
+bool osd_may_have_lost(const struct osd *o, struct pgid id);
+int osd_salvage_begin(struct osd *o); /* at load, before the store may forget it */
+int osd_salvage_row(struct osd *o, struct bytes value);
+void osd_salvage_up(struct osd *o);    /* the map says that we are up */
+void osd_salvage_watch(struct osd *o); /* now and then: is it over? */
 
 /* heartbeat.c */
 struct peer *osd_peer(const struct osd *o, struct osd_id id); /* NULL: never met */

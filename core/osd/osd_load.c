@@ -2,11 +2,12 @@
  *
  * In this order: our own rows (the newest full map and the increments after it, removals that were
  * under way), then the rows of every placement group.  A store that was salvaged may have lost or
- * aged any of them: each PG is then marked, and counts again only after it was backfilled. */
+ * aged any of them: each PG is then marked, and counts again only after it was backfilled.  Rows of
+ * it that do not fit together are dropped; a PG whose rows are all gone is osd_salvage.c's. */
 #include "core/osd/pg.h"
 
 enum { LOAD_ROWS = 512 };
-enum load_stage { LOAD_FULL, LOAD_INCS, LOAD_REMOVALS, LOAD_COLLS, LOAD_PGS };
+enum load_stage { LOAD_SALVAGED, LOAD_FULL, LOAD_INCS, LOAD_REMOVALS, LOAD_COLLS, LOAD_PGS };
 
 struct load {
     struct osd *o;
@@ -17,6 +18,7 @@ struct load {
     struct store_colls colls;
     uint32_t coll;
     struct pg *pg;
+    bool unfit; /* rows of this PG do not fit together, in a salvaged store */
     uint8_t from[OSD_ROW_KEY_MAX], to[OSD_ROW_KEY_MAX];
     struct writer next; /* the key to go on from */
     struct note why;
@@ -39,6 +41,11 @@ static void finish(struct load *l, int rc)
 }
 
 /* ---- our own rows ---- */
+
+static int salvaged_row(struct load *l, struct store_pair *p)
+{
+    return osd_salvage_row(l->o, p->value);
+}
 
 static int full_row(struct load *l, struct store_pair *p)
 {
@@ -102,10 +109,26 @@ static int removal_row(struct load *l, struct store_pair *p)
 
 /* ---- placement groups ---- */
 
+/* True when the failure only says what is known: the store was salvaged. */
+static bool unfit(struct load *l, int rc)
+{
+    if (rc == -ENOMEM || !store_salvaged(l->o->store))
+        return false;
+    if (!l->unfit)
+        log_warn(&l->pg->log, "the rows of this copy do not fit together; its log is dropped");
+    return l->unfit = true;
+}
+
 static int pg_row(struct load *l, struct store_pair *p)
 {
-    int rc = l->pg->remove_found ? 0 : pg_copy_load_row(&l->pg->copy, p->key, p->value);
+    bool info = p->key.len && p->key.data[0] == 'i';
+    int rc;
 
+    if (l->pg->remove_found || (l->unfit && !info))
+        return 0;
+    rc = pg_copy_load_row(&l->pg->copy, p->key, p->value);
+    if (rc < 0 && unfit(l, rc))
+        return 0;
     if (rc < 0)
         note_set(&l->why, "a row of a placement group does not decode");
     return rc;
@@ -119,22 +142,25 @@ static int pg_end(struct load *l)
 
     if (pg->remove_found)
         return 0;
-    rc = pg_copy_load_end(&pg->copy);
-    if (rc < 0) {
+    rc = l->unfit ? 0 : pg_copy_load_end(&pg->copy);
+    if (rc < 0 && !unfit(l, rc)) {
         note_set(&l->why, "the rows of a placement group do not fit together");
         return rc;
     }
     pg->saved_newest = pg->copy.past.newest;
-    if (!store_salvaged(l->o->store) || !pg_copy_exists(&pg->copy))
+    l->o->salvaging |= pg->copy.info.salvaged;
+    if (!store_salvaged(l->o->store))
         return 0;
     txn = txn_create(pg->id);
-    rc = txn ? pg_copy_salvage(&pg->copy, txn) : -ENOMEM;
+    rc = txn ? pg_copy_salvage(&pg->copy, l->unfit, txn) : -ENOMEM;
     if (rc == 0)
         rc = txn->rc;
-    if (rc == 0)
+    if (rc == 0 && txn->op_count) {
         rc = pg_submit_txn(pg, txn);
-    if (rc < 0)
-        txn_unref(txn);
+        txn = rc == 0 ? NULL : txn;
+    }
+    txn_unref(txn);
+    l->unfit = false;
     return rc;
 }
 
@@ -143,10 +169,8 @@ static int pg_end(struct load *l)
 static int take_rows(struct load *l)
 {
     static int (*const take[])(struct load *, struct store_pair *) = {
-        [LOAD_FULL] = full_row,
-        [LOAD_INCS] = inc_row,
-        [LOAD_REMOVALS] = removal_row,
-        [LOAD_PGS] = pg_row,
+        [LOAD_SALVAGED] = salvaged_row, [LOAD_FULL] = full_row, [LOAD_INCS] = inc_row,
+        [LOAD_REMOVALS] = removal_row,  [LOAD_PGS] = pg_row,
     };
     int rc = 0;
 
@@ -161,6 +185,10 @@ static int stage_done(struct load *l)
     int rc = 0;
 
     switch (l->stage) {
+    case LOAD_SALVAGED:
+        rc = osd_salvage_begin(l->o);
+        l->stage = LOAD_FULL;
+        break;
     case LOAD_FULL:
         l->stage = l->o->map ? LOAD_INCS : LOAD_REMOVALS;
         break;
@@ -248,6 +276,9 @@ static void next_read(struct load *l)
     arena_fini(&l->arena);
     l->meta = (struct store_meta){.rows_max = LOAD_ROWS, .arena = &l->arena, .done = rows_read};
     switch (l->stage) {
+    case LOAD_SALVAGED:
+        read_own(l, 's', 0);
+        break;
     case LOAD_FULL:
         read_own(l, 'M', 0);
         break;

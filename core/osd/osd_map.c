@@ -150,6 +150,7 @@ static void check_self(struct osd *o)
     if (ours && o->state == ROLE_BOOTING) {
         o->state = ROLE_ACTIVE;
         log_info(&o->log, "up", KV_EPOCH(o->map->epoch));
+        osd_salvage_up(o);
         osd_up(o);
     } else if (!ours && o->state == ROLE_ACTIVE) {
         if (info->state & OSD_UP) {

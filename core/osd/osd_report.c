@@ -120,10 +120,12 @@ void osd_stats_send(struct osd *o)
     struct msg_osd_stats *m;
     struct store_space space;
     uint32_t n = 0;
-    bool news = o->mon.stats_changed;
+    bool news;
 
     if (!o->mon.session || o->state != ROLE_ACTIVE || since < STATS_CHANGED_MS * NS_PER_MS)
         return;
+    osd_salvage_watch(o);
+    news = o->mon.stats_changed;
     LIST_EACH (at, &o->pg_list) {
         const struct pg *pg = LIST_ENTRY(at, struct pg, link);
 

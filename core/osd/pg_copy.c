@@ -156,11 +156,31 @@ int pg_copy_load_end(struct pg_copy *c)
     return pg_log_load_end(&c->log);
 }
 
-int pg_copy_salvage(struct pg_copy *c, struct txn *txn)
+static int log_drop(struct pg_copy *c, struct txn *txn)
 {
-    struct pg_info i = pg_copy_info_now(c);
+    struct pg_log empty;
 
+    if (pg_log_init(&empty) < 0)
+        return -ENOMEM;
+    pg_copy_rows_rm(txn);
+    pg_log_fini(&c->log);
+    pg_log_move(&empty, &c->log);
+    pg_missing_fini(&c->missing);
+    return 0;
+}
+
+int pg_copy_salvage(struct pg_copy *c, bool unfit, struct txn *txn)
+{
+    struct pg_info i;
+
+    if (unfit && log_drop(c, txn) < 0)
+        return -ENOMEM;
+    i = pg_copy_info_now(c);
     i.salvaged = true;
+    if (!pg_copy_exists(c)) { /* its own row is gone: the OSD remembers that for it */
+        c->info.salvaged = true;
+        return txn->rc;
+    }
     i.complete = false;
     i.last_backfill = (struct bytes){0};
     pg_copy_info_put_as(c, &i, txn);

@@ -46,8 +46,9 @@ void pg_copy_rows_rm(struct txn *txn);
 /* Load: all meta rows of the collection in key order, then the end. */
 int pg_copy_load_row(struct pg_copy *c, struct bytes key, struct bytes value);
 int pg_copy_load_end(struct pg_copy *c);
-/* The store was salvaged: nothing of this copy counts until it was backfilled. */
-int pg_copy_salvage(struct pg_copy *c, struct txn *txn);
+/* The store was salvaged: nothing of this copy counts until it was backfilled.  `unfit`: its log
+ * and missing rows do not fit together, and go. */
+int pg_copy_salvage(struct pg_copy *c, bool unfit, struct txn *txn);
 void pg_copy_check(const struct pg_copy *c, bool deep);
 
 #endif

@@ -160,6 +160,7 @@ static void create_mapped(struct osd *o, const struct osdmap *next, const struct
             return;
         }
         place(pg, next);
+        pg->copy.info.salvaged = osd_may_have_lost(o, id);
         if (pool->created.v == next->epoch.v) {
             past_intervals_begin(&pg->copy.past, next);
             pg_walked(pg);

@@ -277,6 +277,7 @@ static void answer_absent(struct osd *o, struct session *s, const struct msg_pg_
         return; /* asked again by timer */
     m->pg = m->info.pg = q->pg;
     m->interval = q->interval;
+    m->info.salvaged = osd_may_have_lost(o, q->pg);
     m->from = o->id;
     m->lease_of = OSD_NONE;
     osd_send(o, (struct osd_id){(int32_t)session_peer(s)->id}, &m->base);
