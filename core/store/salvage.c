@@ -8,13 +8,18 @@
  * writes it anew.
  *
  * Two onodes of different age may both claim a block, for it was let go and used again.  The one
- * whose checksum fits the block has it; the other's shard is dropped. */
+ * whose checksum fits the block has it; the other's shard is dropped.
+ *
+ * Key/value rows are bound to their keys only: nobody can tell whether some are gone or old.  So an
+ * object that has any, or that lacks a shard, loses its version (it becomes 0'0): the caller, who
+ * compares versions with other copies, brings it anew. */
 #include "core/store/replay.h"
 
 struct node { /* one object, by nid */
     struct hnode node;
     uint64_t nid;
     bool omap;
+    uint32_t lacking; /* shards not found */
     uint32_t tag_count;
     uint32_t tags[];
 };
@@ -26,7 +31,7 @@ struct salvage {
     uint64_t *alone, *clash, *kept; /* bitmaps: has an unmarked owner; has two; is given to one */
     bool clashes;
     uint8_t *block;
-    uint64_t dropped;
+    uint64_t dropped, distrusted;
 };
 
 static bool bit_get(const uint64_t *map, uint64_t bit)
@@ -103,6 +108,8 @@ static int take_onode(struct salvage *v, struct bytes key, struct bytes value)
         n->nid = m.nid;
         n->omap = m.omap || m.damaged;
         n->tag_count = count;
+        for (uint32_t i = 0; i < count; i++)
+            n->lacking += tags[i] != 0;
         if (count)
             memcpy(n->tags, tags, count * sizeof(*tags));
         htable_insert(&v->nodes, &n->node, hash64_u64(0, m.nid));
@@ -112,27 +119,27 @@ static int take_onode(struct salvage *v, struct bytes key, struct bytes value)
     return n ? 0 : -ENOMEM;
 }
 
-/* Whether its onode knows it, as it is. */
-static bool shard_fits(const struct salvage *v, struct bytes key, struct bytes value,
-                       struct shard *out_shard)
+/* The node that has this shard, as it is; NULL: none. */
+static struct node *shard_owner(const struct salvage *v, struct bytes key, struct bytes value,
+                                struct shard *out_shard)
 {
     struct bytes rest;
     uint64_t nid;
     uint32_t index = 0;
-    const struct node *n;
+    struct node *n;
 
     if (key_nid_get(key, &nid, &rest) < 0 || rest.len != 4)
-        return false;
+        return NULL;
     for (uint32_t i = 0; i < rest.len; i++)
         index = index << 8 | rest.data[i];
     n = node_find(v, nid);
     if (!n || index >= n->tag_count || n->tags[index] != shard_tag(value) ||
         shard_decode(value, nid, index, out_shard) < 0)
-        return false;
+        return NULL;
     for (uint32_t i = 0; i < SHARD_BLOCKS; i++)
         if (out_shard->phys[i] != PHYS_LOST && out_shard->phys[i] >= v->s->sb.data_blocks)
-            return false;
-    return true;
+            return NULL;
+    return n;
 }
 
 /* Block i of a shard, if it is on the disk and not marked as a clone's. */
@@ -144,9 +151,11 @@ static bool block_alone(const struct shard *sh, uint32_t i)
 static int check_shard(struct salvage *v, struct bytes key, struct bytes value)
 {
     struct shard sh;
+    struct node *n = shard_owner(v, key, value, &sh);
 
-    if (!shard_fits(v, key, value, &sh))
+    if (!n)
         return drop(v, key);
+    n->lacking--;
     for (uint32_t i = 0; i < SHARD_BLOCKS; i++) {
         if (!block_alone(&sh, i))
             continue;
@@ -162,8 +171,9 @@ static int check_shard(struct salvage *v, struct bytes key, struct bytes value)
 static int settle_shard(struct salvage *v, struct bytes key, struct bytes value)
 {
     struct shard sh;
+    struct node *n = shard_owner(v, key, value, &sh);
 
-    if (!shard_fits(v, key, value, &sh))
+    if (!n)
         return 0; /* was dropped */
     for (uint32_t i = 0; i < SHARD_BLOCKS; i++) {
         uint64_t phys = sh.phys[i];
@@ -176,8 +186,10 @@ static int settle_shard(struct salvage *v, struct bytes key, struct bytes value)
                  : disk_read_now(v->s->data, phys * STORE_BLOCK, v->block, STORE_BLOCK);
         if (rc == -ENOMEM)
             return rc;
-        if (rc < 0 || crc32c(0, v->block, STORE_BLOCK) != sh.crc[i])
+        if (rc < 0 || crc32c(0, v->block, STORE_BLOCK) != sh.crc[i]) {
+            n->lacking++;
             return drop(v, key);
+        }
     }
     for (uint32_t i = 0; i < SHARD_BLOCKS; i++)
         if (block_alone(&sh, i))
@@ -192,6 +204,30 @@ static int check_omap(struct salvage *v, struct bytes key, struct bytes value)
     const struct node *n = key_nid_get(key, &nid, &rest) == 0 ? node_find(v, nid) : NULL;
 
     return n && n->omap && row_value_get(key, value, &bytes) == 0 ? 0 : drop(v, key);
+}
+
+static int distrust(struct salvage *v, struct bytes key, struct bytes value)
+{
+    AUTO(writer) w = {0};
+    struct onode_meta m;
+    uint32_t *tags, count;
+    const struct node *n;
+    int rc = onode_decode(key, value, &m, &tags, &count);
+
+    if (rc < 0)
+        return rc == -ENOMEM ? rc : 0;
+    n = node_find(v, m.nid);
+    if (m.version.seq && (m.omap || n->lacking)) {
+        m.version = (struct version){0};
+        onode_encode(&w, key, &m, tags, count);
+        rc = w.rc ? w.rc : kv_batch_put(v->batch, key, (struct bytes){w.data, (uint32_t)w.len});
+        v->distrusted++;
+    }
+    onode_meta_fini(&m);
+    mem_free(tags);
+    if (rc == 0 && kv_batch_bytes(v->batch) >= APPLY_BATCH_BYTES)
+        rc = flush(v);
+    return rc;
 }
 
 static int check_meta(struct salvage *v, struct bytes key, struct bytes value)
@@ -223,6 +259,8 @@ static int salvage_run(struct salvage *v)
     if (rc == 0 && v->clashes)
         rc = each_row(v, 'e', settle_shard);
     if (rc == 0)
+        rc = each_row(v, 'o', distrust);
+    if (rc == 0)
         rc = each_row(v, 'm', check_omap);
     if (rc == 0)
         rc = each_row(v, 'p', check_meta);
@@ -236,8 +274,9 @@ int salvage_rows(struct store *s)
 
     arena_init(&v.arena);
     rc = salvage_run(&v);
-    if (v.dropped)
-        log_warn(&s->log, "salvage dropped rows that fit nothing", KV_U64("rows", v.dropped));
+    if (v.dropped || v.distrusted)
+        log_warn(&s->log, "salvage dropped rows that fit nothing", KV_U64("rows", v.dropped),
+                 KV_U64("objects_in_doubt", v.distrusted));
     kv_batch_destroy(v.batch);
     htable_fini(&v.nodes);
     arena_fini(&v.arena);

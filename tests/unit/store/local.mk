@@ -13,6 +13,10 @@ check_PROGRAMS += tests/unit/store/test_store_faults
 tests_unit_store_test_store_faults_SOURCES = tests/unit/store/test_store_faults.c $(store_stage)
 tests_unit_store_test_store_faults_LDADD = $(LINK_store) $(LINK_test)
 
+check_PROGRAMS += tests/unit/store/test_store_rot
+tests_unit_store_test_store_rot_SOURCES = tests/unit/store/test_store_rot.c $(store_stage)
+tests_unit_store_test_store_rot_LDADD = $(LINK_store) $(LINK_test)
+
 check_PROGRAMS += tests/unit/store/test_format
 tests_unit_store_test_format_SOURCES = tests/unit/store/test_format.c
 tests_unit_store_test_format_LDADD = $(LINK_store) $(LINK_test)

@@ -51,6 +51,7 @@ struct stage {
     uint32_t waiting;
     bool done, failed, large;
     bool small_only, deletes_only;
+    bool in_doubt; /* objects may have lost their version by salvage */
     char why[NOTE_BYTES + 32];
     uint64_t problems;
 };
@@ -72,6 +73,8 @@ int stage_admit(struct stage *st, uint64_t bytes);
 void stage_drain(struct stage *st);
 /* Compare one object with the model (of all that was submitted), reading everything of it. */
 int stage_check_object(struct stage *st, unsigned coll, unsigned o);
+/* Whether its version is that of the model. */
+bool stage_same_version(struct stage *st, unsigned coll, unsigned o);
 /* Read an object without comparing it: 0, or -R_CSUM_MISMATCH. */
 int stage_read_object(struct stage *st, unsigned coll, unsigned o);
 /* Delete an object, beside the model, and wait until that is durable. */

@@ -253,6 +253,18 @@ static int check_omap(struct stage *st, unsigned c, unsigned i)
     return rc;
 }
 
+static bool version_as(const struct stage *st, struct version v, const struct model_object *m)
+{
+    return version_eq(v, m->version) || (st->in_doubt && v.seq == 0);
+}
+
+bool stage_same_version(struct stage *st, unsigned c, unsigned i)
+{
+    const struct model_object *m = &st->model.o[c][i];
+
+    return m->exists && version_eq(object_version(st->held[c][i]), m->version);
+}
+
 static int check_meta(struct stage *st, unsigned c, unsigned i)
 {
     struct model_object *m = &st->model.o[c][i];
@@ -264,7 +276,7 @@ static int check_meta(struct stage *st, unsigned c, unsigned i)
         return differs(st, "existence", c, i, 0);
     if (object_size(obj) != m->size)
         return differs(st, "size", c, i, object_size(obj));
-    if (!version_eq(object_version(obj), m->version))
+    if (!version_as(st, object_version(obj), m))
         return differs(st, "version", c, i, object_version(obj).seq);
     for (unsigned k = 0; k < STAGE_XATTRS; k++) {
         int rc = object_xattr(obj, BYTES_STR(stage_xattr_names[k]), &v);
@@ -344,7 +356,7 @@ static int check_list(struct stage *st)
                 if (oid_equal(&b.l.rows[k].oid, &oid))
                     found += st->model.o[c][i].exists &&
                              b.l.rows[k].size == st->model.o[c][i].size &&
-                             version_eq(b.l.rows[k].version, st->model.o[c][i].version);
+                             version_as(st, b.l.rows[k].version, &st->model.o[c][i]);
         }
     for (uint32_t k = 1; k < b.l.row_count && rc == 0; k++)
         if (oid_cmp(&b.l.rows[k - 1].oid, &b.l.rows[k].oid) >= 0)
