@@ -9,6 +9,7 @@ rounds=8
 all && rounds=50
 S3LOAD_ARGS=--kills
 RANDOM=4711
+S3_ADDR=127.0.0.1:$(free_ports 1)
 
 up
 ok c pool create load

@@ -186,9 +186,9 @@ mib() # mib N FILE: a file of N MiB that no other looks like
 
 # --- a cluster in one process ----------------------------------------------------------------------
 
-up() # up [ARGS]: start it on $D, or fail
+up() # up [ARGS]: start it on $D, or fail; the gateway at $S3_ADDR or a free port
 {
-    "$CAIRN" --data "$D" up --detach --s3 127.0.0.1:0 "$@" >"$WORK/up.out" 2>"$WORK/up.err" </dev/null ||
+    "$CAIRN" --data "$D" up --detach --s3 "${S3_ADDR-127.0.0.1:0}" "$@" >"$WORK/up.out" 2>"$WORK/up.err" </dev/null ||
         fail "cairn up: $(cat "$WORK/up.err")"
     test -n "$(cluster_pid)" || fail "cairn up returned, but nothing runs"
 }

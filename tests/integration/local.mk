@@ -2,18 +2,19 @@
 # a private folder of its own, one at a time, with $SRCDIR and $BUILD set, and bounds its time
 # (a line `# timeout: SECONDS` in the script raises the bound).  Exit 77 skips; the last line printed
 # says why.
-INTEGRATION_TESTS = tests/integration/install.sh
+INTEGRATION_TESTS = \
+	tests/integration/install.sh \
+	tests/integration/up.sh \
+	tests/integration/files.sh \
+	tests/integration/failover.sh \
+	tests/integration/daemons.sh \
+	tests/integration/crash.sh \
+	tests/integration/disk_full.sh \
+	tests/integration/s3_clients.sh
 
 check_SCRIPTS += $(INTEGRATION_TESTS)
 EXTRA_DIST += $(INTEGRATION_TESTS) \
 	tests/integration/bitrot.sh \
-	tests/integration/crash.sh \
-	tests/integration/daemons.sh \
-	tests/integration/disk_full.sh \
-	tests/integration/failover.sh \
-	tests/integration/files.sh \
-	tests/integration/s3_clients.sh \
-	tests/integration/up.sh \
 	tests/integration/crush_x.py \
 	tests/integration/lib.sh \
 	tests/integration/rot.py \
