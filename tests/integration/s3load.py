@@ -408,11 +408,15 @@ def main():
     load = Load(parser.parse_args())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: load.stop.set())
-    try:
-        load.bucket_make()
-    except BROKEN as e:
-        print(f"no gateway: {e!r}")
-        sys.exit(2)
+    while True:
+        try:
+            load.bucket_make()
+            break
+        except BROKEN as e:
+            if not load.args.kills or load.stop.is_set():
+                print(f"no gateway: {e!r}")
+                sys.exit(2)
+            time.sleep(0.05)  # killed before we came: it is started again
     code = load.work()
     sys.stdout.flush()
     os._exit(code)  # threads that still wait for an answer do not hold us
