@@ -90,6 +90,7 @@ kill -9 "$LOADGEN_PID" "$S3LOAD_PID"
 for role in s3.0 osd.0 osd.1 osd.2 osd.3 mon.0 mon.1 mon.2; do
     role_kill KILL "${role%.*}" "${role#*.}"
 done
+wait "$LOADGEN_PID" "$S3LOAD_PID" 2>/dev/null
 fsck_all
 for i in 0 1 2; do role_begin mon $i; done
 for i in 0 1 2 3; do role_begin osd $i; done
