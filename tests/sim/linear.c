@@ -228,6 +228,7 @@ static void tell(FILE *f, const struct history *h, struct search *s, enum linear
 
 struct witness { /* of a tag */
     uint32_t tag;
+    bool alone;      /* its bytes hold one word at most */
     uint64_t ret_ns; /* the earliest answer that shows it */
 };
 struct witnesses {
@@ -242,10 +243,10 @@ static int by_tag(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void tag_write(struct witnesses *w, uint32_t tag)
+static void tag_write(struct witnesses *w, uint32_t tag, uint64_t bytes)
 {
     if (tag != TAG_NONE)
-        w->of[w->count++] = (struct witness){tag, UINT64_MAX};
+        w->of[w->count++] = (struct witness){tag, bytes < 2 * 8, UINT64_MAX};
 }
 
 static struct witness *witness_of(const struct witnesses *w, uint32_t tag)
@@ -263,19 +264,49 @@ static void tag_shown(struct witnesses *w, uint32_t tag, uint64_t ret_ns)
         at->ret_ns = MIN(at->ret_ns, ret_ns);
 }
 
+struct word {
+    uint32_t tag, place;
+};
+
+/* The word of a write at `at`, or tag TAG_NONE. */
+static struct word word_at(const struct hstep *st, size_t at)
+{
+    struct word word = {TAG_NONE, 0};
+
+    if (at + sizeof(word) <= st->data_bytes)
+        memcpy(&word, st->data + at, sizeof(word));
+    return word.place >> 24 == TAG_PLACE >> 24 ? word : (struct word){TAG_NONE, 0};
+}
+
+static bool follows(struct word a, struct word b)
+{
+    return a.tag == b.tag && a.place + 1 == b.place;
+}
+
+/* Where one write ends within the word of another the two may look like a word of a third: another
+ * word of the same write stands beside it, unless there is no other. */
+static bool shows(const struct witnesses *w, const struct hstep *st, size_t at)
+{
+    struct word word = word_at(st, at);
+    const struct witness *of = word.tag == TAG_NONE ? NULL : witness_of(w, word.tag);
+
+    if (!of)
+        return false;
+    return of->alone ? (word.place & 0xffffff) == 0
+                     : follows(word, word_at(st, at + 8)) ||
+                           (at >= 8 && follows(word_at(st, at - 8), word));
+}
+
 /* At any byte a word of a write may begin: its tag, and its number in that write. */
 static void data_shown(struct witnesses *w, const struct hstep *st, uint64_t ret_ns)
 {
-    for (size_t i = 0; i + 8 <= st->data_bytes;) {
-        uint32_t word[2];
-
-        memcpy(word, st->data + i, 8);
-        if (word[1] >> 24 != TAG_PLACE >> 24 || !witness_of(w, word[0])) {
+    for (size_t i = 0; i + sizeof(struct word) <= st->data_bytes;) {
+        if (!shows(w, st, i)) {
             i++;
             continue;
         }
-        tag_shown(w, word[0], ret_ns);
-        i += 8;
+        tag_shown(w, word_at(st, i).tag, ret_ns);
+        i += sizeof(struct word);
     }
 }
 
@@ -290,9 +321,9 @@ static void witnesses_init(struct witnesses *w, const struct history *h)
 
             if (st->kind < STEP_CREATE)
                 continue; /* a guard's value was written by another */
-            tag_write(w, st->tag);
+            tag_write(w, st->tag, st->len);
             for (uint32_t p = 0; p < st->pair_count; p++)
-                tag_write(w, st->pair[p].tag);
+                tag_write(w, st->pair[p].tag, 0);
         }
     qsort(w->of, w->count, sizeof(*w->of), by_tag);
     for (uint32_t i = 0; i < h->count; i++)

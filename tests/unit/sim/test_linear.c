@@ -234,6 +234,26 @@ T(linear, an_operation_runs_not_before_it_was_asked_for)
 
 /* --- versions --------------------------------------------------------------------------------- */
 
+/* The first bytes of a word of one value before the last of another's look like a third's. */
+T(linear, a_seam_of_two_writes_is_not_taken_for_a_third)
+{
+    struct history h;
+    struct hstep *st;
+
+    history_init(&h, "x");
+    write_full(&h, 1, 2, 0x239, 64);
+    st = op(&h, 3, 4, STEP_WRITE);
+    st->tag = 0x24a;
+    st->off = 12; /* its third word ends within the fifth of the first write: 02 00 | 00 00 */
+    st->len = 22;
+    st = op(&h, 5, 6, STEP_READ);
+    result(st, 64);
+    tag_fill(0x239, 0, st->data, 64);
+    tag_fill(0x24a, 0, st->data + 12, 22);
+    append(&h, 7, 8, 2, 16); /* the value that the seam looks like */
+    GOOD(&h);
+}
+
 T(linear, versions_grow_with_writes_only)
 {
     struct history h;
