@@ -29,8 +29,9 @@ s3()
 }
 
 count=600
+some=60
 large=192
-all && count=5000 large=1024
+all && count=5000 some=1000 large=1024
 up
 
 step "a tree of real files by s3cmd"
@@ -77,7 +78,7 @@ same 0 "$(s3cmd -c "$D/s3cfg" ls | wc -l)" "the number of buckets left"
 
 step "a folder of files through cairn object"
 ok c pool create files
-find tree -type f | head -n 60 >some
+find tree -type f | head -n $some >some
 while read -r f; do
     ok c object put files "$f" "$f"
 done <some

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What `make install` leaves is usable by a program that has never seen this tree: the public header
 # compiles by itself as C99 and as C++, pkg-config finds the library, and the library shows nothing
-# but functions that the header declares.
+# but the functions that the header marks for export, and all of those.
 fail()
 {
     echo "$*"
@@ -35,8 +35,19 @@ cc -std=c99 -pedantic $strict user.c -o user $flags || fail "cairn.h is not clea
 # shellcheck disable=SC2086
 c++ -std=c++11 -Wall -Wextra -Werror user.cc -o user $flags || fail "cairn.h is not clean C++"
 
-nm -D --defined-only "$lib" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' >exported
-while read -r name; do
-    grep -q "[ *]$name(" "$header" || fail "libcairn shows $name, which cairn.h does not declare"
-done <exported
+# What the preprocessor leaves of a marked declaration: __attribute__((visibility("default"))) int name(
+# shellcheck disable=SC2086
+cc -E -P user.c $flags | tr '\n;' ' \n' | sed -n 's/.*visibility("default")))\([^(]*\)(.*/\1/p' |
+    sed 's/ *$//; s/.*[ *]//' | sort -u >marked
+test "$(wc -l <marked)" -eq "$(grep -c '^CAIRN_API' "$header")" ||
+    fail "not each mark in cairn.h stands before one function: $(tr '\n' ' ' <marked)"
+! grep -nE '^[a-z].*[ *]cairn_[a-z0-9_]+\(' "$header" || fail "cairn.h declares this without a mark"
+nm -D --defined-only "$lib" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u >exported
+test -s exported || fail "libcairn exports nothing"
+for name in $(comm -13 marked exported); do
+    fail "libcairn shows $name, which cairn.h does not mark for export"
+done
+for name in $(comm -23 marked exported); do
+    fail "cairn.h marks $name for export, and libcairn does not have it"
+done
 LD_LIBRARY_PATH=$(dirname "$lib") ./user || fail "a program linked with libcairn does not start"
