@@ -103,7 +103,15 @@ static int osds_up(struct up *u, struct node *n, struct note *why)
         (void)net_addr_parse("127.0.0.1:0", &start.addr);
         rc = node_start(n, &start);
     }
-    return rc < 0 ? rc : node_wait(n, READY_MS, why);
+    if (rc == 0)
+        rc = node_wait(n, READY_MS, why);
+    for (unsigned i = 0; rc == 0 && i < u->osd_count; i++) {
+        struct note trouble = {{0}};
+
+        if (node_trouble(n, NODE_OSD, (int)i, &trouble))
+            up_warn(u, "osd.%u does not start, the others go on without it: %s", i, trouble.text);
+    }
+    return rc;
 }
 
 static int s3_up(struct up *u, struct node *n, struct note *why)

@@ -22,6 +22,7 @@ struct up {
     struct config conf;
     struct net_addr s3_bound;
     unsigned osd_count;
+    char warnings[1024]; /* lines of the block */
     char access_key[64], secret_key[128];
 };
 
@@ -40,6 +41,8 @@ int up_conf_write(struct up *u,
 int up_client_files_write(struct up *u, struct note *why); /* env, s3cfg, rclone.conf */
 int up_keys_read(struct up *u); /* from env of an earlier run: 0 or -ENOENT */
 bool up_running(const char *data, long *out_pid);
+/* A line for the block; one that does not fit is left out. */
+void up_warn(struct up *u, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void up_block_print(const struct up *u, FILE *out);
 
 #endif

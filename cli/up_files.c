@@ -330,6 +330,19 @@ int up_keys_read(struct up *u)
     return u->access_key[0] && u->secret_key[0] ? 0 : -ENOENT;
 }
 
+void up_warn(struct up *u, const char *fmt, ...)
+{
+    size_t used = strlen(u->warnings);
+    char line[512];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(line, sizeof(line), fmt, args);
+    va_end(args);
+    if (used + strlen(line) + sizeof("warning: \n\n") <= sizeof(u->warnings))
+        snprintf(u->warnings + used, sizeof(u->warnings) - used, "warning: %s\n\n", line);
+}
+
 void up_block_print(const struct up *u, FILE *out)
 {
     fprintf(out, "cairn is ready: %u OSD%s, data in %s\n\n", u->osd_count,
@@ -339,6 +352,7 @@ void up_block_print(const struct up *u, FILE *out)
                 "warning: with %u OSD%s there %s; three are needed to survive a loss and go on\n\n",
                 u->osd_count, u->osd_count == 1 ? "" : "s",
                 u->osd_count == 1 ? "is one copy of everything" : "are two copies");
+    fputs(u->warnings, out);
     fprintf(out, "  S3 endpoint   http://%s\n", u->s3_bound.s);
     fprintf(out, "  access key    %s\n", u->access_key);
     fprintf(out, "  secret key    %s\n\n", u->secret_key);

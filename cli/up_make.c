@@ -89,13 +89,15 @@ int up_stores_make(struct up *u, struct log_sink *sink, struct note *why)
 
     if (rc == 0 && !up_store_there(u, "mon", 0, path))
         rc = made_aside(path, mon_make, u, env, 0, why);
-    while (rc == 0 && there < UP_OSDS_MAX && up_store_there(u, "osd", there, path))
-        there++;
+    for (unsigned i = 0; i < UP_OSDS_MAX; i++)
+        if (up_store_there(u, "osd", i, path))
+            there = i + 1;
     want = u->osds ? u->osds : there ? there : OSDS_DEFAULT;
-    for (unsigned i = there; rc == 0 && i < want; i++) {
-        (void)up_store_there(u, "osd", i, path); /* for its path */
-        rc = made_aside(path, osd_make, u, env, i, why);
-    }
+    /* One that is gone among others may be a disk that is not there today: it is made anew only
+     * when it is asked for. */
+    for (unsigned i = u->osds ? 0 : there; rc == 0 && i < want; i++)
+        if (!up_store_there(u, "osd", i, path))
+            rc = made_aside(path, osd_make, u, env, i, why);
     u->osd_count = MAX(there, want);
     if (rc == 0 && want < there)
         fprintf(stderr, "cairn: there are %u OSDs already; --osds only adds\n", there);

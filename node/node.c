@@ -9,8 +9,9 @@
  *
  * Main starts roles and waits on the condition below until they are ready.  A failure before the
  * role was ever ready is the caller's business (node_wait reports it); a failure afterwards is
- * handled here.  For OSDs the node keeps a client of its own that watches the osdmap: an OSD that
- * an operator stopped is not started again before the map says so. */
+ * handled here, and so is that of an OSD that may wait: the others go on without it.  For OSDs the
+ * node keeps a client of its own that watches the osdmap: an OSD that an operator stopped is not
+ * started again before the map says so.  By it the monitors learn why an OSD does not start. */
 #include "node/node.h"
 
 #include <pthread.h>
@@ -28,6 +29,8 @@
 #include "s3/s3.h"
 
 enum { ROLES_MAX = 256, PAUSE_MIN_MS = 500, PAUSE_MAX_MS = 30000, STOP_WAIT_MS = 20000 };
+/* A store that meets damage as it starts salvages itself at the next try. */
+enum { TRIES_ENOUGH = 2 };
 
 enum role_state { ROLE_IDLE, ROLE_STARTING, ROLE_READY, ROLE_STOPPING, ROLE_FAILED };
 
@@ -37,10 +40,11 @@ struct role {
     unsigned reactor;
     struct node_start start;
     enum role_state state;
-    bool was_ready;   /* once: failures are ours from then on */
-    bool want;        /* should run; false when the process stops */
-    bool held;        /* an operator stopped it */
-    bool held_in_map; /* as the newest map says */
+    bool was_ready;    /* once: failures are ours from then on */
+    unsigned failures; /* since it was ready */
+    bool want;         /* should run; false when the process stops */
+    bool held;         /* an operator stopped it */
+    bool held_in_map;  /* as the newest map says */
     uint32_t pause_ms;
     struct env_timer again;
     int rc;
@@ -61,8 +65,8 @@ struct node {
     struct cairn *client; /* owned; watches the osdmap; on reactor 0 */
     bool client_gone;
     int event_fd;
-    pthread_mutex_t
-        lock; /* of `state`, `rc`, `why`, `bound`, `held*` of all roles, and of `changed` */
+    pthread_mutex_t lock; /* of `state`, `rc`, `why`, `bound`, `held*`, `failures` of all roles, and
+                             of `changed` */
     pthread_cond_t changed;
     struct role roles[ROLES_MAX];
     unsigned role_count;
@@ -134,6 +138,66 @@ static void role_stop(struct role *r)
     }
 }
 
+/* ---- telling the monitors why an OSD does not start ---- */
+
+static void told(void *arg, int rc, const char *text, const void *json, size_t json_bytes)
+{
+    UNUSED(arg); /* it is said again with the next failure */
+    UNUSED(rc);
+    UNUSED(text);
+    UNUSED(json);
+    UNUSED(json_bytes);
+}
+
+/* On reactor 0, where the client is. */
+static void trouble_tell(struct role *r)
+{
+    struct node *n = r->node;
+    char id[16], text[NOTE_BYTES];
+    const char *const argv[] = {"osd", "trouble", id, text};
+    bool failing;
+
+    snprintf(id, sizeof(id), "%d", r->start.id);
+    pthread_mutex_lock(&n->lock);
+    failing = r->failures > 0;
+    snprintf(text, sizeof(text), "%s", r->why.text);
+    pthread_mutex_unlock(&n->lock);
+    if (failing && n->client)
+        (void)cairn_command_env(n->client, ARRAY_LEN(argv), argv, NULL, 0, 0, told, NULL);
+}
+
+struct telling {
+    struct env_task task;
+    struct role *role;
+};
+
+static void telling_run(struct env_task *task)
+{
+    struct telling *t = CONTAINER_OF(task, struct telling, task);
+    struct role *r = t->role;
+
+    mem_free(t);
+    trouble_tell(r);
+}
+
+static void failure_note(struct role *r, int rc, const struct note *why)
+{
+    struct telling *t = r->start.role == NODE_OSD ? mem_alloc(sizeof(*t)) : NULL;
+
+    pthread_mutex_lock(&r->node->lock);
+    r->failures++;
+    r->rc = rc;
+    r->why = *why;
+    if (!r->why.text[0])
+        note_set(&r->why, "%s", reason_text(rc));
+    pthread_mutex_unlock(&r->node->lock);
+    if (!t)
+        return;
+    t->role = r;
+    env_task_init(&t->task, telling_run);
+    env_post(host_env(r->node->host, 0), &t->task);
+}
+
 /* It cannot go on: the role says so itself. */
 static void role_failed(void *arg, int rc, const struct note *why)
 {
@@ -148,22 +212,29 @@ static void role_failed(void *arg, int rc, const struct note *why)
         log_error(&r->node->log, "a role stopped itself; it is started again",
                   KV_STR("role", role_names[r->start.role]), KV_I64("id", r->start.id), KV_RC(rc),
                   KV_NOTE(why));
+        failure_note(r, rc, why);
     }
     role_stop(r);
 }
 
 /* ---- starting ---- */
 
+/* Is a failure to start ours to handle? */
+static bool starts_again(const struct role *r)
+{
+    return r->was_ready || r->start.may_wait;
+}
+
 static void role_ready(struct role *r, int rc, const struct note *why)
 {
     if (rc == 0) {
         r->was_ready = true;
         r->pause_ms = 0;
+        pthread_mutex_lock(&r->node->lock);
+        r->failures = 0;
+        pthread_mutex_unlock(&r->node->lock);
         state_set(r, ROLE_READY, 0, NULL);
-    } else if (rc == -R_STOPPED && r->start.role == NODE_OSD && r->start.may_wait) {
-        r->was_ready = true; /* as far as anyone waits for it */
-        role_failed(r, rc, why);
-    } else if (r->was_ready) {
+    } else if (starts_again(r)) {
         role_failed(r, rc, why);
     } else {
         state_set(r, ROLE_FAILED, rc, why);
@@ -247,7 +318,7 @@ static void role_start(struct role *r)
     if (rc < 0) {
         r->osd = NULL;
         role_ready(r, rc, &why);
-        if (r->was_ready)
+        if (starts_again(r))
             role_stopped(r); /* nothing was started: try again after the pause */
     }
 }
@@ -307,8 +378,12 @@ static void client_open(void *arg)
     struct node *n = arg;
     struct cairn_env_conf cc = {.conf = &n->conf, .hub = n->hub};
 
-    if (!n->client && cairn_open_env(host_env(n->host, 0), &cc, NULL, NULL, &n->client) == 0)
-        cairn_watch_map(n->client, map_changed, n);
+    if (n->client || cairn_open_env(host_env(n->host, 0), &cc, NULL, NULL, &n->client) < 0)
+        return;
+    cairn_watch_map(n->client, map_changed, n);
+    for (unsigned i = 0; i < n->role_count; i++)
+        if (n->roles[i].start.role == NODE_OSD)
+            trouble_tell(&n->roles[i]);
 }
 
 static void client_closed(void *arg)
@@ -393,25 +468,36 @@ static struct timespec deadline_in(uint32_t ms)
     return t;
 }
 
-/* 1: all ready (or held); 0: not yet; negative: one failed. */
+static bool given_up(const struct role *r)
+{
+    return r->start.may_wait && r->failures >= TRIES_ENOUGH && r->state != ROLE_READY;
+}
+
+/* 1: all ready (held, or waited for in vain while other OSDs run); 0: not yet; negative: one
+ * failed. */
 static int all_ready(struct node *n, struct note *why)
 {
-    bool all = true;
+    const struct role *broken = NULL;
+    bool all = true, some_osd = false;
 
     for (unsigned i = 0; i < n->role_count; i++) {
         struct role *r = &n->roles[i];
+        bool good = r->state == ROLE_READY || r->held;
 
-        if (r->state == ROLE_FAILED) {
-            *why = r->why;
-            if (!why->text[0])
-                note_set(why, "%s", reason_text(r->rc));
-            note_add(why, "%s.%d", role_names[r->start.role], r->start.id);
-            return r->rc;
-        }
-        if (r->state != ROLE_READY && !r->held)
-            all = false;
+        if (r->state == ROLE_FAILED || (!broken && given_up(r)))
+            broken = r;
+        if (r->state == ROLE_FAILED)
+            break;
+        some_osd |= good && r->start.role == NODE_OSD;
+        all &= good || given_up(r);
     }
-    return all;
+    if (!broken || (broken->state != ROLE_FAILED && (some_osd || !all)))
+        return all;
+    *why = broken->why;
+    if (!why->text[0])
+        note_set(why, "%s", reason_text(broken->rc));
+    note_add(why, "%s.%d", role_names[broken->start.role], broken->start.id);
+    return broken->rc;
 }
 
 int node_wait(struct node *n, uint32_t timeout_ms, struct note *why)
@@ -442,6 +528,20 @@ int node_addr(struct node *n, enum node_role role, int id, struct net_addr *out_
             return 0;
         }
     return -ENOENT;
+}
+
+bool node_trouble(struct node *n, enum node_role role, int id, struct note *out_why)
+{
+    bool failing = false;
+
+    pthread_mutex_lock(&n->lock);
+    for (unsigned i = 0; i < n->role_count; i++)
+        if (n->roles[i].start.role == role && n->roles[i].start.id == id && n->roles[i].failures) {
+            failing = true;
+            *out_why = n->roles[i].why;
+        }
+    pthread_mutex_unlock(&n->lock);
+    return failing;
 }
 
 unsigned node_count(struct node *n, enum node_role role)

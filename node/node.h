@@ -34,7 +34,8 @@ struct node_start {
     int id;
     char folder[4096];    /* mon, osd */
     struct net_addr addr; /* where it listens; port 0: a free one */
-    bool may_wait;        /* OSD: one that an operator stopped counts as ready */
+    bool may_wait;        /* OSD: one that an operator stopped counts as ready, and one that cannot
+                             start while others do: it is tried again and again */
 };
 /* Begin to start a role; node_wait tells how it went.  0 or -ENOMEM. */
 int node_start(struct node *n, const struct node_start *start);
@@ -43,6 +44,8 @@ int node_start(struct node *n, const struct node_start *start);
 int node_wait(struct node *n, uint32_t timeout_ms, struct note *why);
 /* The address a role came to listen on; 0 or -ENOENT. */
 int node_addr(struct node *n, enum node_role role, int id, struct net_addr *out_addr);
+/* Did its last start fail, and why? */
+bool node_trouble(struct node *n, enum node_role role, int id, struct note *out_why);
 /* How many of these roles are there. */
 unsigned node_count(struct node *n, enum node_role role);
 /* The one role of this process ended because an operator stopped it (cairnd exits then), and a

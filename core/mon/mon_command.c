@@ -21,6 +21,8 @@ const struct mon_command_row mon_commands[] = {
     {"osd in", "N", 1, 1, true, "let it take data again", mon_cmd_osd_in},
     {"osd stop", "N", 1, 1, true, "stop the OSD until `osd start`", mon_cmd_osd_stop},
     {"osd start", "N", 1, 1, true, "let a stopped OSD come up", mon_cmd_osd_start},
+    {"osd trouble", "N TEXT", 2, 2, false, "why an OSD does not start, as its node says",
+     mon_cmd_osd_trouble},
     {"osd lost", "N", 1, 1, true, "give up on what only this OSD has", mon_cmd_osd_lost},
     {"osd rm", "N", 1, 1, true, "forget an OSD that is down and out", mon_cmd_osd_rm},
     {"pool ls", "", 0, 0, false, "pools", mon_cmd_pool_ls},

@@ -63,6 +63,7 @@ int mon_cmd_osd_out(struct mon_call *call);
 int mon_cmd_osd_in(struct mon_call *call);
 int mon_cmd_osd_stop(struct mon_call *call);
 int mon_cmd_osd_start(struct mon_call *call);
+int mon_cmd_osd_trouble(struct mon_call *call);
 int mon_cmd_osd_lost(struct mon_call *call);
 int mon_cmd_osd_rm(struct mon_call *call);
 int mon_cmd_pool_ls(struct mon_call *call);

@@ -111,6 +111,24 @@ int mon_cmd_osd_lost(struct mon_call *call)
     return 0;
 }
 
+/* Soft state of the leader: it is said again with each try. */
+int mon_cmd_osd_trouble(struct mon_call *call)
+{
+    struct osd_id id;
+    struct mon_osd *soft;
+    int rc = osd_of(call, &id);
+
+    if (rc < 0)
+        return rc;
+    soft = mon_osd_at(call->mon, id);
+    call->json = json_pack("{s:i}", "osd", id.v);
+    if (!soft || !call->json)
+        return -ENOMEM;
+    snprintf(soft->trouble, sizeof(soft->trouble), "%s", call->argv[1]);
+    soft->trouble_ns = mon_now(call->mon);
+    return 0;
+}
+
 static int crush_drop(struct osdmap *m, struct osd_id id)
 {
     struct crush_map *crush;

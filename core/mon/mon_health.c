@@ -8,7 +8,7 @@
 
 #include "core/mon/mon_command.h"
 
-enum { NEARFULL_PERCENT = 85, PEERING_STUCK_S = 10 };
+enum { NEARFULL_PERCENT = 85, PEERING_STUCK_S = 10, TROUBLE_S = 120 };
 
 struct check {
     const char *code;
@@ -104,6 +104,21 @@ static void osd_corruption(struct checks *cs, uint32_t id, const struct mon_osd 
     SUMMARY(c, "%u OSDs found damaged data and repaired it", c->count);
 }
 
+/* Not what was said long ago: whoever tried to start it tries no more. */
+static void osd_trouble(struct checks *cs, uint32_t id, const struct mon_osd *soft)
+{
+    struct check *c;
+
+    if (!soft || !soft->trouble_ns ||
+        mon_now(cs->mon) - soft->trouble_ns >= (uint64_t)TROUBLE_S * NS_PER_S)
+        return;
+    c = check_of(cs, "OSD_TROUBLE", MON_ERROR,
+                 "mend what it names; or replace its store: `osd out N`, wait until no PG is "
+                 "degraded, `osd rm N`, then make it anew");
+    detail(cs, c, "osd.%u does not start: %s", id, soft->trouble);
+    SUMMARY(c, "%u OSDs cannot start", c->count);
+}
+
 static void osd_check_one(struct checks *cs, uint32_t id, const struct osd_info *o)
 {
     const struct mon_osd *soft = id < cs->mon->osd_count ? &cs->mon->osds[id] : NULL;
@@ -115,6 +130,7 @@ static void osd_check_one(struct checks *cs, uint32_t id, const struct osd_info 
         detail(cs, c, "osd.%u is down since epoch %u%s", id, o->down_at.v,
                o->state & OSD_HELD ? ", stopped by an operator: `osd start` lets it up" : "");
         SUMMARY(c, "%u OSDs are down", c->count);
+        osd_trouble(cs, id, soft);
     } else {
         osd_space(cs, id, o, soft);
         osd_corruption(cs, id, soft);

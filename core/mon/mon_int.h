@@ -80,6 +80,8 @@ struct mon_osd {
     /* Of its newest statistics; instance 0: none. */
     uint64_t instance, total_bytes, used_bytes, objects, corrupt_found, corrupt_repaired;
     bool full;
+    char trouble[160]; /* why it does not start, said at */
+    uint64_t trouble_ns;
 };
 
 struct mon_pg { /* newest statistics of a PG */

@@ -72,6 +72,7 @@ void mon_stats_take(struct mon *mon, const struct msg_osd_stats *m)
     if (!soft)
         return;
     soft->heard_ns = mon_now(mon);
+    soft->trouble_ns = 0;
     soft->instance = m->instance;
     soft->total_bytes = m->total_bytes;
     soft->used_bytes = m->used_bytes;

@@ -325,6 +325,30 @@ T(mon_commands, health_counts_what_was_said_by_the_present_primary_only)
     one_mon_end(&w);
 }
 
+T(mon_commands, trouble_is_shown_while_the_osd_is_down_and_its_node_says_so)
+{
+    struct world w;
+    struct actor *c = one_mon(&w, 3);
+
+    T_EQ(actor_command(c, "osd", "trouble", "7", "its disk is gone", NULL), -ENOENT);
+    T_EQ(actor_command(c, "osd", "trouble", "2", "its disk is gone", NULL), 0);
+    T_EQ(actor_command(c, "health", NULL), 0);
+    T_FALSE(says(c, "OSD_TROUBLE")); /* it is up */
+    w.actor[2].boots = false;
+    sim_process_kill(w.actor[2].env);
+    osd_report(&w.actor[0], &w.actor[2], true, 0, false);
+    T_TRUE(osd_wait(&w, 2, false, 1000));
+    T_EQ(actor_command(c, "osd", "trouble", "2", "its disk is gone", NULL), 0);
+    T_EQ(actor_command(c, "health", NULL), 0);
+    T_TRUE(says(c, "OSD_TROUBLE") && says(c, "osd.2 does not start: its disk is gone"));
+    T_TRUE(says(c, "HEALTH_ERROR"));
+    world_run(&w, 125000);
+    T_EQ(actor_command(c, "health", NULL), 0);
+    T_FALSE(says(c, "OSD_TROUBLE"));
+    T_TRUE(says(c, "OSD_DOWN"));
+    one_mon_end(&w);
+}
+
 T(mon_commands, a_pg_whose_member_started_anew_must_be_reported_again)
 {
     struct world w;
