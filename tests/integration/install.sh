@@ -41,7 +41,7 @@ cc -E -P user.c $flags | tr '\n;' ' \n' | sed -n 's/.*visibility("default")))\([
     sed 's/ *$//; s/.*[ *]//' | sort -u >marked
 test "$(wc -l <marked)" -eq "$(grep -c '^CAIRN_API' "$header")" ||
     fail "not each mark in cairn.h stands before one function: $(tr '\n' ' ' <marked)"
-! grep -nE '^[a-z].*[ *]cairn_[a-z0-9_]+\(' "$header" || fail "cairn.h declares this without a mark"
+! grep -v '^typedef' "$header" | grep -E '^[a-z].*[ *]cairn_[a-z0-9_]+\(' || fail "cairn.h declares this without a mark"
 nm -D --defined-only "$lib" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u >exported
 test -s exported || fail "libcairn exports nothing"
 for name in $(comm -13 marked exported); do
