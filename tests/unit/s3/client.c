@@ -141,13 +141,25 @@ int server_connect(struct server *s)
     int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     T_GE(fd, 0);
+    T_EQ(connect(fd, (struct sockaddr *)&sa, len), 0);
     T_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
     T_EQ(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)), 0);
-    T_EQ(connect(fd, (struct sockaddr *)&sa, len), 0);
     return fd;
 }
 
 /* --- raw --- */
+
+/* A call with a time-out is not restarted when something (the kernel's ring of the host, too)
+ * interrupts it. */
+static ssize_t receive(int fd, void *to, size_t bytes)
+{
+    ssize_t n;
+
+    do
+        n = recv(fd, to, bytes, 0);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
 
 void client_send(int fd, const void *data, size_t bytes)
 {
@@ -156,6 +168,8 @@ void client_send(int fd, const void *data, size_t bytes)
     while (bytes) {
         ssize_t n = send(fd, at, bytes, MSG_NOSIGNAL);
 
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
             return; /* the answer says why */
         T_GT(n, 0);
@@ -214,7 +228,7 @@ void client_receive(int fd, bool to_head, struct response *out)
     memset(out, 0, sizeof(*out));
     while (!head_complete(out, len)) {
         T_LT(len, sizeof(out->head) - 1);
-        if (recv(fd, out->head + len, 1, 0) <= 0)
+        if (receive(fd, out->head + len, 1) <= 0)
             return;
         len++;
     }
@@ -226,7 +240,7 @@ void client_receive(int fd, bool to_head, struct response *out)
     out->body = mem_alloc(want + 1);
     T_NE(out->body, NULL);
     while (out->body_bytes < want && !out->cut) {
-        ssize_t n = recv(fd, out->body + out->body_bytes, want - out->body_bytes, 0);
+        ssize_t n = receive(fd, out->body + out->body_bytes, want - out->body_bytes);
 
         out->cut = n <= 0;
         out->body_bytes += n > 0 ? (size_t)n : 0;
@@ -243,8 +257,12 @@ void response_fini(struct response *r)
 bool client_silent(int fd, int ms)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
+    int n;
 
-    return poll(&p, 1, ms) == 0;
+    do
+        n = poll(&p, 1, ms);
+    while (n < 0 && errno == EINTR);
+    return n == 0;
 }
 
 bool client_closed(int fd)
@@ -253,7 +271,7 @@ bool client_closed(int fd)
     ssize_t n;
 
     do
-        n = recv(fd, some, sizeof(some), 0);
+        n = receive(fd, some, sizeof(some));
     while (n > 0);
     return n == 0 || errno != EAGAIN;
 }
