@@ -105,8 +105,10 @@ static ssize_t get_read(void *user, uint64_t pos, uint8_t *dst, size_t max)
         buf_copy_out(&s->piece, 0, dst, n);
         buf_drop_front(&s->piece, n);
     }
-    if (s->piece.bytes == 0)
+    if (s->piece.bytes == 0) {
+        buf_fini(&s->piece); /* its list of spans outlives the bytes */
         ask(r);
+    }
     return (ssize_t)n;
 }
 
