@@ -2,8 +2,9 @@
  *
  * libmicrohttpd stands behind it (s3/http/http.c) and nothing of it shows here.  A request is
  * *parked* when its head is handed over: no byte of its body is asked for, and no "100 Continue"
- * sent, before http_accept.  Until then any answer is possible at once; after it the answer leaves
- * when the whole body has been read (what nobody wants of it is dropped).
+ * sent, before http_accept.  An answer leaves when the whole body has been read (what nobody wants
+ * of it is dropped); at once when there is none, when the client waits for "100 Continue", or when
+ * a body that was not accepted is large (the connection is closed then).
  *
  * Back-pressure is both ways: `data` takes less than it is given, `read` gives nothing, and the
  * connection rests until http_wake.  A resting connection is bounded by `rest_ms`.

@@ -15,7 +15,8 @@
  * The library lets a parked connection be answered or go on reading after a rest in the first
  * call, which is what keeps "100 Continue" back until the handler wants the body.  Once it reads,
  * an answer is possible only after the last byte: with an early answer the rest is read and
- * dropped, and a client that sends too much of it is cut off.
+ * dropped.  So is the body of a request refused while it was parked, unless its client waits to be
+ * asked for it: to close a connection with bytes unread resets it, and the answer with it.
  *
  * A connection has one reference to its request, the handler the other. */
 #include <microhttpd.h>
@@ -31,7 +32,7 @@
 enum {
     POOL_BYTES = 64 * 1024,  /* of one connection: fastest, see the notes on the library */
     BLOCK_BYTES = 64 * 1024, /* asked of a stream at a time */
-    DROP_BYTES_MAX = 16 * 1024 * 1024,
+    DROP_BYTES_MAX = 64 * 1024 * 1024, /* of a body that nobody asked for, or that is chunked */
 };
 
 enum state { NEW, PARKED, READING, ENDED, REPLYING };
@@ -374,6 +375,13 @@ static bool has_body(const struct http_request *r)
     return r->head.chunked || r->head.length > 0;
 }
 
+/* Read the body to its end before the answer, though nobody wants it? */
+static bool drops_body(const struct http_request *r)
+{
+    return !r->head.chunked && has_body(r) && !r->head.expects_continue &&
+           r->head.length <= DROP_BYTES_MAX;
+}
+
 void http_reply(struct http_request *r, struct http_reply *reply)
 {
     ASSERT(!r->response && r->state != REPLYING);
@@ -382,7 +390,7 @@ void http_reply(struct http_request *r, struct http_reply *reply)
         return;
     }
     /* A body that nobody will read stands between us and the next request. */
-    if (!r->accepted && has_body(r))
+    if (!r->accepted && has_body(r) && !drops_body(r))
         reply->close = true;
     r->read = reply->read;
     r->status = reply->status;
@@ -495,9 +503,9 @@ static enum MHD_Result settle(struct http_request *r)
 {
     if (r->aborted)
         return MHD_NO;
-    if (r->state == PARKED && (r->accepted || (r->response && !has_body(r)))) {
+    if (r->state == PARKED && (r->accepted || (r->response && (!has_body(r) || drops_body(r))))) {
         r->wake_pending = false;
-        r->state = READING; /* an answer without a body before it keeps the connection */
+        r->state = READING; /* an answer behind a whole body keeps the connection */
         return MHD_YES;
     }
     if (r->response)
@@ -527,7 +535,10 @@ static enum MHD_Result first_call(struct http_request *r, const char *method, co
         s->conf.refused(s->conf.arg, r, status, why, &reply);
         reply.close = true;
         http_reply(r, &reply);
-        return r->aborted ? MHD_NO : send_response(r);
+        if (r->aborted)
+            return MHD_NO;
+        /* Of a head with two readings nobody knows where its body ends. */
+        return status == 503 ? settle(r) : send_response(r);
     }
     r->refs++;
     s->conf.head(s->conf.arg, r);
@@ -541,7 +552,7 @@ static enum MHD_Result body_call(struct http_request *r, const char *data, size_
     if (r->response) {
         r->dropped_bytes += *bytes;
         *bytes = 0;
-        return r->dropped_bytes > DROP_BYTES_MAX ? MHD_NO : MHD_YES;
+        return r->head.chunked && r->dropped_bytes > DROP_BYTES_MAX ? MHD_NO : MHD_YES;
     }
     taken = r->sink->data(r->user, (const uint8_t *)data, *bytes);
     ASSERT(taken <= *bytes);
