@@ -1,18 +1,23 @@
 /* user.c - access key -> user, from the monitors' command table, remembered for a while.
  *
  * That there is no such user is remembered, too, but only for seconds: a new user is not kept
- * waiting, and a client with a wrong key does not become a load on the monitors.  Secrets live in
- * this cache and in the answer, nowhere else. */
+ * waiting, and a client with a wrong key does not become a load on the monitors.  When the monitors
+ * do not answer, a user that they named not long ago is still one: an election, or a cluster too
+ * busy to answer in time, refuses nobody.  Secrets live in this cache and in the answer, nowhere
+ * else. */
 #include "core/base/hash.h"
 #include "core/base/json.h"
 #include "s3/bucket/bucket_int.h"
 
-#define COMMAND_MS 10000
+enum {
+    COMMAND_MS = 10000,
+    STALE_TTLS = 10, /* how long an old answer stands in for one that does not come */
+};
 
 struct known_user {
     struct hnode node;
     struct list lru;
-    uint64_t until_ns;
+    uint64_t told_ns, until_ns; /* by the monitors; asked again after that */
     char access_key[S3_ACCESS_KEY_MAX + 1];
     bool exists;
     struct s3_user user;
@@ -23,7 +28,6 @@ struct user_req {
     s3_user_fn *done;
     void *arg;
     struct s3_user user;
-    bool asked;
 };
 
 int users_init(struct bucket_layer *l)
@@ -77,7 +81,8 @@ static void known_add(struct bucket_layer *l, struct bytes key, const struct s3_
     k->exists = user;
     if (user)
         k->user = *user;
-    k->until_ns = env_now_ns(l->env) + ttl_ms * NS_PER_MS;
+    k->told_ns = env_now_ns(l->env);
+    k->until_ns = k->told_ns + ttl_ms * NS_PER_MS;
     htable_insert(&l->users, &k->node, hash64(0, key.data, key.len));
     list_push_back(&l->user_lru, &k->lru);
     l->user_count++;
@@ -109,6 +114,20 @@ static int user_parse(const void *json, size_t json_bytes, struct s3_user *out_u
     return rc;
 }
 
+/* Asked again a little later, so that not every request waits for monitors that are gone. */
+static bool stale_take(struct user_req *q)
+{
+    struct bucket_layer *l = q->r.l;
+    struct known_user *k = known_find(l, q->r.key);
+    uint64_t now = env_now_ns(l->env);
+
+    if (!k || !k->exists || now >= k->told_ns + l->conf.user_ttl_ms * STALE_TTLS * NS_PER_MS)
+        return false;
+    k->until_ns = MAX(k->until_ns, now + l->conf.no_user_ttl_ms * NS_PER_MS);
+    q->user = k->user;
+    return true;
+}
+
 static void user_told(void *arg, int rc, const char *text, const void *json, size_t json_bytes)
 {
     struct user_req *q = arg;
@@ -123,6 +142,8 @@ static void user_told(void *arg, int rc, const char *text, const void *json, siz
         known_add(l, q->r.key, &q->user);
     else if (reason_errno(rc) == -ENOENT)
         known_add(l, q->r.key, NULL);
+    else if (stale_take(q))
+        rc = 0;
     if (rc < 0)
         op_fail(&q->r.op, reason_errno(rc) == -ENOENT ? -R_NO_USER : rc);
     op_finish(&q->r.op);
@@ -146,10 +167,8 @@ static void user_run(struct op *op)
     }
     memcpy(key, q->r.key.data, q->r.key.len);
     rc = cairn_command_env(l->cluster, ARRAY_LEN(argv), argv, NULL, 0, COMMAND_MS, user_told, q);
-    if (rc < 0) {
-        op_fail(op, rc);
-        op_finish(op);
-    }
+    if (rc < 0)
+        user_told(q, rc, NULL, NULL, 0);
 }
 
 static void user_finish(struct req *r)

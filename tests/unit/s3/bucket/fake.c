@@ -479,7 +479,9 @@ static void command_run(void *arg)
     struct fake *f = k->f;
 
     f->commands++;
-    if (strcmp(k->argv[0], "pool") == 0) {
+    if (f->command_rc) {
+        k->rc = f->command_rc;
+    } else if (strcmp(k->argv[0], "pool") == 0) {
         unsigned pool = strcmp(k->argv[2], "s3.data") == 0 ? FAKE_DATA : FAKE_INDEX;
 
         k->rc = f->pool[pool] ? -R_EXISTS : 0;

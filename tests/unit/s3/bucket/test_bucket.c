@@ -480,6 +480,29 @@ T(bucket, users_are_looked_up_and_remembered)
     stage_end(&st);
 }
 
+T(bucket, a_user_known_not_long_ago_is_served_while_the_monitors_do_not_answer)
+{
+    struct act user = {.kind = ACT_USER, .key = "AKNOWN"}, none = {.kind = ACT_USER, .key = "ANO"};
+    struct stage st;
+    uint64_t commands;
+
+    stage_begin(&st);
+    T_OK(act_do(&st, 0, &user));
+    stage_run(&st, 61 * NS_PER_S);
+    st.fake.command_rc = -ETIMEDOUT;
+    commands = st.fake.commands;
+    for (unsigned i = 0; i < 5; i++)
+        T_OK(act_do(&st, 0, &user));
+    T_STR_EQ(user.secret, "hush");
+    T_EQ(st.fake.commands - commands, 1); /* not one wait for each request */
+    T_EQ(act_do(&st, 0, &none), -ETIMEDOUT);
+    stage_run(&st, 600 * NS_PER_S);
+    T_EQ(act_do(&st, 0, &user), -ETIMEDOUT);
+    st.fake.command_rc = -ENOENT; /* removed meanwhile */
+    T_EQ(act_do(&st, 0, &user), -R_NO_USER);
+    stage_end(&st);
+}
+
 T(bucket, a_stop_at_any_moment_answers_everything_and_frees_it)
 {
     for (unsigned t = 0; t < 30; t++) {
