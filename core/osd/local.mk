@@ -12,6 +12,7 @@ libcore_osd_a_SOURCES = \
 	core/osd/lease.h \
 	core/osd/osd.c \
 	core/osd/osd.h \
+	core/osd/osd_client.c \
 	core/osd/osd_dispatch.c \
 	core/osd/osd_history.c \
 	core/osd/osd_int.h \

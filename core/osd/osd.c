@@ -220,6 +220,7 @@ static void init(struct osd *o, struct env *env, const struct osd_conf *conf)
     list_init(&o->held);
     list_init(&o->pg_list);
     list_init(&o->check_list);
+    list_init(&o->client_list);
     list_init(&o->recovery_wait);
     list_init(&o->free_ops);
     list_init(&o->copies);
@@ -260,9 +261,12 @@ int osd_start(struct env *env, const struct osd_conf *conf,
     if (rc == 0)
         rc = htable_init(&o->pgs, 256);
     if (rc == 0)
+        rc = htable_init(&o->clients, 16);
+    if (rc == 0)
         rc = open_store(o);
     if (rc < 0) {
         htable_fini(&o->pgs);
+        htable_fini(&o->clients);
         mem_free(o->metrics);
         mem_free(o->folder);
         mem_free(o);
@@ -287,6 +291,7 @@ static void osd_free(struct osd *o)
     osd_maps_fini(o);
     exec_pool_fini(o);
     htable_fini(&o->pgs);
+    htable_fini(&o->clients);
     mem_free(o->metrics);
     mem_free(o->folder);
     mem_free(o);
@@ -323,6 +328,7 @@ static void close_messenger(struct osd *o)
     o->closing_msgr = true;
     heartbeat_fini(o);
     osd_session_fini(o);
+    osd_clients_drop(o);
     msgr_close(o->msgr, messenger_closed, o);
 }
 

@@ -90,6 +90,13 @@ static void message(struct msgr_handler *h, struct session *s, struct msg *m)
         msg_free(m);
 }
 
+static int opened(struct msgr_handler *h, struct session *s)
+{
+    struct osd *o = CONTAINER_OF(h, struct osd, handler);
+
+    return session_peer(s)->role == ENTITY_CLIENT ? osd_client_opened(o, s) : 0;
+}
+
 static void reset(struct msgr_handler *h, struct session *s, int why)
 {
     struct osd *o = CONTAINER_OF(h, struct osd, handler);
@@ -98,4 +105,4 @@ static void reset(struct msgr_handler *h, struct session *s, int why)
         (void)heartbeat_reset(o, s, why); /* else: one that a client or peer opened */
 }
 
-const struct msgr_handler osd_handler = {.message = message, .reset = reset};
+const struct msgr_handler osd_handler = {.message = message, .opened = opened, .reset = reset};

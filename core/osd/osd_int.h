@@ -4,6 +4,7 @@
  *   osd_dispatch.c messages to where they belong; those that wait for a map
  *   osd_map.c      maps: taken in, kept in the store, walked by the PGs
  *   osd_history.c  old maps, for PGs that were away or are new here
+ *   osd_client.c   the sessions of clients
  *   osd_session.c  the session with a monitor: subscription, boot, wishes
  *   osd_report.c   statistics for the monitor, status for people, metrics
  *   heartbeat.c    the other OSDs: sessions, pings, leases, failure reports
@@ -150,6 +151,8 @@ struct osd {
     bool recovery_posted;
     struct list free_ops; /* client_op.link: pooled */
     uint32_t free_op_count;
+    struct htable clients; /* their sessions (osd_client.c) */
+    struct list client_list;
     struct list copies;          /* copy_query.link: under way */
     struct osd_metrics *metrics; /* owned */
 };
@@ -211,6 +214,10 @@ bool osd_session_reset(struct osd *o, struct session *s); /* was it the monitor'
 void osd_mon_send(struct osd *o, struct msg *m);
 void osd_wish(struct osd *o); /* something new to tell the monitors: soon, from the loop */
 void osd_say_stopping(struct osd *o);
+
+/* osd_client.c */
+int osd_client_opened(struct osd *o, struct session *s); /* its former one ends; 0 or -ENOMEM */
+void osd_clients_drop(struct osd *o);                    /* the messenger closes */
 
 /* osd_report.c */
 void osd_stats_send(struct osd *o);

@@ -43,18 +43,14 @@ static struct session *session_to(struct world *w, uint32_t i)
     return w->to[i];
 }
 
-static void send_op(struct world *w)
+struct msg *op_message(struct world *w)
 {
-    struct msg_osd_op *m;
+    struct msg_osd_op *m = MESSAGE_NEW(osd_op);
     struct writer front = {0};
     struct cursor c;
     struct buf data = {0};
     struct oid oid = oid_of(w, w->name);
-    uint32_t to = primary_of(w, w->name);
 
-    if (to == UINT32_MAX)
-        return;
-    m = MESSAGE_NEW(osd_op);
     T_TRUE(m != NULL);
     steps_init(&m->steps);
     steps_encode(&w->steps, &front, &data);
@@ -71,8 +67,17 @@ static void send_op(struct world *w)
     m->pg = pg_of(w, w->name);
     if (w->steps.step[0].kind != STEP_PG_LIST)
         T_OK(oid_copy(&oid, &m->oid));
+    return &m->base;
+}
+
+static void send_op(struct world *w)
+{
+    uint32_t to = primary_of(w, w->name);
+
+    if (to == UINT32_MAX)
+        return;
     w->sent_epoch = w->map->epoch.v;
-    session_send(session_to(w, to), &m->base);
+    session_send(session_to(w, to), op_message(w));
 }
 
 void world_client_again(struct env_timer *t)

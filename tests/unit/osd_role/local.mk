@@ -13,6 +13,10 @@ check_PROGRAMS += tests/unit/osd_role/test_osd_chaos
 tests_unit_osd_role_test_osd_chaos_SOURCES = tests/unit/osd_role/test_osd_chaos.c $(OSD_WORLD)
 tests_unit_osd_role_test_osd_chaos_LDADD = $(LINK_osd) $(LINK_test)
 
+check_PROGRAMS += tests/unit/osd_role/test_osd_clients
+tests_unit_osd_role_test_osd_clients_SOURCES = tests/unit/osd_role/test_osd_clients.c $(OSD_WORLD)
+tests_unit_osd_role_test_osd_clients_LDADD = $(LINK_osd) $(LINK_test)
+
 check_PROGRAMS += tests/unit/osd_role/test_lease
 tests_unit_osd_role_test_lease_SOURCES = tests/unit/osd_role/test_lease.c
 tests_unit_osd_role_test_lease_LDADD = $(LINK_osd) $(LINK_test)

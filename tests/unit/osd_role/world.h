@@ -104,6 +104,7 @@ int op_run(struct world *w);                  /* the reply's rc; fails the test 
 int op_run_for(struct world *w, uint32_t ms); /* -ETIMEDOUT: nothing yet; goes on */
 int op_wait(struct world *w, uint32_t ms);    /* for what op_run_for left */
 int op_repeat(struct world *w);               /* the same op again, as if the reply was lost */
+struct msg *op_message(struct world *w);      /* what is sent, as its next attempt */
 int put(struct world *w, const char *name, const void *data, size_t bytes); /* write_full */
 int put_fill(struct world *w, const char *name, uint8_t fill, size_t bytes);
 int get_fill(struct world *w, const char *name, uint8_t fill,
