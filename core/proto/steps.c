@@ -288,7 +288,7 @@ static int sizes_valid(const struct steps *s)
 
 int steps_valid(const struct steps *s)
 {
-    bool wrote = false;
+    bool read = false, wrote = false;
 
     if (s->rc < 0)
         return s->rc;
@@ -303,7 +303,10 @@ int steps_valid(const struct steps *s)
             return -R_UNSUPPORTED;
         if ((wrote && row->class != STEP_IS_WRITE) || (st->kind == STEP_PG_LIST && s->count > 1))
             return -EINVAL;
+        read |= row->class == STEP_IS_READ;
         wrote = row->class == STEP_IS_WRITE;
+        if (read && wrote)
+            return -R_MIXED_STEPS;
         rc = step_valid(row, st);
         if (rc < 0)
             return rc;

@@ -118,8 +118,9 @@ int step_data_set(struct steps *s, struct step *st, const struct buf *data);
 int steps_copy(const struct steps *from, struct steps *out);
 bool steps_write(const struct steps *s); /* any write step */
 /* Order, bounds, sizes: 0; -EINVAL for what has no meaning (no step, a guard or read after a write,
- * STEP_PG_LIST beside others, a flag or field out of range, missing checksums), -R_UNSUPPORTED for
- * a kind unknown here, -EFBIG past OBJECT_BYTES_MAX, -ENAMETOOLONG, -E2BIG (values, pairs, the
+ * STEP_PG_LIST beside others, a flag or field out of range, missing checksums), -R_MIXED_STEPS for
+ * reads beside writes (a repeat would not have what was read), -R_UNSUPPORTED for a kind unknown
+ * here, -EFBIG past OBJECT_BYTES_MAX, -ENAMETOOLONG, -E2BIG (values, pairs, the
  * sum). What was decoded may be executed only after this. */
 int steps_valid(const struct steps *s);
 /* Payload is appended to `data` by reference; the outcome is in front->rc. */

@@ -3,10 +3,11 @@
  *   READ    the record: LIVE, or DELETING by somebody (whom we give a moment before we take over)
  *   OWN     the owner's row, unsure
  *   MARK    record DELETING(token), guarded on what was read
- *   CLOSE   each shard, to closed(token); the same operation reads whether it has an entry: nothing
- * can be linked in it from then on REMOVE  the record, guarded on our DELETING: the bucket is gone;
- * or BACK    record LIVE, when there are entries; then REOPEN the shards that we closed and the
- * owner's row away
+ *   CLOSE   each shard, to closed(token): nothing can be linked in it from then on
+ *   LOOK    whether it has an entry, guarded on our closed(token)
+ *   REMOVE  the record, guarded on our DELETING: the bucket is gone
+ *   or BACK record LIVE, when there are entries; then REOPEN the shards that we closed and the
+ *           owner's row away
  *
  * Whoever meets a closed shard may turn the record back to LIVE (resolve.c); then our guard at
  * REMOVE fails and we begin anew, a few times.  The shards stay for the collector. */
@@ -22,6 +23,7 @@ enum drop_stage {
     DROP_MARK,
     DROP_CLOSE,
     DROP_CLOSED,
+    DROP_LOOK,
     DROP_END_RECORD,
     DROP_BACK,
     DROP_REOPEN,
@@ -144,7 +146,6 @@ static int shard_switch(struct drop_req *q, bool close)
     struct shard *s = &q->b->shards[q->shard];
     struct shard_row row = s->row;
     struct cairn_op *op = call_begin(&q->call, CALL_INDEX);
-    uint8_t from = ROW_ENTRY, to = ROW_ENTRY + 1;
 
     row.state = close ? SHARD_CLOSED : SHARD_OPEN;
     row.generation++;
@@ -157,8 +158,23 @@ static int shard_switch(struct drop_req *q, bool close)
     if (!op || q->closed.rc < 0)
         return -ENOMEM;
     cairn_op_cmp_xattr(op, "shard", CAIRN_EQ, s->value, s->value_bytes);
-    cairn_op_omap_range(op, &from, 1, &to, 1, 1);
     cairn_op_xattr_set(op, "shard", q->closed.data, q->closed.len);
+    return 0;
+}
+
+/* Has the shard that we closed an entry?  Not asked as it is closed: the answer to a repeat of a
+ * write tells no rows, and an entry would be taken for none. */
+static int shard_look(struct drop_req *q)
+{
+    struct shard *s = &q->b->shards[q->shard];
+    struct cairn_op *op = call_begin(&q->call, CALL_INDEX);
+    uint8_t from = ROW_ENTRY, to = ROW_ENTRY + 1;
+
+    name_shard(q->call.name, &q->b->id, s->no);
+    if (!op)
+        return -ENOMEM;
+    cairn_op_cmp_xattr(op, "shard", CAIRN_EQ, s->value, s->value_bytes);
+    cairn_op_omap_range(op, &from, 1, &to, 1, 1);
     return 0;
 }
 
@@ -181,11 +197,16 @@ static void shards_close(struct drop_req *q)
 {
     int rc = q->call.code;
 
-    if (q->stage == DROP_CLOSED && rc == -R_GUARD_FAILED) {
+    if (q->stage != DROP_CLOSE && rc == -R_GUARD_FAILED) {
         rc = shard_learn(q);
     } else if (q->stage == DROP_CLOSED && rc == 0) {
-        q->has_entries |= cairn_op_pair_count(q->call.op, 1, NULL) > 0;
         rc = shard_believe(&q->b->shards[q->shard], written(&q->closed));
+        if (rc == 0) {
+            drop_ask(q, DROP_LOOK, shard_look(q));
+            return;
+        }
+    } else if (q->stage == DROP_LOOK && rc == 0) {
+        q->has_entries = cairn_op_pair_count(q->call.op, 1, NULL) > 0;
         q->shard++;
     }
     if (rc < 0) {
@@ -243,6 +264,7 @@ static void drop_run(struct op *op)
             shards_close(q);
         break;
     case DROP_CLOSED:
+    case DROP_LOOK:
         shards_close(q);
         break;
     case DROP_END_RECORD:

@@ -1,8 +1,8 @@
 /* upload_complete.c - parts become an object.
  *
  *   LOOK   the upload's row, and the result row in case we were here before
- *   SEAL   the upload's row gets our token; the same operation reads the first page of parts
- *   PAGE   further pages, guarded on our seal
+ *   SEAL   the upload's row gets our token
+ *   PAGE   the parts, page by page, guarded on our seal
  *   (check the request against the parts)
  *   LINK   the link of an entry, guarded on our seal: entry, manifest, result row for repeats,
  * upload's row away; two garbage rows: what is left of the parts, and the result row itself
@@ -15,12 +15,9 @@
 
 enum { COMPLETE_TRIES_MAX = 30, PART_ROWS = S3_PART_NUMBER_MAX };
 
-enum complete_stage { COMPLETE_LOOK, COMPLETE_SEAL, COMPLETE_PAGE };
-
 struct complete_req {
     struct req r;
     struct link link; /* its access serves all stages */
-    enum complete_stage stage;
     struct uuid id, version;
     struct upload_part *parts; /* in the arena, as are the two below */
     struct stripes *stripes;   /* of each part asked for */
@@ -204,23 +201,17 @@ static int part_match(struct complete_req *q, struct cairn_pair p)
     return 0;
 }
 
-static int seal_build(struct access *a, struct cairn_op *op)
+static int page_build(struct access *a, struct cairn_op *op)
 {
     struct link *k = CONTAINER_OF(a, struct link, a);
     struct complete_req *q = CONTAINER_OF(k, struct complete_req, link);
-    const struct writer *guard = q->stage == COMPLETE_SEAL ? &q->was : &q->sealed;
     struct row_key upload, from, to;
-    struct cairn_pair pair;
 
     row_key_upload(&upload, q->r.key, &q->id);
     row_key_part(&from, &q->id, q->after + 1);
     row_key_part(&to, &q->id, S3_PART_NUMBER_MAX + 1);
-    q->step = cairn_op_cmp_omap(op, upload.b, upload.len, CAIRN_EQ, guard->data, guard->len);
+    q->step = cairn_op_cmp_omap(op, upload.b, upload.len, CAIRN_EQ, q->sealed.data, q->sealed.len);
     cairn_op_omap_range(op, from.b, from.len, to.b, to.len, PART_ROWS);
-    if (q->stage == COMPLETE_SEAL) {
-        pair = pair_of(key_bytes(&upload), written(&q->sealed));
-        cairn_op_omap_set(op, &pair, 1);
-    }
     return 0;
 }
 
@@ -242,11 +233,37 @@ static void page_read(struct access *a)
     if (rc < 0) {
         complete_end(q, rc);
     } else if (more && q->seen < q->part_count) {
-        q->stage = COMPLETE_PAGE;
-        access_run(a, seal_build, page_read);
+        access_run(a, page_build, page_read);
     } else {
         link_parts(q);
     }
+}
+
+static int seal_build(struct access *a, struct cairn_op *op)
+{
+    struct link *k = CONTAINER_OF(a, struct link, a);
+    struct complete_req *q = CONTAINER_OF(k, struct complete_req, link);
+    struct row_key upload;
+    struct cairn_pair pair;
+
+    row_key_upload(&upload, q->r.key, &q->id);
+    cairn_op_cmp_omap(op, upload.b, upload.len, CAIRN_EQ, q->was.data, q->was.len);
+    pair = pair_of(key_bytes(&upload), written(&q->sealed));
+    cairn_op_omap_set(op, &pair, 1);
+    return 0;
+}
+
+static void sealed(struct access *a)
+{
+    struct link *k = CONTAINER_OF(a, struct link, a);
+    struct complete_req *q = CONTAINER_OF(k, struct complete_req, link);
+
+    if (a->code == -R_GUARD_FAILED)
+        complete_again(q);
+    else if (a->code < 0)
+        complete_end(q, a->code);
+    else
+        access_run(a, page_build, page_read);
 }
 
 static void seal(struct complete_req *q)
@@ -261,11 +278,10 @@ static void seal(struct complete_req *q)
         complete_end(q, q->sealed.rc);
         return;
     }
-    q->stage = COMPLETE_SEAL;
     q->after = 0;
     q->seen = 0;
     memset(q->found, 0, q->part_count * sizeof(*q->found));
-    access_run(access_of(q), seal_build, page_read);
+    access_run(access_of(q), seal_build, sealed);
 }
 
 /* ---- looking ---- */

@@ -1,9 +1,9 @@
 /* cairn.h - libcairn: objects in pools of a Cairn cluster.
  *
- * An operation on one object is a list of steps that is applied atomically and in order: guards,
- * then reads, then writes.  Each step has its own result.  Acknowledged writes are durable on every
- * copy; reads are linearizable; an operation runs exactly once however often the library resends
- * it.
+ * An operation on one object is a list of steps that is applied atomically and in order: guards and
+ * reads, or guards and then writes (a write returns no data).  Each step has its own result.
+ * Acknowledged writes are durable on every copy; reads are linearizable; an operation runs exactly
+ * once however often the library resends it.
  *
  * Errors are negative errno values; cairn_op_reason names the precise cause.
  * Threads: every function from any thread.  Completions run on the library's own thread: they must

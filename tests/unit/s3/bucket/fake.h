@@ -1,9 +1,9 @@
 /* fake.h - a cluster in memory behind cairn_env.h, for tests of what stands on libcairn.
  *
  * Objects with bytes, xattrs and rows; compound operations by the rules of core/osd/README.md
- * (guards, reads, writes; atomic; a failed guard returns the present value).  It runs inside a
- * simulation, outside of every process: what a process submitted runs even when the process is dead
- * by then.  Operations take random time, so that those under way together run in any order.  On
+ * (guards, then reads or writes; atomic; a failed guard returns the present value).  It runs inside
+ * a simulation, outside of every process: what a process submitted runs even when the process is
+ * dead by then.  Operations take random time, so that those under way together run in any order. On
  * request answers are lost: the client is told -ETIMEDOUT, the operation ran, will run late, or
  * never runs. */
 #ifndef TESTS_UNIT_S3_BUCKET_FAKE_H

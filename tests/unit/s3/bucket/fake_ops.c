@@ -54,11 +54,12 @@ static struct fstep *step_add(struct cairn_op *op, enum kind kind)
     if (!probe && op->rc == 0)
         op->rc = -ENOMEM;
     mem_free(probe);
-    /* guards, reads, writes */
+    /* guards, then reads or writes: the real one refuses both together */
     if (op->rc == 0 &&
         (run->steps == STEPS ||
          (run->steps && run->step[run->steps - 1].kind > CMP_OMAP && kind <= CMP_OMAP) ||
-         (run->steps && run->step[run->steps - 1].kind >= FIRST_WRITE && kind < FIRST_WRITE)))
+         (run->steps && run->step[run->steps - 1].kind > CMP_OMAP &&
+          (run->step[run->steps - 1].kind >= FIRST_WRITE) != (kind >= FIRST_WRITE))))
         op->rc = -EINVAL;
     if (op->rc < 0) {
         ASSERT(op->rc == -ENOMEM);
