@@ -161,6 +161,13 @@ static inline const struct osd_info *osd_info_of(const struct osd *o, struct osd
 {
     return o->map && osdmap_up(o->map, id) ? &o->map->osds[id.v] : NULL;
 }
+/* Is it this incarnation that the newest map calls up? */
+static inline bool osd_is_up(const struct osd *o, struct osd_id id, uint64_t instance)
+{
+    const struct osd_info *info = osd_info_of(o, id);
+
+    return info && info->instance == instance;
+}
 /* The role stops itself: `failed` is called from the loop. */
 void osd_fail(struct osd *o, int rc, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* An operator holds it down, says the map: `failed` is called with -R_STOPPED, and osd_stop then

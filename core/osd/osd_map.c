@@ -146,11 +146,12 @@ static void check_self(struct osd *o)
         osd_held(o);
         return;
     }
-    ours = (info->state & OSD_UP) && info->instance == o->instance;
+    ours = osd_is_up(o, o->id, o->instance);
     if (ours && o->state == ROLE_BOOTING) {
         o->state = ROLE_ACTIVE;
         log_info(&o->log, "up", KV_EPOCH(o->map->epoch));
         osd_salvage_up(o);
+        pgs_up(o);
         osd_up(o);
     } else if (!ours && o->state == ROLE_ACTIVE) {
         if (info->state & OSD_UP) {

@@ -303,6 +303,10 @@ void pg_drained(struct pg *pg)
             pg_maybe_free(pg);
         return;
     }
+    /* A map of the time before we started calls our former self up.  What that one told may not
+     * have survived it: we have no part in its interval. */
+    if (!osd_is_up(o, o->id, o->instance))
+        return;
     pg->phase = PG_LIVE;
     pg->durable = pg->applied = pg->copy.log.head;
     pg_event(pg, &(struct peering_event){
@@ -339,6 +343,12 @@ void pg_peer_broken(struct pg *pg, struct osd_id id)
     replicate_resend(pg, id);
     recovery_peer_broken(pg, id);
     backfill_peer_broken(pg, id);
+}
+
+void pgs_up(struct osd *o)
+{
+    LIST_EACH_SAFE (at, &o->pg_list)
+        pg_drained(LIST_ENTRY(at, struct pg, link));
 }
 
 void pgs_peer_broken(struct osd *o, struct osd_id id)

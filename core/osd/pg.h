@@ -10,9 +10,9 @@
  *   recovery*.c  copying objects; backfill.c the scan that drives it; repair.c bad blocks
  *
  * Phases.  WALK: old maps are walked first (osd_history.c).  DRAIN: a new interval began; nothing
- * of it is handled until all that was submitted is durable.  LIVE: peering runs, messages of the
- * interval are handled.  REMOVE: the copy is being deleted.  Messages of the PG's interval that
- * come before LIVE, and those of later intervals, wait in `early`. */
+ * of it is handled until all that was submitted is durable and the map calls us up.  LIVE: peering
+ * runs, messages of the interval are handled.  REMOVE: the copy is being deleted.  Messages of the
+ * PG's interval that come before LIVE, and those of later intervals, wait in `early`. */
 #ifndef CORE_OSD_PG_H
 #define CORE_OSD_PG_H
 
@@ -152,6 +152,7 @@ void pg_send(struct pg *pg, struct peering_send *send);
 
 /* For all. */
 void pgs_begin(struct osd *o);                                     /* there is a first map */
+void pgs_up(struct osd *o);                                        /* the newest map says so */
 void pgs_message(struct osd *o, struct session *s, struct msg *m); /* takes it */
 void pgs_map(struct osd *o, const struct osdmap *prev, const struct osdmap *next);
 void pgs_peer_broken(struct osd *o, struct osd_id id);

@@ -261,8 +261,10 @@ void pg_message(struct pg *pg, struct session *s, struct msg *m)
         keep_early(pg, s, m);
         return;
     }
-    if (!unasked && interval.v != pg_since(pg).v) {
-        msg_free(m); /* of an older interval: its sender learns of the new one by the map */
+    /* Of an older interval, or from a former or a later self of a member: its sender learns of the
+     * new one by the map. */
+    if (!unasked && (interval.v != pg_since(pg).v || !osd_is_up(pg->o, from, who->instance))) {
+        msg_free(m);
         return;
     }
     pg_touch(pg);

@@ -207,6 +207,34 @@ T(osd_failures, an_osd_marked_down_by_mistake_comes_back)
     world_fini(&w);
 }
 
+static bool no_waiter(struct world *w)
+{
+    return w->osd[primary_of(w, "a")].ready;
+}
+
+/* The last map that it kept says that its former self leads: that one may have told more than what
+ * is left after a power cut. */
+T(osd_failures, a_primary_that_died_does_not_lead_before_a_map_knows_its_new_self)
+{
+    struct world w;
+    uint32_t p;
+
+    world_init(&w, 24, 3, 3, 1);
+    T_OK(put_fill(&w, "a", 'x', 100));
+    p = primary_of(&w, "a");
+    w.deaf = true; /* no new map */
+    world_osd_kill(&w, p, true);
+    world_osd_launch(&w, p);
+    world_run(&w, 3000);
+    T_EQ(osd_counters(w.osd[p].osd)->activations, 0);
+    w.deaf = false;
+    T_TRUE(world_until(&w, 20000, no_waiter));
+    T_OK(get_fill(&w, "a", 'x', 100));
+    world_wait_clean(&w, 20000);
+    copies_equal(&w, "a");
+    world_fini(&w);
+}
+
 T(osd_failures, rotten_bytes_are_taken_from_another_copy)
 {
     struct world w;
