@@ -53,3 +53,8 @@ tests_fuzz_fuzz_s3_chunks_SOURCES = tests/fuzz/fuzz_s3_chunks.c
 tests_fuzz_fuzz_s3_chunks_LDADD = $(LINK_s3) $(LINK_fuzz)
 tests_fuzz_fuzz_s3_xml_SOURCES = tests/fuzz/fuzz_s3_xml.c
 tests_fuzz_fuzz_s3_xml_LDADD = $(LINK_s3) $(LINK_fuzz)
+
+check_PROGRAMS += tests/fuzz/fuzz_bucket_rows
+tests_fuzz_fuzz_bucket_rows_SOURCES = tests/fuzz/fuzz_bucket_rows.c \
+	tests/unit/s3/bucket/recode.c tests/unit/s3/bucket/recode.h
+tests_fuzz_fuzz_bucket_rows_LDADD = $(LINK_s3) $(LINK_fuzz)

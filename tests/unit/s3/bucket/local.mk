@@ -20,3 +20,8 @@ tests_unit_s3_bucket_test_faults_LDADD = $(LINK_s3_bucket)
 check_PROGRAMS += tests/unit/s3/bucket/test_model
 tests_unit_s3_bucket_test_model_SOURCES = tests/unit/s3/bucket/test_model.c $(s3_bucket_stage)
 tests_unit_s3_bucket_test_model_LDADD = $(LINK_s3_bucket)
+
+check_PROGRAMS += tests/unit/s3/bucket/test_rows
+tests_unit_s3_bucket_test_rows_SOURCES = tests/unit/s3/bucket/test_rows.c \
+	tests/unit/s3/bucket/recode.c tests/unit/s3/bucket/recode.h
+tests_unit_s3_bucket_test_rows_LDADD = $(LINK_s3) $(LINK_test)

@@ -1,0 +1,281 @@
+/* test_rows.c - rows of the index as bytes: golden, round trips, refusals. */
+#include <stdio.h>
+
+#include "core/base/crc.h"
+#include "tests/unit/s3/bucket/recode.h"
+#include "tests/unit/t.h"
+
+/* clang-format off */
+#define SIXTEEN(n) {n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+/* clang-format on */
+
+static const struct uuid id_a = {SIXTEEN(0xa0)}, id_b = {SIXTEEN(0xb0)};
+static const struct stripes stripes = {{SIXTEEN(0xc0)}, 10000000, 4194304};
+static const struct s3_header headers[] = {
+    {{(const uint8_t *)"content-type", 12}, {(const uint8_t *)"text/plain", 10}},
+    {{(const uint8_t *)"x-amz-meta-a", 12}, {(const uint8_t *)"", 0}},
+};
+
+struct samples {
+    struct writer w;
+    size_t end[ROW_KINDS];
+    size_t keys; /* behind the values: keys of rows, each as bytes */
+};
+
+static struct bytes written(const struct writer *w)
+{
+    return (struct bytes){w->data, (uint32_t)w->len};
+}
+
+static void samples_registry(struct samples *s)
+{
+    AUTO(writer) shards = {0};
+    struct bucket_row bucket = {.id = id_a,
+                                .token = id_b,
+                                .state = BUCKET_DELETING,
+                                .created_ns = 1700000000000000001,
+                                .owner = BYTES_STR("alice"),
+                                .shard_count = 2};
+    struct own_row own = {true, id_a, id_b, 1700000000000000001};
+    struct shard_note note = {id_a, 7, BYTES_STR("box")};
+    struct shard_row shard = {.bucket = id_a,
+                              .token = id_b,
+                              .no = 7,
+                              .state = SHARD_CLOSED,
+                              .generation = 0x1122334455667788,
+                              .epoch = 9,
+                              .from = BYTES_STR("k"),
+                              .to = BYTES_STR("p")};
+
+    bucket_row_shard_encode(0, (struct bytes){0}, &shards);
+    bucket_row_shard_encode(7, BYTES_STR("k"), &shards);
+    bucket.shards = written(&shards);
+    bucket_row_encode(&bucket, &s->w);
+    s->end[KIND_BUCKET] = s->w.len;
+    own_row_encode(&own, &s->w);
+    s->end[KIND_OWN] = s->w.len;
+    shard_note_encode(&note, &s->w);
+    s->end[KIND_NOTE] = s->w.len;
+    shard_row_encode(&shard, &s->w);
+    s->end[KIND_SHARD] = s->w.len;
+}
+
+static void samples_objects(struct samples *s)
+{
+    struct stripes two[] = {stripes, {{SIXTEEN(0xd0)}, 5, 4194304}};
+    AUTO(buf) data = {0};
+    AUTO(writer) raw = {0};
+    struct entry_row entry = {.version = id_a,
+                              .place = ENTRY_STRIPES,
+                              .size = 10000000,
+                              .mtime_ns = 1700000000000000002,
+                              .etag = {SIXTEEN(0xe0), 3},
+                              .stripe = 4194304};
+    struct intent_row intent = {0x0102030405060708, BYTES_STR("a/b"), stripes};
+
+    T_OK(buf_append_copy(&data, "data", 4));
+    inline_row_encode(&id_a, &data, &s->w);
+    s->end[KIND_INLINE] = s->w.len;
+    manifest_encode(two, 2, &s->w);
+    s->end[KIND_MANIFEST] = s->w.len;
+    headers_encode(headers, ARRAY_LEN(headers), &raw);
+    entry.headers = written(&raw);
+    entry_row_encode(&entry, &s->w);
+    s->end[KIND_ENTRY] = s->w.len;
+    intent_row_encode(&intent, &s->w);
+    s->end[KIND_INTENT] = s->w.len;
+}
+
+static void samples_uploads(struct samples *s)
+{
+    AUTO(writer) raw = {0};
+    struct garbage_row garbage = {GARBAGE_CLAIMED, GARBAGE_PARTS, 1, stripes, id_b};
+    struct upload_row upload = {UPLOAD_SEALED, id_b, 1700000000000000003, BYTES_STR("alice"), {0}};
+    struct part_row part = {stripes, SIXTEEN(0xe1), 1700000000000000004};
+    struct result_row result = {.key = BYTES_STR("a/b"),
+                                .request = SIXTEEN(0xe2),
+                                .size = 10000005,
+                                .mtime_ns = 1700000000000000005,
+                                .etag = {SIXTEEN(0xe3), 2}};
+
+    garbage_row_encode(&garbage, &s->w);
+    s->end[KIND_GARBAGE] = s->w.len;
+    headers_encode(headers, 1, &raw);
+    upload.headers = written(&raw);
+    upload_row_encode(&upload, &s->w);
+    s->end[KIND_UPLOAD] = s->w.len;
+    part_row_encode(&part, &s->w);
+    s->end[KIND_PART] = s->w.len;
+    result_row_encode(&result, &s->w);
+    s->end[KIND_RESULT] = s->w.len;
+}
+
+static void key_put(struct samples *s, const struct row_key *k)
+{
+    wr_bytes(&s->w, (struct bytes){k->b, k->len});
+}
+
+static void samples_keys(struct samples *s)
+{
+    struct row_key k;
+
+    s->keys = s->w.len;
+    row_key_named(&k, ROW_ENTRY, BYTES_STR("a/b"));
+    key_put(s, &k);
+    row_key_named(&k, ROW_DATA, BYTES_STR("a/b"));
+    key_put(s, &k);
+    row_key_uuid(&k, ROW_MANIFEST, &id_a);
+    key_put(s, &k);
+    row_key_intent(&k, 0x0102030405060708, &id_a);
+    key_put(s, &k);
+    row_key_garbage(&k, 0x0102030405060708, GARBAGE_PARTS, &id_a);
+    key_put(s, &k);
+    row_key_upload(&k, BYTES_STR("a/b"), &id_a);
+    key_put(s, &k);
+    row_key_part(&k, &id_a, 10000);
+    key_put(s, &k);
+    row_key_uuid(&k, ROW_RESULT, &id_a);
+    key_put(s, &k);
+}
+
+static void samples_make(struct samples *s)
+{
+    memset(s, 0, sizeof(*s));
+    samples_registry(s);
+    samples_objects(s);
+    samples_uploads(s);
+    samples_keys(s);
+    T_OK(s->w.rc);
+}
+
+static struct bytes sample(const struct samples *s, unsigned kind)
+{
+    size_t from = kind ? s->end[kind - 1] : 0;
+
+    return (struct bytes){s->w.data + from, (uint32_t)(s->end[kind] - from)};
+}
+
+T(bucket_rows, version_1_is_what_it_always_was)
+{
+    AUTO_FREE char *path = mem_printf("%s/tests/golden/bucket/v1.bin", t_srcdir());
+    static uint8_t golden[8192];
+    struct samples s;
+    size_t bytes;
+    FILE *f;
+
+    samples_make(&s);
+    f = fopen(path, "rb");
+    T_TRUE(f != NULL);
+    bytes = fread(golden, 1, sizeof(golden), f);
+    fclose(f);
+    T_EQ(bytes, s.w.len);
+    T_MEM_EQ(golden, s.w.data, bytes);
+    writer_fini(&s.w);
+}
+
+T(bucket_rows, a_row_is_read_as_it_was_written)
+{
+    struct samples s;
+
+    samples_make(&s);
+    for (unsigned kind = 0; kind < ROW_KINDS; kind++) {
+        struct bytes row = sample(&s, kind);
+        AUTO(writer) again = {0};
+
+        T_OK(row_recode(kind, row, &again));
+        T_OK(again.rc);
+        T_EQ(again.len, row.len);
+        T_MEM_EQ(again.data, row.data, row.len);
+    }
+    writer_fini(&s.w);
+}
+
+T(bucket_rows, a_cut_or_rotten_row_or_one_with_a_tail_is_refused)
+{
+    struct samples s;
+
+    samples_make(&s);
+    for (unsigned kind = 0; kind < ROW_KINDS; kind++) {
+        struct bytes row = sample(&s, kind);
+        AUTO_FREE uint8_t *copy = mem_alloc((size_t)row.len + 1);
+        AUTO(writer) again = {0};
+
+        memcpy(copy, row.data, row.len);
+        copy[row.len] = 0;
+        T_LT(row_recode(kind, (struct bytes){copy, row.len + 1}, &again), 0);
+        for (uint32_t i = 0; i < row.len; i++) {
+            T_LT(row_recode(kind, (struct bytes){copy, i}, &again), 0);
+            copy[i] ^= 0x10;
+            T_LT(row_recode(kind, (struct bytes){copy, row.len}, &again), 0);
+            copy[i] ^= 0x10;
+        }
+        T_EQ(again.len, 0);
+    }
+    writer_fini(&s.w);
+}
+
+T(bucket_rows, a_state_or_place_that_there_is_not_is_refused)
+{
+    static const struct {
+        enum row_kind kind;
+        uint32_t at; /* in the body */
+        uint8_t low, high;
+    } rows[] = {
+        {KIND_BUCKET, 16, 1, 3}, {KIND_OWN, 0, 0, 1},     {KIND_SHARD, 28, 1, 2},
+        {KIND_GARBAGE, 0, 1, 2}, {KIND_GARBAGE, 1, 1, 4}, {KIND_UPLOAD, 0, 1, 2},
+    };
+    enum { HEAD = 12, CRC_AT = 8 };
+    struct samples s;
+
+    samples_make(&s);
+    T_CASES (row, rows) {
+        struct bytes value = sample(&s, row->kind);
+        uint8_t *at = (uint8_t *)value.data, was = at[HEAD + row->at];
+
+        for (unsigned v = 0; v < 256; v++) {
+            AUTO(writer) again = {0};
+            uint32_t crc;
+
+            at[HEAD + row->at] = (uint8_t)v;
+            crc = crc32c(crc32c(0, at, CRC_AT), at + HEAD, value.len - HEAD);
+            for (unsigned i = 0; i < 4; i++)
+                at[CRC_AT + i] = (uint8_t)(crc >> 8 * i);
+            T_EQ(row_recode(row->kind, value, &again) == 0, v >= row->low && v <= row->high);
+        }
+        at[HEAD + row->at] = was;
+    }
+    writer_fini(&s.w);
+}
+
+T(bucket_rows, keys_sort_by_their_numbers_and_give_them_back)
+{
+    struct row_key a, b;
+    struct bytes key;
+    struct uuid id;
+    uint64_t epoch;
+    uint32_t number;
+
+    row_key_intent(&a, 255, &id_b);
+    row_key_intent(&b, 256, &id_a);
+    T_LT(bytes_compare((struct bytes){a.b, a.len}, (struct bytes){b.b, b.len}), 0);
+    T_OK(row_key_intent_parse((struct bytes){b.b, b.len}, &epoch, &id));
+    T_EQ(epoch, 256);
+    T_TRUE(uuid_equal(&id, &id_a));
+    row_key_garbage(&a, 255, GARBAGE_RESULT, &id_b);
+    row_key_garbage(&b, 256, GARBAGE_STRIPES, &id_a);
+    T_LT(bytes_compare((struct bytes){a.b, a.len}, (struct bytes){b.b, b.len}), 0);
+    T_OK(row_key_garbage_parse((struct bytes){a.b, a.len}, &epoch, &id));
+    T_EQ(epoch, 255);
+    T_TRUE(uuid_equal(&id, &id_b));
+    T_LT(row_key_garbage_parse((struct bytes){a.b, a.len - 1}, &epoch, &id), 0);
+    row_key_part(&a, &id_a, 255);
+    row_key_part(&b, &id_a, 256);
+    T_LT(bytes_compare((struct bytes){a.b, a.len}, (struct bytes){b.b, b.len}), 0);
+    T_OK(row_key_part_parse((struct bytes){b.b, b.len}, &number));
+    T_EQ(number, 256);
+    row_key_upload(&a, BYTES_STR("a"), &id_b); /* all of a key before any of one that goes on */
+    row_key_upload(&b, BYTES_STR("a\001"), &id_a);
+    T_LT(bytes_compare((struct bytes){a.b, a.len}, (struct bytes){b.b, b.len}), 0);
+    T_OK(row_key_upload_parse((struct bytes){a.b, a.len}, &key, &id));
+    T_TRUE(bytes_equal(key, BYTES_STR("a")) && uuid_equal(&id, &id_b));
+}
