@@ -2,16 +2,16 @@
 #include "tests/unit/store/stage.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/base/plant.h"
 
-__attribute__((constructor)) static void scopes(void)
-{
-    mem_scopes_enable();
 #ifdef CAIRN_PLANT /* STORE_PLANT=mask: these tests must then fail */
+__attribute__((constructor)) static void plants(void)
+{
     plant_set(getenv("STORE_PLANT") ? (uint32_t)strtoul(getenv("STORE_PLANT"), NULL, 0) : 0);
-#endif
 }
+#endif
 
 /* --- the model --- */
 
@@ -293,30 +293,14 @@ static void play_txn(struct play *p, uint64_t seed)
 
 /* --- the stage --- */
 
-void stage_start_process(struct stage *st)
+int stage_run(struct stage *st, void (*fn)(void *), void *arg)
 {
-    st->env = sim_process_start(st->m, "osd");
-    st->s = NULL;
-    memset(st->held, 0, sizeof(st->held));
-}
-
-void stage_init(struct stage *st, uint64_t seed)
-{
-    memset(st, 0, sizeof(*st));
-    st->seed = seed;
-    st->sim = sim_create(&(struct sim_conf){.seed = seed});
-    st->m = sim_machine_create(st->sim, "m", "127.0.0.1");
-    st->conf = (struct store_conf){
-        .folder = "osd", .data_bytes = MIB(32), .journal_bytes = MIB(2), .cache_bytes = 20000};
-    rng_seed(&st->rng, seed * 77 + 5);
-    model_init(&st->model);
-    stage_start_process(st);
-}
-
-void stage_fini(struct stage *st)
-{
-    model_fini(&st->model);
-    sim_destroy(st->sim);
+    if (!stage_alive(st))
+        return -ESHUTDOWN;
+    st->done = false;
+    st->rc = -ESHUTDOWN;
+    stage_enter(st, fn, arg);
+    return 0;
 }
 
 struct waiter {
@@ -328,26 +312,15 @@ static bool wait_over(void *arg)
 {
     struct waiter *w = arg;
 
-    return *w->flag || !sim_process_alive(w->st->env);
+    return *w->flag || !stage_alive(w->st);
 }
 
 void stage_wait(struct stage *st, bool *flag)
 {
     struct waiter w = {st, flag};
 
-    sim_run_until(st->sim, sim_now_ns(st->sim) + 100 * NS_PER_S, wait_over, &w);
-    if (!*flag && sim_process_alive(st->env))
+    if (!stage_until(st, wait_over, &w))
         T_FAIL("seed %llu: nothing came back in 100 s", (unsigned long long)st->seed);
-}
-
-int stage_run(struct stage *st, void (*fn)(void *), void *arg)
-{
-    if (!sim_process_alive(st->env))
-        return -ESHUTDOWN;
-    st->done = false;
-    st->rc = -ESHUTDOWN;
-    sim_enter(st->env, fn, arg);
-    return 0;
 }
 
 static void do_mkfs(void *arg)
@@ -507,6 +480,8 @@ static void on_committed(struct store_commit *sc)
     if (c->n != c->st->acked[c->coll] + 1)
         c->st->order_errors++;
     c->st->acked[c->coll] = c->n;
+    if (c->st->noted)
+        c->st->noted(c->st, c->coll, c->n, true);
     mem_free(c);
 }
 
@@ -550,6 +525,8 @@ static void do_submit(void *arg)
         c->st = st;
         c->coll = sub->coll;
         c->n = p.n;
+        if (st->noted)
+            st->noted(st, sub->coll, p.n, false);
         sub->rc = store_submit(st->s, p.t, &c->c);
     }
     if (sub->rc < 0) {
@@ -577,10 +554,10 @@ int stage_submit(struct stage *st, unsigned coll)
     st->history[coll][st->submitted[coll]] = sub.seed; /* a power cut may come inside */
     do {
         if (tries)
-            sim_run_until(st->sim, sim_now_ns(st->sim) + 5 * NS_PER_MS, NULL, NULL);
-        if (!sim_process_alive(st->env))
+            stage_pass(st, 5 * NS_PER_MS);
+        if (!stage_alive(st))
             return -ESHUTDOWN;
-        sim_enter(st->env, do_submit, &sub);
+        stage_enter(st, do_submit, &sub);
     } while (sub.rc == -R_BACK_PRESSURE && ++tries < 100);
     if (sub.rc < 0)
         return sub.rc;
@@ -605,7 +582,7 @@ int stage_admit(struct stage *st, uint64_t bytes)
 {
     struct admission a = {.st = st, .bytes = bytes};
 
-    sim_enter(st->env, do_admit, &a);
+    stage_enter(st, do_admit, &a);
     return a.rc;
 }
 
@@ -613,7 +590,7 @@ static bool drained(void *arg)
 {
     struct stage *st = arg;
 
-    if (st->failed || !sim_process_alive(st->env))
+    if (st->failed || !stage_alive(st))
         return true;
     for (unsigned c = 0; c < STAGE_COLLS; c++)
         if (st->acked[c] != st->submitted[c])
@@ -623,8 +600,7 @@ static bool drained(void *arg)
 
 void stage_drain(struct stage *st)
 {
-    sim_run_until(st->sim, sim_now_ns(st->sim) + 100 * NS_PER_S, drained, st);
-    if (!drained(st))
+    if (!stage_until(st, drained, st))
         T_FAIL("seed %llu: transactions were not acknowledged in 100 s",
                (unsigned long long)st->seed);
 }

@@ -35,10 +35,13 @@ struct model {
     struct model_object o[STAGE_COLLS][STAGE_OBJECTS];
     uint32_t head[STAGE_COLLS];
 };
+struct host;
 struct stage {
-    struct sim *sim;
+    struct sim *sim; /* stage_sim.c */
     struct sim_machine *m;
+    struct host *host; /* stage_real.c, borrowed */
     struct env *env;
+    struct env *fsck_env; /* one that may block */
     struct store *s;
     struct store_conf conf;
     uint64_t seed, life;
@@ -54,9 +57,14 @@ struct stage {
     bool in_doubt; /* objects may have lost their version by salvage */
     char why[NOTE_BYTES + 32];
     uint64_t problems;
+    /* Transaction `n` of a coll is about to be submitted, or was acknowledged: on the store's
+     * reactor.  May be NULL. */
+    void (*noted)(struct stage *st, unsigned coll, uint32_t n, bool acked);
 };
 
 void stage_init(struct stage *st, uint64_t seed);
+/* On real files: the reactor 0 of a host, and a folder (borrowed) for the store. */
+void stage_init_real(struct stage *st, uint64_t seed, struct host *h, const char *folder);
 void stage_fini(struct stage *st);
 void model_init(struct model *m);
 void model_fini(struct model *m);
@@ -94,6 +102,12 @@ void stage_start_process(struct stage *st);
 void stage_wait(struct stage *st, bool *flag);
 struct oid stage_oid(unsigned coll, unsigned o);
 struct pgid stage_pg(unsigned coll);
+
+/* The world: stage_sim.c or stage_real.c, whichever is linked. */
+bool stage_alive(struct stage *st);                                  /* the process */
+void stage_enter(struct stage *st, void (*fn)(void *), void *arg);   /* on its reactor */
+bool stage_until(struct stage *st, bool (*cond)(void *), void *arg); /* false after 100 s */
+void stage_pass(struct stage *st, uint64_t ns);                      /* let time pass */
 
 /* What stage.c and stage_check.c share. */
 extern const char stage_xattr_names[STAGE_XATTRS][4];

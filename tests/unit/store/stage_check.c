@@ -67,7 +67,7 @@ static int check_data(struct stage *st, unsigned c, unsigned i, uint64_t off, ui
     if (rc < 0)
         return rc;
     stage_wait(st, &st->done);
-    if (!sim_process_alive(st->env))
+    if (!stage_alive(st))
         return -ESHUTDOWN;
     rc = st->rc;
     if (rc == 0 && b.r.data.bytes != want)
@@ -87,7 +87,7 @@ static int check_data(struct stage *st, unsigned c, unsigned i, uint64_t off, ui
             rc = differs(st, "checksum", c, i, off);
         free(got);
     }
-    sim_enter(st->env, drop_arena, &b);
+    stage_enter(st, drop_arena, &b);
     return rc;
 }
 
@@ -109,7 +109,7 @@ int stage_read_object(struct stage *st, unsigned c, unsigned i)
             return rc;
         stage_wait(st, &st->done);
         rc = st->rc;
-        sim_enter(st->env, drop_arena, &b);
+        stage_enter(st, drop_arena, &b);
     }
     return rc;
 }
@@ -197,8 +197,7 @@ int stage_check_pipelined(struct stage *st, unsigned c, unsigned i, unsigned mor
     for (unsigned k = 1; k <= more && rc == 0; k++) {
         rc = stage_submit(st, c);
         past[k] = remember(&st->model.o[c][i]);
-        sim_run_until(st->sim, sim_now_ns(st->sim) + rng_below(&st->rng, 3 * NS_PER_MS), NULL,
-                      NULL);
+        stage_pass(st, rng_below(&st->rng, 3 * NS_PER_MS));
     }
     stage_wait(st, &st->done);
     rc = rc < 0 ? rc : st->rc;
@@ -211,7 +210,7 @@ int stage_check_pipelined(struct stage *st, unsigned c, unsigned i, unsigned mor
     for (unsigned k = 0; k <= more; k++)
         free(past[k].data);
     free(got);
-    sim_enter(st->env, drop_arena, &b);
+    stage_enter(st, drop_arena, &b);
     return check_rc(st, "pipelined read", rc);
 }
 
@@ -233,7 +232,7 @@ static int check_omap(struct stage *st, unsigned c, unsigned i)
     if (rc < 0)
         return rc;
     stage_wait(st, &st->done);
-    if (!sim_process_alive(st->env))
+    if (!stage_alive(st))
         return -ESHUTDOWN;
     rc = st->rc;
     for (k = 0; k < STAGE_KEYS && rc == 0; k++) {
@@ -249,7 +248,7 @@ static int check_omap(struct stage *st, unsigned c, unsigned i)
     }
     if (rc == 0 && (at != b.r.pair_count || b.r.more))
         rc = differs(st, "number of omap rows", c, i, b.r.pair_count);
-    sim_enter(st->env, drop_arena, &b);
+    stage_enter(st, drop_arena, &b);
     return rc;
 }
 
@@ -344,7 +343,7 @@ static int check_list(struct stage *st)
     if (rc < 0)
         return rc;
     stage_wait(st, &st->done);
-    if (!sim_process_alive(st->env))
+    if (!stage_alive(st))
         return -ESHUTDOWN;
     rc = st->rc;
     for (unsigned c = 0; c < STAGE_COLLS; c++)
@@ -363,7 +362,7 @@ static int check_list(struct stage *st)
             rc = differs(st, "order of listing", 0, 0, k);
     if (rc == 0 && (found != want || b.l.row_count != want || b.l.more))
         rc = differs(st, "listing", 0, 0, b.l.row_count);
-    sim_enter(st->env, drop_list, &arena);
+    stage_enter(st, drop_list, &arena);
     return rc;
 }
 
@@ -406,7 +405,7 @@ static int read_meta(struct stage *st, unsigned c, uint32_t *out_head)
     if (rc < 0)
         return rc;
     stage_wait(st, &st->done);
-    if (!sim_process_alive(st->env))
+    if (!stage_alive(st))
         return -ESHUTDOWN;
     rc = st->rc;
     if (rc == 0 && b.m.pair_count && bytes_equal(b.m.pairs[0].key, BYTES_STR("head")))
@@ -424,7 +423,7 @@ static int read_meta(struct stage *st, unsigned c, uint32_t *out_head)
     if (rc == 0 && rows != b.m.pair_count)
         rc = differs(st, "number of log rows", c, 0, b.m.pair_count);
     *out_head = head;
-    sim_enter(st->env, drop_list, &arena);
+    stage_enter(st, drop_list, &arena);
     return rc;
 }
 
@@ -485,7 +484,7 @@ static void do_fsck(void *arg)
     struct fsck_report report;
     struct note why = {0};
 
-    st->rc = store_fsck(st->env, "osd", &report, on_problem, NULL, st, &why);
+    st->rc = store_fsck(st->fsck_env, st->conf.folder, &report, on_problem, NULL, st, &why);
     if (st->rc < 0)
         snprintf(st->why, sizeof(st->why), "fsck: %s", why.text);
 }
