@@ -75,3 +75,22 @@ void lease_hold(struct lease_holds *h, struct osd_id osd, struct epoch last, uin
     row->osd = OSD_NONE; /* two of them: nobody's death releases it */
     row->until_ns = MAX(row->until_ns, until_ns);
 }
+
+uint64_t lease_holds_left(const struct lease_holds *h, uint64_t now_ns,
+                          bool (*is_void)(void *arg, const struct lease_hold_row *row), void *arg,
+                          struct osd_id *out_of)
+{
+    uint64_t until_ns = now_ns;
+    uint32_t live = 0;
+
+    *out_of = OSD_NONE;
+    for (uint32_t i = 0; i < h->count; i++) {
+        const struct lease_hold_row *row = &h->row[i];
+
+        if (row->until_ns <= now_ns || is_void(arg, row))
+            continue;
+        until_ns = MAX(until_ns, row->until_ns);
+        *out_of = live++ ? OSD_NONE : row->osd;
+    }
+    return until_ns - now_ns;
+}

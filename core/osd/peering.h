@@ -12,8 +12,6 @@
  * waits until the own map reaches it.  Unasked notifies (interval 0) are fed as they come.
  * - Maps are fed one epoch at a time: past_intervals_walk() says whether MAP or START.
  * - On -ENOMEM do what `todo` holds, then feed the same event again.  Nothing was lost.
- * - What the copy promised to earlier primaries (leases it granted) is over before OWN_DURABLE is
- * fed.
  * - A wish is repeated towards the monitor until the map follows it or the interval ends.
  *
  *              primary                                             member
@@ -105,7 +103,8 @@ enum peering_event_kind {
 };
 struct peering_event {
     enum peering_event_kind kind;
-    uint64_t now_ns; /* monotonic; always */
+    uint64_t now_ns;            /* monotonic; always */
+    uint64_t promised_until_ns; /* what the copy granted to earlier primaries; always; 0: nothing */
     struct osd_id from;
     struct osd_id self;                 /* START */
     struct osdmap *map;                 /* START, MAP: borrowed, referenced when kept */

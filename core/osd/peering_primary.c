@@ -208,14 +208,16 @@ static bool lease_dead(const struct peering *p, struct osd_id of)
     return o->state & OSD_STOPPED; /* it said so before it went */
 }
 
+/* All of it before the first member is told: once one has recorded the activation, a later primary
+ * may not ask about the intervals before. */
 static int wait_lease(struct peering *p, const struct peering_event *ev, struct peering_todo *todo)
 {
-    uint64_t until = 0;
+    uint64_t until = ev->promised_until_ns;
 
     for (uint32_t i = 0; i < p->peer_count; i++) {
         const struct peering_peer *peer = p->peer[i];
 
-        if (peer->lease_of.v >= 0 && !lease_dead(p, peer->lease_of))
+        if (peer->lease_of.v < 0 || !lease_dead(p, peer->lease_of))
             until = MAX(until, peer->lease_until_ns);
     }
     if (until <= ev->now_ns && todo->persist)
@@ -291,7 +293,7 @@ int primary_notify(struct peering *p, const struct peering_event *ev, struct pee
     }
     if (!epoch_eq(n->interval, p->first) || !peer->up)
         return 0;
-    if (n->lease_left_ms && n->lease_of.v >= 0) {
+    if (n->lease_left_ms) {
         peer->lease_until_ns = ev->now_ns + n->lease_left_ms * NS_PER_MS;
         peer->lease_of = n->lease_of;
     }

@@ -30,29 +30,6 @@ void pg_touch(struct pg *pg)
         list_push_back(&pg->o->check_list, &pg->check_link);
 }
 
-/* ---- promises ---- */
-
-/* Our own promises to earlier primaries run out before our part of the activation counts. */
-static void own_durable(struct pg *pg)
-{
-    struct osd_id of;
-    uint64_t left = pg_hold_left_ns(pg, &of);
-
-    if (left && !PLANTED(PLANT_NO_LEASE)) {
-        env_timer_after(pg->o->env, &pg->hold_timer, left);
-        return;
-    }
-    pg_event(pg, &(struct peering_event){.kind = PEERING_EV_OWN_DURABLE});
-}
-
-static void hold_fired(struct env_timer *t)
-{
-    struct pg *pg = CONTAINER_OF(t, struct pg, hold_timer);
-
-    if (pg->phase == PG_LIVE && pg->peering.state == PEERING_ACTIVATING)
-        own_durable(pg);
-}
-
 static void timer_fired(struct env_timer *t)
 {
     struct pg *pg = CONTAINER_OF(t, struct pg, timer);
@@ -90,7 +67,6 @@ struct pg *pg_create(struct osd *o, struct pgid id)
     peering_init(&pg->peering, id);
     log_init(&pg->log, env_log_sink(o->env), "osd.%d pg %s", o->id.v, pgid_print(id, name));
     env_timer_init(&pg->timer, timer_fired);
-    env_timer_init(&pg->hold_timer, hold_fired);
     replica_init(pg);
     recovery_init(pg);
     htable_insert(&o->pgs, &pg->node, pgid_hash(id));
@@ -103,7 +79,6 @@ void pg_destroy(struct pg *pg)
     struct osd *o = pg->o;
 
     env_timer_cancel(o->env, &pg->timer);
-    env_timer_cancel(o->env, &pg->hold_timer);
     env_timer_cancel(o->env, &pg->recovery_timer);
     session_unref(pg->asker);
     osd_history_forget(o, pg);
@@ -150,7 +125,7 @@ static void activation_durable(struct pg_after *a, struct pg *pg, bool dropped)
 {
     mem_free(CONTAINER_OF(a, struct activation, after));
     if (!dropped)
-        own_durable(pg);
+        pg_event(pg, &(struct peering_event){.kind = PEERING_EV_OWN_DURABLE});
 }
 
 static void state_changed(struct pg *pg, enum peering_state was)
@@ -229,12 +204,16 @@ void pg_event(struct pg *pg, const struct peering_event *given)
     struct peering_event ev = *given;
     struct peering_todo todo = {0};
     enum peering_state was = pg->peering.state;
+    struct osd_id of;
+    uint64_t left;
     int rc;
 
     if (!osd_serving(pg->o) || (pg->phase != PG_LIVE && ev.kind != PEERING_EV_START))
         return;
     pg_touch(pg);
     ev.now_ns = env_now_ns(pg->o->env);
+    left = PLANTED(PLANT_NO_LEASE) ? 0 : pg_hold_left_ns(pg, &of);
+    ev.promised_until_ns = left ? ev.now_ns + left : 0;
     rc = peering_step(&pg->peering, &ev, &todo);
     if (rc == -ENOMEM) {
         /* Rare and nothing is lost by starting over: the process is short of memory. */
@@ -256,7 +235,6 @@ void pg_interval(struct pg *pg)
     if (pg->phase != PG_REMOVE)
         pg->phase = PG_DRAIN; /* first: nothing of the old interval starts from here on */
     env_timer_cancel(pg->o->env, &pg->timer);
-    env_timer_cancel(pg->o->env, &pg->hold_timer);
     pg->temp_wished = pg->temp_said = false;
     pg->up_thru_wish.v = 0;
     pg_after_drop(pg);

@@ -49,7 +49,7 @@ struct pg {
     struct epoch saved_newest; /* past.newest as it stands in the `i` row, durably or on its way */
     struct list early;         /* held.link */
     uint64_t early_bytes;
-    struct env_timer timer, hold_timer;
+    struct env_timer timer;
     uint32_t busy; /* things that come back, beside transactions */
     bool temp_wished, temp_said;
     struct osd_set temp_wish;
@@ -146,7 +146,7 @@ void pg_check(struct pg *pg, bool deep);
 uint32_t pg_state_bits(const struct pg *pg);
 
 /* pg_map.c: how long what we granted to earlier primaries may still be used; 0: it is over. */
-uint64_t pg_hold_left_ns(const struct pg *pg, struct osd_id *out_of);
+uint64_t pg_hold_left_ns(struct pg *pg, struct osd_id *out_of);
 /* pg_message.c */
 void pg_send(struct pg *pg, struct peering_send *send);
 

@@ -3,15 +3,16 @@
  *
  * Read leases across intervals: when an interval ends, what we granted to its primary is remembered
  * (`holds`) until it runs out.  We tell it to a new primary that asks, and as a new primary wait it
- * out ourselves before our own part of the activation counts. */
+ * out ourselves before anybody is told to activate. */
 #include "core/osd/pg.h"
 
 /* ---- promises ---- */
 
 /* Is whatever could use our promise gone?  A later incarnation opened the store under its lock, or
  * the OSD told the monitors that it stopped. */
-static bool promise_void(const struct pg *pg, const struct lease_hold_row *row)
+static bool promise_void(void *arg, const struct lease_hold_row *row)
 {
+    const struct pg *pg = arg;
     const struct osdmap *map = pg->o->map;
     const struct osd_info *info;
 
@@ -23,19 +24,9 @@ static bool promise_void(const struct pg *pg, const struct lease_hold_row *row)
     return (info->state & OSD_UP) ? info->up_from.v > row->last.v : (info->state & OSD_STOPPED);
 }
 
-uint64_t pg_hold_left_ns(const struct pg *pg, struct osd_id *out_of)
+uint64_t pg_hold_left_ns(struct pg *pg, struct osd_id *out_of)
 {
-    uint64_t now_ns = env_now_ns(pg->o->env), longest = 0;
-
-    for (uint32_t i = 0; i < pg->holds.count; i++) {
-        const struct lease_hold_row *row = &pg->holds.row[i];
-
-        if (row->until_ns <= now_ns + longest || promise_void(pg, row))
-            continue;
-        longest = row->until_ns - now_ns;
-        *out_of = row->osd;
-    }
-    return longest;
+    return lease_holds_left(&pg->holds, env_now_ns(pg->o->env), promise_void, pg, out_of);
 }
 
 static void place(struct pg *pg, const struct osdmap *map)

@@ -26,7 +26,7 @@ static struct msg *query_make(const struct pg *pg, const struct peering_send *s)
     return &m->base;
 }
 
-static struct msg *notify_make(const struct pg *pg, struct peering_send *s)
+static struct msg *notify_make(struct pg *pg, struct peering_send *s)
 {
     struct msg_pg_notify *m = MESSAGE_NEW(pg_notify);
     struct osd_id of = OSD_NONE;
@@ -92,7 +92,7 @@ static struct msg *clean_make(const struct pg *pg, const struct peering_send *s)
     return &m->base;
 }
 
-static struct msg *send_make(const struct pg *pg, struct peering_send *s)
+static struct msg *send_make(struct pg *pg, struct peering_send *s)
 {
     switch (s->kind) {
     case PEERING_SEND_QUERY:

@@ -291,6 +291,54 @@ T(peering, waits_out_the_lease_of_the_old_primary_unless_it_cannot_use_it)
     }
 }
 
+/* A member that has two earlier primaries to think of names neither: that one of them is gone says
+ * nothing of the other. */
+T(peering, waits_out_a_lease_of_nobody_in_particular)
+{
+    struct stage s;
+
+    set_up(&s);
+    own(&s, 10, "ab");
+    start(&s);
+    notify(&s, 0, info(10, 2), 0, -1);
+    notify(&s, 2, info(10, 2), 700, -1);
+    up_thru(&s);
+    T_EQ(s.p.state, PEERING_WAIT_LEASE);
+    T_EQ(s.todo.timer_at_ns, 1000 + 700 * NS_PER_MS);
+    feed(&s, (struct peering_event){.kind = PEERING_EV_TIMER, .now_ns = s.todo.timer_at_ns});
+    T_EQ(s.p.state, PEERING_ACTIVATING);
+    tear_down(&s);
+}
+
+/* Once a member has recorded the activation nobody asks about earlier intervals any more, so all
+ * that was promised in them has ended before the first one is told, our own part too. */
+T(peering, tells_nobody_to_activate_before_its_own_promises_have_ended)
+{
+    struct stage s;
+    struct osdmap *m;
+
+    set_up(&s);
+    own(&s, 10, "ab");
+    start(&s);
+    notify(&s, 0, info(10, 2), 0, -1);
+    notify(&s, 2, info(10, 2), 0, -1);
+    m = next_map(&s);
+    m->osds[1].up_thru.v = 12;
+    T_OK(osdmap_seal(m));
+    osdmap_unref(s.map);
+    s.map = m;
+    feed(&s,
+         (struct peering_event){.kind = PEERING_EV_MAP, .now_ns = 1000, .promised_until_ns = 5000});
+    T_EQ(s.p.state, PEERING_WAIT_LEASE);
+    T_EQ(sends(&s, PEERING_SEND_ACTIVATE), 0);
+    T_TRUE(s.todo.persist == NULL);
+    T_EQ(s.todo.timer_at_ns, 5000);
+    feed(&s, (struct peering_event){.kind = PEERING_EV_TIMER, .now_ns = 5000});
+    T_EQ(s.p.state, PEERING_ACTIVATING);
+    T_EQ(sends(&s, PEERING_SEND_ACTIVATE), 2);
+    tear_down(&s);
+}
+
 T(peering, asks_again_when_a_session_broke)
 {
     struct stage s;

@@ -67,3 +67,27 @@ T(lease, promises_are_kept_until_the_longest_of_each_ends)
     lease_hold(&h, (struct osd_id){9}, e5, now + 5000, now + 1000);
     T_EQ(h.count, 1);
 }
+
+static bool is_void(void *arg, const struct lease_hold_row *row)
+{
+    return row->osd.v == *(const int32_t *)arg;
+}
+
+T(lease, promises_to_two_name_neither_of_them)
+{
+    struct lease_holds h = {0};
+    struct osd_id of = {7};
+    int32_t gone = 1;
+
+    T_EQ(lease_holds_left(&h, 100, is_void, &gone, &of), 0);
+    lease_hold(&h, (struct osd_id){1}, e5, 150, 100);
+    T_EQ(lease_holds_left(&h, 100, is_void, &gone, &of), 0);
+    gone = 9;
+    T_EQ(lease_holds_left(&h, 100, is_void, &gone, &of), 50);
+    T_EQ(of.v, 1);
+    lease_hold(&h, (struct osd_id){2}, e5, 120, 100);
+    T_EQ(lease_holds_left(&h, 100, is_void, &gone, &of), 50);
+    T_EQ(of.v, -1);
+    T_EQ(lease_holds_left(&h, 120, is_void, &gone, &of), 30); /* the other's has ended */
+    T_EQ(of.v, 1);
+}
