@@ -11,7 +11,8 @@
  * only, looked at as they leave.
  *
  * Everything that can change while an operation waits (fencing, repeats, missing objects) is looked
- * at when it runs, not when it arrives.  When the interval ends, its operations are sent back with
+ * at when it runs, not when it arrives; fencing also as a write is ordered, for its guards may have
+ * waited for the disk.  When the interval ends, its operations are sent back with
  * -R_OLD_EPOCH: the client asks again in the new one, and what had been ordered is found in the
  * log. */
 #include "core/osd/pg.h"
@@ -285,12 +286,13 @@ void exec_lease(struct pg *pg)
     exec_committed(&waits);
 }
 
-/* What the evaluation could have seen of writes that are not committed. */
+/* What the evaluation could have seen of writes that are not committed; with a source to clone
+ * from, or a list, those of all objects. */
 static struct version newest_seen(const struct client_op *op)
 {
     const struct pg *pg = op->pg;
 
-    if (op->octx)
+    if (op->octx && list_empty(&op->clones))
         return op->octx->last ? op->octx->last->version : (struct version){{0}, 0};
     return list_empty(&pg->reps) ? (struct version){{0}, 0}
                                  : LIST_LAST(&pg->reps, struct rep, link)->version;
@@ -438,6 +440,10 @@ static void order_write(struct client_op *op)
     struct exec_change change;
     int rc;
 
+    if (osdmap_blocked(pg->o->map, op->m->reqid.client)) { /* since then: a fence is one for all */
+        send_back(op, -R_FENCED);
+        return;
+    }
     if (!pg_sub_ready(pg) || exec_clones_stale(op)) { /* since the check it began to read */
         exec_clones_drop(op);
         op->stage = EXEC_CHECK;
