@@ -55,8 +55,11 @@ static enum s3_error answer_prepare(struct s3_request *r, const struct object_in
     *whole = true;
     if (e == S3_NotModified) /* tells which version the client has */
         (void)meta_reply(r, info, false);
-    if (e == S3_OK && range)
+    if (e == S3_OK && range) {
         e = range_parse(*range, info->size, off, bytes, whole);
+        if (e == S3_InvalidArgument) /* HTTP: what is no range is ignored */
+            e = S3_OK;
+    }
     if (e == S3_OK)
         e = meta_reply(r, info, *whole);
     if ((e == S3_OK && *whole) || (e != S3_OK && e != S3_InvalidRange))
