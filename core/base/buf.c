@@ -1,9 +1,8 @@
 /* buf.c - rows of spans over shared, counted memory.
  *
- * A blob is one allocation.  A small one has its bytes behind the struct; one of 4 KiB or more has
- * them in front, where the alignment is, and the struct behind them.  Growing the row of spans is
- * the only step that can fail, and comes before any reference is taken: a call that returns
- * -ENOMEM changed nothing.
+ * A small blob has its bytes behind the struct; one of 4 KiB or more has pages of its own.  Growing
+ * the row of spans is the only step that can fail, and comes before any reference is taken: a call
+ * that returns -ENOMEM changed nothing.
  *
  * Neighbouring spans of one blob are merged, so a buf cut up and put together again has as few
  * spans as it had.  Zeros are spans of one constant block, which is not counted. */
@@ -21,32 +20,31 @@ static void blob_release_small(struct blob *b)
     mem_free(b); /* the bytes lie behind it */
 }
 
-static void blob_release_aligned(struct blob *b)
+static void blob_release_pages(struct blob *b)
 {
-    mem_free(b->data); /* the struct lies behind the bytes */
+    mem_pages_free(b->data, b->bytes);
+    mem_free(b);
 }
 
 struct blob *blob_create(size_t bytes)
 {
     size_t head = ROUND_UP(sizeof(struct blob), BLOB_GRAIN);
+    bool pages = bytes >= BUF_ALIGN;
     struct blob *b;
-    uint8_t *memory;
 
     if (bytes > BLOB_BYTES_MAX)
         return NULL;
-    if (bytes < BUF_ALIGN) {
-        memory = mem_alloc(head + bytes);
-        b = (struct blob *)memory;
-    } else {
-        memory = mem_aligned(BUF_ALIGN, ROUND_UP(bytes, BLOB_GRAIN) + head);
-        b = memory ? (struct blob *)(memory + ROUND_UP(bytes, BLOB_GRAIN)) : NULL;
-    }
-    if (!memory)
+    b = mem_alloc(pages ? head : head + bytes);
+    if (!b)
         return NULL;
     b->refs = 1;
     b->bytes = (uint32_t)bytes;
-    b->data = bytes < BUF_ALIGN ? memory + head : memory;
-    b->release = bytes < BUF_ALIGN ? blob_release_small : blob_release_aligned;
+    b->data = pages ? mem_pages(bytes) : (uint8_t *)b + head;
+    b->release = pages ? blob_release_pages : blob_release_small;
+    if (!b->data) {
+        mem_free(b);
+        return NULL;
+    }
     return b;
 }
 

@@ -33,6 +33,8 @@ libcore_base_a_SOURCES = \
 	core/base/option.h \
 	core/base/option_fsid.c \
 	core/base/option_print.c \
+	core/base/pages.c \
+	core/base/pages.h \
 	core/base/plant.c \
 	core/base/plant.h \
 	core/base/reason.c \

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "core/base/base.h"
+#include "core/base/pages.h"
 
 #define BLOCK_MAGIC 0xb10cu
 
@@ -244,6 +245,25 @@ void *mem_aligned(size_t align, size_t bytes)
         return block_make(MAX(__builtin_ctzl(align), HEADER_LOG2), bytes, false);
     align = MAX(align, sizeof(void *));
     return aligned_alloc(align, ROUND_UP(bytes ? bytes : 1, align));
+}
+
+void *mem_pages(size_t bytes)
+{
+    if (fail_now())
+        return NULL;
+    if (bytes > BLOCK_BYTES_MAX)
+        return NULL;
+    if (__builtin_expect(scopes_on, 0))
+        return block_make(__builtin_ctz(PAGES_ALIGN), bytes, false);
+    return pages_take(bytes);
+}
+
+void mem_pages_free(void *p, size_t bytes)
+{
+    if (__builtin_expect(scopes_on, 0))
+        block_free(block_of(p));
+    else
+        pages_give(p, bytes);
 }
 
 void *mem_dup(const void *data, size_t bytes)

@@ -24,6 +24,10 @@ char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void *mem_realloc(void *p, size_t bytes);
 void mem_free(void *p);     /* NULL is fine; takes what any function above returned */
 void mem_free_at(void *pp); /* for AUTO_FREE: frees *(void **)pp */
+/* For payload: aligned to 4 KiB, not zeroed, kept for the next one when freed.  The size is said
+ * again then. */
+void *mem_pages(size_t bytes);
+void mem_pages_free(void *p, size_t bytes);
 
 /* Fault injection: after `n` more successful allocations of this thread, one fails.  0 fails the
  * next; a negative `n` turns it off.  mem_fail_hit() says whether one has failed since. */

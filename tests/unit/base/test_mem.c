@@ -1,4 +1,6 @@
 /* Allocation as daemons use it: no scopes. */
+#include <pthread.h>
+
 #include "core/base/base.h"
 #include "core/base/size.h"
 #include "tests/unit/t.h"
@@ -25,6 +27,66 @@ T(mem, aligned_blocks_are_aligned_and_freed_like_others)
         memset(p, 7, align + 3);
         mem_free(p);
     }
+}
+
+T(mem, pages_are_aligned_whole_and_nobody_elses)
+{
+    enum { COUNT = 300 };
+    uint8_t *p[COUNT];
+
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            size_t bytes = (i * 7919 % 60 + 1) * 1000 * (i % 50 ? 1 : 100);
+
+            p[i] = mem_pages(bytes);
+            T_TRUE(p[i] != NULL);
+            T_EQ((uintptr_t)p[i] % 4096, 0);
+            memset(p[i], (int)i, bytes);
+        }
+        for (size_t i = 0; i < COUNT; i++) {
+            size_t bytes = (i * 7919 % 60 + 1) * 1000 * (i % 50 ? 1 : 100);
+
+            T_EQ(p[i][0], (uint8_t)i);
+            T_EQ(memcmp(p[i], p[i] + 1, bytes - 1), 0);
+            mem_pages_free(p[i], bytes);
+        }
+    }
+    T_EQ(mem_pages(SIZE_MAX - 1), NULL);
+}
+
+static void *pages_churn(void *arg)
+{
+    uint8_t **slot = arg;
+
+    for (int i = 0; i < 20000; i++) {
+        uint8_t *mine = mem_pages(4096), *theirs;
+
+        if (!mine)
+            return NULL;
+        mine[0] = mine[4095] = (uint8_t)i;
+        theirs = __atomic_exchange_n(slot, mine, __ATOMIC_ACQ_REL);
+        if (!theirs)
+            continue;
+        if (theirs[0] != theirs[4095])
+            return NULL;
+        mem_pages_free(theirs, 4096);
+    }
+    return slot;
+}
+
+T(mem, pages_may_be_freed_by_another_thread)
+{
+    pthread_t threads[3];
+    uint8_t *slot = NULL;
+    void *rc;
+
+    for (int i = 0; i < 3; i++)
+        T_EQ(pthread_create(&threads[i], NULL, pages_churn, &slot), 0);
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], &rc);
+        T_EQ(rc, &slot);
+    }
+    mem_pages_free(slot, 4096);
 }
 
 T(mem, zeroed_blocks_are_zero_and_overflow_is_short_memory)
