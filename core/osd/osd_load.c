@@ -187,7 +187,7 @@ static int stage_done(struct load *l)
     switch (l->stage) {
     case LOAD_SALVAGED:
         rc = osd_salvage_begin(l->o);
-        l->stage = LOAD_FULL;
+        l->stage = store_salvaged(l->o->store) ? LOAD_REMOVALS : LOAD_FULL;
         break;
     case LOAD_FULL:
         l->stage = l->o->map ? LOAD_INCS : LOAD_REMOVALS;

@@ -6,20 +6,27 @@
  * the monitors have taken us up, for our own maps may be old too, then the epoch of that.  It
  * stays: of the PGs that it is about we prove nothing any more by having nothing.
  *
+ * Maps may be gone too, in the middle: all are dropped, and come again from the oldest that the
+ * monitors keep; PGs wait until ours are as new as what they knew.
+ *
  * PGs whose rows are here are marked one by one (osd_load.c) and whole again after a backfill. When
  * the last one is, the damage counts as repaired. */
 #include "core/osd/pg.h"
 
-static int row_put(struct osd *o, struct epoch to)
+static int row_put(struct osd *o, struct epoch to, bool drop_maps)
 {
     struct txn *txn = txn_create(osd_coll());
-    uint8_t key[OSD_ROW_KEY_MAX], value[4];
+    uint8_t key[OSD_ROW_KEY_MAX], end[OSD_ROW_KEY_MAX], value[4];
     struct writer w = wr_over(value, sizeof(value));
     int rc;
 
     if (!txn)
         return -ENOMEM;
     wr_u32(&w, to.v);
+    if (drop_maps) {
+        txn_meta_rm_range(txn, osd_row_key('M', 0, key), osd_row_key('N', 0, end));
+        txn_meta_rm_range(txn, osd_row_key('m', 0, key), osd_row_key('n', 0, end));
+    }
     txn_meta_set(txn, osd_row_key('s', 0, key), (struct bytes){value, (uint32_t)w.len});
     rc = osd_meta_submit(o, txn, NULL, NULL);
     if (rc < 0)
@@ -53,12 +60,12 @@ int osd_salvage_begin(struct osd *o)
         return 0;
     o->salvaging = true;
     o->salvaged_to = unknown;
-    return row_put(o, unknown);
+    return row_put(o, unknown, true);
 }
 
 void osd_salvage_up(struct osd *o)
 {
-    if (o->salvaged_to.v == UINT32_MAX && row_put(o, o->map->epoch) == 0)
+    if (o->salvaged_to.v == UINT32_MAX && row_put(o, o->map->epoch, false) == 0)
         o->salvaged_to = o->map->epoch; /* else at the next start */
 }
 

@@ -29,6 +29,13 @@ uint64_t pg_hold_left_ns(struct pg *pg, struct osd_id *out_of)
     return lease_holds_left(&pg->holds, env_now_ns(pg->o->env), promise_void, pg, out_of);
 }
 
+/* Its rows tell of later maps than we have, which did not survive: it waits until they come again.
+ * A pool that those maps made is not gone. */
+static bool ahead_of(const struct pg *pg, const struct osdmap *map)
+{
+    return MAX(pg->copy.info.created.v, pg->copy.past.newest.v) > map->epoch.v;
+}
+
 static void place(struct pg *pg, const struct osdmap *map)
 {
     struct placement at = {0};
@@ -36,7 +43,7 @@ static void place(struct pg *pg, const struct osdmap *map)
 
     if (osdmap_place(map, pg->id, &at) < 0) {
         at.primary = at.up_primary = OSD_NONE;
-        pg->pool_gone = true;
+        pg->pool_gone = !ahead_of(pg, map);
     }
     pg->at = at;
     pool = osdmap_pool(map, pg->id.pool);
@@ -93,6 +100,12 @@ static void save_walk(struct pg *pg)
         pg->saved_newest = pg->copy.past.newest;
 }
 
+static void walk_want(struct pg *pg, const struct osdmap *map)
+{
+    if (pg->phase == PG_WALK && !list_linked(&pg->walk_link) && !ahead_of(pg, map))
+        osd_history_want(pg->o, pg);
+}
+
 static void map_one(struct pg *pg, const struct osdmap *prev, const struct osdmap *next)
 {
     bool gone = !osdmap_pool(next, pg->id.pool);
@@ -100,6 +113,7 @@ static void map_one(struct pg *pg, const struct osdmap *prev, const struct osdma
 
     if (pg->phase == PG_WALK || pg->copy.past.first.v == 0) {
         place(pg, next);
+        walk_want(pg, next);
         return; /* the walk comes by */
     }
     if (gone) {
@@ -177,7 +191,7 @@ void pgs_begin(struct osd *o)
         if (pg->phase != PG_WALK || list_linked(&pg->walk_link))
             continue;
         place(pg, o->map);
-        osd_history_want(o, pg);
+        walk_want(pg, o->map);
     }
     for (uint32_t i = 0; i < o->map->pool_count; i++)
         create_mapped(o, o->map, &o->map->pools[i]);
