@@ -1,7 +1,7 @@
 /* copy_query.c - what this OSD's own copy of an object is, read from the disk now.
  *
  * Any OSD answers for itself, whatever its part in the PG: that is how `cairn object where` and the
- * tests look at each copy. */
+ * tests look at each copy.  A copy found damaged that way is repaired like any other. */
 #include "core/base/crc.h"
 #include "core/osd/pg.h"
 
@@ -22,7 +22,10 @@ struct copy_query {
 static void answer(struct copy_query *q, int rc)
 {
     struct msg_copy_reply *r = MESSAGE_NEW(copy_reply);
+    struct pg *pg = rc == -R_CSUM_MISMATCH && osd_serving(q->o) ? osd_pg(q->o, q->m->pg) : NULL;
 
+    if (pg && q->obj)
+        repair_found(pg, q->obj, &q->read);
     if (r) {
         r->id = q->m->id;
         r->from = q->o->id;

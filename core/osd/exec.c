@@ -233,7 +233,7 @@ static void send_back(struct client_op *op, int rc)
     exec_op_free(op);
 }
 
-/* No memory for it: the session ends and the client sends it again. */
+/* We cannot: the session ends and the client sends it again. */
 static void give_up(struct client_op *op)
 {
     session_close(op->session);
@@ -303,7 +303,7 @@ static void evaluated(struct client_op *op, int rc)
 {
     struct octx *x = op->octx;
 
-    if (rc == -ENOMEM) {
+    if (exec_no_answer(rc)) {
         give_up(op);
         return;
     }
@@ -329,6 +329,17 @@ static void evaluated(struct client_op *op, int rc)
 static void block(struct client_op *op)
 {
     list_push_back(&op->pg->blocked, &op->link);
+}
+
+/* From the start, when what it waits for is here.  0 or -ENOMEM. */
+int exec_again(struct client_op *op)
+{
+    step_results_fini(&op->reply->results);
+    if (step_results_reserve(&op->reply->results, op->m->steps.count) < 0)
+        return -ENOMEM;
+    op->stage = EXEC_CHECK;
+    block(op);
+    return 0;
 }
 
 /* Wait when the object, or one it clones from, has to be copied first. */
@@ -444,10 +455,11 @@ static void order_write(struct client_op *op)
         send_back(op, -R_FENCED);
         return;
     }
-    if (!pg_sub_ready(pg) || exec_clones_stale(op)) { /* since the check it began to read */
+    /* Since the check it began to read; or a copy was found rotten, and is brought anew. */
+    if (!pg_sub_ready(pg) || exec_clones_stale(op) || exec_degraded(op, &x->oid)) {
         exec_clones_drop(op);
-        op->stage = EXEC_CHECK;
-        block(op);
+        if (exec_again(op) < 0)
+            give_up(op);
         osd_retry_later(pg->o);
         return;
     }

@@ -312,7 +312,7 @@ int exec_steps(struct client_op *op)
             return 1;
         op->read_done = false;
         res->rc = rc;
-        if (rc < 0 && (rc == -ENOMEM || !(st->flags & STEP_MAY_FAIL)))
+        if (rc < 0 && (exec_no_answer(rc) || !(st->flags & STEP_MAY_FAIL)))
             return rc;
     }
     return 0;

@@ -72,7 +72,7 @@ static void dispatch(struct osd *o, struct session *s, struct msg *m)
         exec_take(o, s, MESSAGE_AS(m, osd_op));
     else if (MESSAGE_IS(m, copy_query))
         copy_query_take(o, s, MESSAGE_AS(m, copy_query));
-    else if (m->type->id >= msg_rep_op_type.id && m->type->id <= msg_pg_progress_type.id)
+    else if (m->type->id >= msg_rep_op_type.id && m->type->id <= msg_pg_damaged_type.id)
         pgs_message(o, s, m);
     else
         msg_free(m); /* not for an OSD */

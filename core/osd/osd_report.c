@@ -129,6 +129,7 @@ void osd_stats_send(struct osd *o)
     LIST_EACH (at, &o->pg_list) {
         const struct pg *pg = LIST_ENTRY(at, struct pg, link);
 
+        repair_tick(LIST_ENTRY(at, struct pg, link));
         n += leads(pg);
         news = news || (leads(pg) && changed(pg));
     }

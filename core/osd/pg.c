@@ -42,7 +42,7 @@ static void init_lists(struct pg *pg)
     struct list *lists[] = {&pg->link,      &pg->check_link, &pg->recovery_link, &pg->early,
                             &pg->walk_link, &pg->subs,       &pg->inflight,      &pg->after,
                             &pg->ops,       &pg->waiting,    &pg->blocked,       &pg->lease_waits,
-                            &pg->reps,      &pg->lagging,    &pg->copies};
+                            &pg->reps,      &pg->lagging,    &pg->copies,        &pg->rotten};
 
     for (unsigned i = 0; i < ARRAY_LEN(lists); i++)
         list_init(lists[i]);
@@ -83,6 +83,7 @@ void pg_destroy(struct pg *pg)
     session_unref(pg->asker);
     osd_history_forget(o, pg);
     held_drop_all(&pg->early);
+    repair_forget(pg);
     list_remove(&pg->check_link);
     list_remove(&pg->recovery_link);
     list_remove(&pg->link);

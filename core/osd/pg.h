@@ -98,6 +98,8 @@ struct pg {
     struct backfill *backfill; /* owned: primary, one target at a time */
     struct env_timer recovery_timer;
     uint64_t next_tag;
+    struct list rotten; /* rotten.link, owned: objects that rotted here and are not repaired yet */
+    uint32_t rotten_count;
 
     /* pg_remove.c */
     bool remove_found;        /* when we started: its past is not known yet */
@@ -233,6 +235,13 @@ void exec_op_free(struct client_op *op);
 void exec_pool_fini(struct osd *o);
 /* Must it wait for a copy of this object?  Then it is copied first. */
 bool exec_degraded(struct client_op *op, const struct oid *oid);
+/* A failure that says something of us, not of the object: the client asks again, elsewhere. */
+static inline bool exec_no_answer(int rc)
+{
+    return rc == -ENOMEM || rc == -R_STORE_FAILED || rc == -R_STOPPED;
+}
+/* It waits, and runs from the start again. 0 or -ENOMEM. */
+int exec_again(struct client_op *op);
 
 struct octx {          /* the order of operations on one object */
     struct hnode node; /* pg.octxs by oid_hash64 */
@@ -290,8 +299,15 @@ bool exec_clones_by_data(const struct pg *pg);
 /* repair.c: the read of op failed its checksum.  1: it waits for another copy; negative: no good
  * one is left. */
 int repair_start(struct client_op *op);
-void repair_object(struct pg *pg, const struct oid *oid); /* all of it */
-void exec_unfound(struct pg *pg, const struct oid *oid);  /* nobody has a good copy */
+/* Others than an operation of a client read it, at `bad_off`, and met damage. */
+void repair_found(struct pg *pg, const struct object *obj, const struct store_read *r);
+/* Is it known that our copy of it rotted, and does it still have this version? */
+bool repair_wants(const struct pg *pg, const struct object *obj, struct version version);
+void repair_told(struct pg *pg, const struct msg_pg_damaged *m); /* a member met it */
+void repair_done(struct pg *pg, const struct oid *oid);          /* it came from another copy */
+void repair_tick(struct pg *pg);                         /* members say again what they found */
+void repair_forget(struct pg *pg);                       /* frees the list */
+void exec_unfound(struct pg *pg, const struct oid *oid); /* nobody has a good copy */
 
 /* --- replication --- */
 struct rep {           /* a write of ours on its way */
@@ -336,7 +352,6 @@ struct recovery {
     struct version version; /* needed */
     uint64_t tag;
     bool whole, counted /* in osd.recovering */, failed;
-    bool repair;            /* PULL: of bytes that rotted here, in the version that is needed */
     uint64_t off;           /* whole: how far */
     struct bytes omap_from; /* owned */
 };

@@ -179,6 +179,7 @@ static struct epoch interval_of(const struct msg *m, struct pgid *out_pg)
     INTERVAL_OF(pg_pushed)
     INTERVAL_OF(pg_scan)
     INTERVAL_OF(pg_progress)
+    INTERVAL_OF(pg_damaged)
 #undef INTERVAL_OF
     UNREACHABLE();
 }
@@ -224,6 +225,8 @@ static void deliver(struct pg *pg, struct session *s, struct msg *m, struct osd_
     } else if (MESSAGE_IS(m, pg_progress)) {
         backfill_progress(pg, s, MESSAGE_AS(m, pg_progress));
         return;
+    } else if (MESSAGE_IS(m, pg_damaged)) {
+        repair_told(pg, MESSAGE_AS(m, pg_damaged));
     }
     if (ev.kind)
         pg_event(pg, &ev);

@@ -251,7 +251,7 @@ void pg_missing_row_put(struct txn *txn, const struct pg_missing_item *item)
 
 static int load(struct pg_missing *m, const struct pg_missing_row *row)
 {
-    if (find(m, &row->oid) || row->need.seq == 0 || !version_lt(row->have, row->need))
+    if (find(m, &row->oid) || row->need.seq == 0 || version_lt(row->need, row->have))
         return -R_MALFORMED;
     return pg_missing_set(m, &row->oid, row->need, row->have, &row->touched);
 }

@@ -91,11 +91,14 @@ static void set_omap_from(struct recovery *r, struct bytes key)
 
 static bool may_have(const struct peering_peer *peer, const struct recovery *r)
 {
+    const struct pg_missing_item *item;
+
     if (!peer->up || !peer->answered || peer->info.created.v == 0 || peer->removed)
         return false;
     if (!pg_info_covers(&peer->info, &r->oid))
         return false;
-    return !peer->has_missing || !pg_missing_find(&peer->missing, &r->oid);
+    item = peer->has_missing ? pg_missing_find(&peer->missing, &r->oid) : NULL;
+    return !item || version_eq(item->have, r->version); /* it rotted there, but not all of it */
 }
 
 static void give_up(struct recovery *r)
@@ -174,10 +177,6 @@ static void pull_done(struct recovery *r)
     struct pg *pg = r->pg;
 
     pg->o->n.recoveries++;
-    if (r->repair) {
-        pg->o->n.corrupt_repaired++;
-        log_info(&pg->log, "a damaged object was repaired from another copy");
-    }
     destroy(r);
     if (pg->copy.missing.count == 0)
         all_of_it(pg);
@@ -297,17 +296,13 @@ void recovery_sent(struct pg *pg, const struct msg_pg_push *m)
 void recovery_unreadable(struct pg *pg, uint64_t tag, int rc)
 {
     struct recovery *r = find_tag(pg, tag);
-    struct oid oid;
 
     if (!r || r->kind == RECOVERY_PULL)
         return;
     log_warn(&pg->log, "an object cannot be read to be copied", KV_RC(rc));
-    oid = r->oid;
     r->failed = true;
     pg->failed_copies++;
     uncount(r);
-    if (rc == -R_CSUM_MISMATCH)
-        repair_object(pg, &oid);
     if (!pg->recovery_timer.armed)
         env_timer_after(pg->o->env, &pg->recovery_timer, UNFOUND_RETRY_MS * NS_PER_MS);
 }
@@ -332,7 +327,6 @@ static bool pull_start(struct pg *pg, const struct pg_missing_item *item)
 
     if (!r)
         return false;
-    r->repair = version_eq(item->need, item->have);
     pull_next_source(r);
     return true;
 }

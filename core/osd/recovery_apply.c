@@ -36,6 +36,8 @@ static void reply(struct apply *a, int rc)
     const struct msg_pg_push *m = a->m;
     struct msg_pg_pushed *r;
 
+    if (rc == 0 && m->last)
+        repair_done(pg, &m->oid);
     if (!osd_serving(pg->o) || pg->phase != PG_LIVE || !epoch_eq(a->interval, pg_since(pg))) {
         destroy(a);
         return;
@@ -117,6 +119,10 @@ static int before(struct apply *a, struct txn *txn)
     static const struct version none;
 
     if (!is_whole(m)) {
+        if (!item && repair_wants(pg, a->obj, m->version)) {
+            stale_xattrs(a, txn);
+            return 0;
+        }
         if (item && !object_damaged(a->obj) && version_eq(object_version(a->obj), item->have)) {
             stale_xattrs(a, txn);
             return 0;
@@ -127,6 +133,8 @@ static int before(struct apply *a, struct txn *txn)
     }
     if (m->last && item && m->exists && version_lt(m->version, item->need))
         return -R_NO_OBJECT;
+    if (m->first && !m->last && !item && pg_info_covers(&pg->copy.info, &m->oid))
+        return forget_have(pg, &m->oid, m->version, txn); /* it rotted: gone until all is here */
     if (m->first && item && !version_eq(item->have, none))
         return forget_have(pg, &m->oid, item->need, txn);
     return 0;

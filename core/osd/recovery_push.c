@@ -82,6 +82,8 @@ static void send(struct push *p, int rc)
         destroy(p);
         return;
     }
+    if (rc == -R_CSUM_MISMATCH && p->obj)
+        repair_found(pg, p->obj, &p->read);
     if (rc < 0 && !p->session) {
         uint64_t tag = p->tag;
 

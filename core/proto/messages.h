@@ -276,6 +276,16 @@ struct msg_pg_progress { /* primary -> backfill target: last_backfill moves; per
     uint64_t tag;
 };
 
+struct msg_pg_damaged { /* member -> primary: my copy of this object rotted, push it to me */
+    struct msg base;
+    struct pgid pg;
+    struct epoch interval;
+    struct osd_id from;
+    struct oid oid;         /* owned */
+    struct version version; /* it has */
+    uint64_t off, len;      /* what may be bad; len 0: all of it */
+};
+
 /* --- client <-> osd --- */
 struct msg_osd_op {
     struct msg base;
@@ -322,8 +332,8 @@ struct msg_copy_reply {
             X(14, osd_pg_temp) X(15, osd_stats) X(20, osd_ping) X(21, rep_op) X(22, rep_reply)     \
                 X(23, pg_query) X(24, pg_notify) X(25, pg_activate) X(26, pg_activated)            \
                     X(27, pg_clean) X(28, pg_pull) X(29, pg_push) X(30, pg_pushed) X(31, pg_scan)  \
-                        X(32, pg_progress) X(40, osd_op) X(41, osd_op_reply) X(42, copy_query)     \
-                            X(43, copy_reply)
+                        X(32, pg_progress) X(33, pg_damaged) X(40, osd_op) X(41, osd_op_reply)     \
+                            X(42, copy_query) X(43, copy_reply)
 #define MESSAGE_DECLARE(id, name) extern const struct msg_type msg_##name##_type;
 MESSAGES(MESSAGE_DECLARE)
 #undef MESSAGE_DECLARE

@@ -412,3 +412,36 @@ static void pg_progress_fini(struct msg *base)
 }
 
 MESSAGE_CODEC(pg_progress, FRONT_SMALL, 0, pg_progress_fini)
+
+/* ---- pg_damaged ---- */
+
+static void pg_damaged_put(const struct msg_pg_damaged *m, struct writer *w, struct buf *data)
+{
+    UNUSED(data);
+    wr_pgid(w, m->pg);
+    wr_u32(w, m->interval.v);
+    wr_i32(w, m->from.v);
+    wr_oid(w, &m->oid);
+    wr_version(w, m->version);
+    wr_u64(w, m->off);
+    wr_u64(w, m->len);
+}
+
+static void pg_damaged_get(struct msg_pg_damaged *m, struct cursor *c, struct buf *data)
+{
+    UNUSED(data);
+    m->pg = cur_pgid(c);
+    m->interval.v = cur_u32(c);
+    m->from.v = cur_i32(c);
+    wire_oid(c, &m->oid);
+    m->version = cur_version(c);
+    m->off = cur_u64(c);
+    m->len = cur_u64(c);
+}
+
+static void pg_damaged_fini(struct msg *base)
+{
+    oid_fini(&MESSAGE_AS(base, pg_damaged)->oid);
+}
+
+MESSAGE_CODEC(pg_damaged, FRONT_SMALL, 0, pg_damaged_fini)

@@ -9,6 +9,10 @@ check_PROGRAMS += tests/unit/osd_role/test_osd_failures
 tests_unit_osd_role_test_osd_failures_SOURCES = tests/unit/osd_role/test_osd_failures.c $(OSD_WORLD)
 tests_unit_osd_role_test_osd_failures_LDADD = $(LINK_osd) $(LINK_test)
 
+check_PROGRAMS += tests/unit/osd_role/test_osd_rot
+tests_unit_osd_role_test_osd_rot_SOURCES = tests/unit/osd_role/test_osd_rot.c $(OSD_WORLD)
+tests_unit_osd_role_test_osd_rot_LDADD = $(LINK_osd) $(LINK_test)
+
 check_PROGRAMS += tests/unit/osd_role/test_osd_chaos
 tests_unit_osd_role_test_osd_chaos_SOURCES = tests/unit/osd_role/test_osd_chaos.c $(OSD_WORLD)
 tests_unit_osd_role_test_osd_chaos_LDADD = $(LINK_osd) $(LINK_test)

@@ -393,24 +393,45 @@ void world_init(struct world *w, uint64_t seed, uint32_t osds, uint32_t size, ui
         world_pool(w, "p", size, pg_count);
 }
 
-static void on_ready(void *arg, int rc, const struct note *why)
+static void start_osd(void *arg);
+
+static void start_again(struct env_timer *t)
+{
+    start_osd(CONTAINER_OF(t, struct world_osd, again));
+}
+
+static void mend_stopped(void *arg)
 {
     struct world_osd *o = arg;
 
-    o->ready = rc == 0;
-    o->failed = rc < 0;
-    o->rc = rc;
-    if (rc < 0)
-        (void)snprintf(o->why, sizeof(o->why), "%s", why->text);
+    o->osd = NULL;
+    env_timer_init(&o->again, start_again);
+    env_timer_after(o->env, &o->again, 500 * NS_PER_MS);
 }
 
 static void on_failed(void *arg, int rc, const struct note *why)
 {
     struct world_osd *o = arg;
 
-    o->failed = true;
+    o->ready = false;
     o->rc = rc;
     (void)snprintf(o->why, sizeof(o->why), "%s", why->text);
+    if (o->w->mends)
+        osd_stop(o->osd, mend_stopped, o);
+    else
+        o->failed = true;
+}
+
+static void on_ready(void *arg, int rc, const struct note *why)
+{
+    struct world_osd *o = arg;
+
+    if (rc < 0) {
+        on_failed(arg, rc, why);
+        return;
+    }
+    o->ready = true;
+    o->rc = 0;
 }
 
 static void on_stopped(void *arg)

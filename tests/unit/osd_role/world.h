@@ -23,6 +23,7 @@ struct world_osd {
     struct osd *osd;
     struct osd_id id;
     bool ready, failed, stopped;
+    struct env_timer again;
     int rc;
     char why[NOTE_BYTES];
 };
@@ -32,6 +33,7 @@ struct world {
     struct config conf;
     uint32_t osd_count;
     struct world_osd osd[WORLD_OSDS_MAX];
+    bool mends; /* an OSD that stops itself is stopped in order and started again, as by its node */
     struct sim_machine *m0;
     struct env *env0;
     struct log_sink sink;

@@ -208,6 +208,13 @@ static const struct field fields[] = {
     F(pg_progress, BOOL, complete),
     F(pg_progress, U64, tag),
 
+    PG_HEAD(pg_damaged),
+    F(pg_damaged, U32, from),
+    F(pg_damaged, OID, oid),
+    F(pg_damaged, VERSION, version),
+    F(pg_damaged, U64, off),
+    F(pg_damaged, U64, len),
+
     F(osd_op, REQID, reqid),
     F(osd_op, U64, floor),
     F(osd_op, U32, epoch),

@@ -27,7 +27,7 @@ T(messages, are_listed_once_by_ascending_id)
         T_GE(t->bytes, sizeof(struct msg));
         T_GT(t->front_max, 0);
     }
-    T_EQ(count, 29);
+    T_EQ(count, 30);
     T_EQ(msg_osd_ping_type.id, 20);
     T_STR_EQ(msg_osd_ping_type.name, "osd_ping");
 }
