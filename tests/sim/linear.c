@@ -228,7 +228,8 @@ static void tell(FILE *f, const struct history *h, struct search *s, enum linear
 
 struct witness { /* of a tag */
     uint32_t tag;
-    bool alone;      /* its bytes hold one word at most */
+    bool alone; /* its bytes hold one word at most */
+    uint64_t call_ns;
     uint64_t ret_ns; /* the earliest answer that shows it */
 };
 struct witnesses {
@@ -243,10 +244,10 @@ static int by_tag(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void tag_write(struct witnesses *w, uint32_t tag, uint64_t bytes)
+static void tag_write(struct witnesses *w, uint64_t call_ns, uint32_t tag, uint64_t bytes)
 {
     if (tag != TAG_NONE)
-        w->of[w->count++] = (struct witness){tag, bytes < 2 * 8, UINT64_MAX};
+        w->of[w->count++] = (struct witness){tag, bytes < 2 * 8, call_ns, UINT64_MAX};
 }
 
 static struct witness *witness_of(const struct witnesses *w, uint32_t tag)
@@ -260,7 +261,7 @@ static void tag_shown(struct witnesses *w, uint32_t tag, uint64_t ret_ns)
 {
     struct witness *at = tag == TAG_NONE ? NULL : witness_of(w, tag);
 
-    if (at)
+    if (at && ret_ns > at->call_ns) /* else it only looks like it */
         at->ret_ns = MIN(at->ret_ns, ret_ns);
 }
 
@@ -321,9 +322,9 @@ static void witnesses_init(struct witnesses *w, const struct history *h)
 
             if (st->kind < STEP_CREATE)
                 continue; /* a guard's value was written by another */
-            tag_write(w, st->tag, st->len);
+            tag_write(w, h->op[i]->call_ns, st->tag, st->len);
             for (uint32_t p = 0; p < st->pair_count; p++)
-                tag_write(w, st->pair[p].tag, 0);
+                tag_write(w, h->op[i]->call_ns, st->pair[p].tag, 0);
         }
     qsort(w->of, w->count, sizeof(*w->of), by_tag);
     for (uint32_t i = 0; i < h->count; i++)
