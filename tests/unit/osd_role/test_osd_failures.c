@@ -1,5 +1,6 @@
 /* test_osd_failures.c - what OSDs do when others die, return, lose their data, or are cut off. */
 #include "core/base/rng.h"
+#include "core/osd/osd_int.h"
 #include "tests/unit/osd_role/world.h"
 
 static void name_of(unsigned i, char *out)
@@ -151,6 +152,51 @@ T(osd_failures, a_lost_disk_is_filled_again)
     world_osd_start(&w, 1);
     world_wait_clean(&w, 60000);
     get_many(&w, 20, 'a', 5000);
+    world_fini(&w);
+}
+
+struct broken {
+    struct world *w;
+    uint32_t at, to;
+};
+
+static void break_session(void *arg)
+{
+    struct broken *b = arg;
+
+    osd_peer_break(b->w->osd[b->at].osd, (struct osd_id){(int32_t)b->to});
+}
+
+/* Nothing but sending again brings the write to the member: no map changes. */
+T(osd_failures, a_write_lost_with_its_session_is_sent_again_and_kept_once)
+{
+    struct world w;
+    struct broken b = {.w = &w};
+    uint32_t activations;
+
+    world_init(&w, 25, 3, 3, 1);
+    T_OK(put_fill(&w, "a", 'x', 100));
+    activations = (uint32_t)SUM(&w, activations);
+    w.deaf = true;
+    b.at = primary_of(&w, "a");
+    for (unsigned round = 0; round < 6; round++) {
+        b.to = (b.at + 1 + round % 2) % 3;
+        if (round < 4) /* what is under way is lost; else only the answers may be */
+            sim_net_cut(w.sim, w.osd[b.at].m, w.osd[b.to].m, true);
+        step_data(&w, op_new(&w, "a", STEP_APPEND), "0123456789", 10);
+        T_EQ(op_run_for(&w, round < 4 ? 100 : 0), -ETIMEDOUT);
+        sim_enter(w.osd[b.at].env, break_session, &b);
+        sim_net_heal_all(w.sim);
+        T_OK(op_wait(&w, 5000));
+        (void)op_new(&w, "a", STEP_STAT);
+        T_OK(op_run(&w));
+        T_EQ(w.reply->results.result[0].size, 110 + 10 * round);
+    }
+    T_GT(osd_counters(w.osd[b.at].osd)->rep_resends, 3);
+    T_EQ(SUM(&w, activations), activations);
+    w.deaf = false;
+    world_run(&w, 1000);
+    copies_equal(&w, "a");
     world_fini(&w);
 }
 
