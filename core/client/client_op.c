@@ -337,9 +337,7 @@ int client_submit(struct cairn_pool *p, struct cairn_op *op, cairn_done_fn *done
         rc = steps_valid(&op->steps);
     if (rc < 0)
         return rc;
-    op->cost_bytes = CLIENT_OP_COST;
-    for (uint32_t i = 0; i < op->steps.count; i++)
-        op->cost_bytes += op->steps.step[i].data.bytes;
+    op->cost_bytes = CLIENT_OP_COST + op->oid.name_bytes + steps_bytes(&op->steps);
     rc = room_take(c, op);
     if (rc < 0)
         return rc;

@@ -271,7 +271,8 @@ static uint64_t pairs_cost(const struct step_pair *pairs, uint32_t count)
     return bytes;
 }
 
-static int sizes_valid(const struct steps *s)
+/* Keys, values and checksums with what each step costs; the payload. */
+static uint64_t sizes(const struct steps *s, uint64_t *out_data)
 {
     uint64_t front = 0, data = 0;
 
@@ -283,7 +284,22 @@ static int sizes_valid(const struct steps *s)
                  CRC_COST * (uint64_t)crc_count(step_crc_off(st), st->data.bytes);
         data += st->data.bytes;
     }
+    *out_data = data;
+    return front;
+}
+
+static int sizes_valid(const struct steps *s)
+{
+    uint64_t data, front = sizes(s, &data);
+
     return front > STEPS_FRONT_BYTES_MAX || data > OBJECT_BYTES_MAX ? -E2BIG : 0;
+}
+
+uint64_t steps_bytes(const struct steps *s)
+{
+    uint64_t data, front = sizes(s, &data);
+
+    return front + data;
 }
 
 int steps_valid(const struct steps *s)

@@ -13,6 +13,7 @@
 #include "core/map/osdmap.h"
 #include "tests/sim/workload.h"
 
+enum { STEPS_LIMIT = 1000000 }; /* a seed takes 100,000: it does not come to rest */
 #define TICK_NS       (20 * NS_PER_MS)
 #define BOOT_LIMIT_NS (60 * NS_PER_S)
 #define STOP_LIMIT_NS (60 * NS_PER_S)
@@ -336,7 +337,8 @@ static void check(void *arg)
     struct cluster *cl = arg;
     uint32_t count = cl->sc.mons + cl->sc.osds;
 
-    cl->steps++;
+    if (++cl->steps == STEPS_LIMIT)
+        cluster_broken(cl, "no rest after %u events", STEPS_LIMIT);
     if (!cl->sc.check_each_step) {
         check_node(cluster_node(cl, (uint32_t)(cl->steps % count)));
         return;
