@@ -45,7 +45,7 @@ int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *bu
     }
     (void)snprintf(g->host_id, sizeof(g->host_id), "%016llx",
                    (unsigned long long)env_random_u64(env));
-    g->auth = (struct auth_conf){env, &g->kit, buckets, BYTES_STR(g->region)};
+    g->auth = (struct auth_conf){env, &g->kit, &g->keys, buckets, BYTES_STR(g->region)};
     return http_start(env, &conf, &g->http, why);
 }
 
@@ -58,6 +58,7 @@ void gateway_fini(struct s3_gateway *g)
 {
     ASSERT(!g->http && list_empty(&g->requests));
     digest_kit_fini(&g->kit);
+    sigv4_keys_fini(&g->keys);
 }
 
 int gateway_metrics(struct s3_gateway *g, struct metric_set *set)

@@ -18,6 +18,7 @@ struct s3_gateway {
     struct log log;
     struct bucket_layer *buckets; /* borrowed */
     struct digest_kit kit;        /* owned */
+    struct sigv4_keys keys;
     struct auth_conf auth;
     char region[64];
     char domain[256]; /* "": path style only */

@@ -11,7 +11,7 @@ static void user_found(void *arg, int rc, const struct s3_user *user)
     enum s3_error e = s3_error_of(rc);
 
     if (e == S3_OK)
-        e = sigv4_verify(&a->scratch, a->conf->kit, a->head, a->query, &a->sig,
+        e = sigv4_verify(&a->scratch, a->conf->kit, a->conf->keys, a->head, a->query, &a->sig,
                          BYTES_STR(user->secret_key), &a->chain);
     if (e == S3_OK)
         memcpy(who.name, user->name, sizeof(who.name));

@@ -12,6 +12,7 @@
 struct auth_conf {
     struct env *env;
     const struct digest_kit *kit; /* borrowed */
+    struct sigv4_keys *keys;      /* borrowed */
     struct bucket_layer *buckets; /* borrowed: it knows the users */
     struct bytes region;
 };

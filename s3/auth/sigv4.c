@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "core/base/hash.h"
 #include "s3/auth/sigv4.h"
 
 #define ALGORITHM "AWS4-HMAC-SHA256"
@@ -371,16 +372,48 @@ static void copy_text(char *out, size_t size, struct bytes text)
     out[text.len] = '\0';
 }
 
-int sigv4_sign(struct hash *h, const struct digest_kit *kit, struct bytes secret,
-               const struct sigv4 *sig, struct bytes canonical, struct sigv4_chain *out_chain)
+void sigv4_keys_fini(struct sigv4_keys *keys)
+{
+    explicit_bzero(keys, sizeof(*keys));
+}
+
+/* The key of this secret and scope, remembered or made.  A slot is found by the secret and holds
+ * the last one that was looked for there. */
+static int key_of(struct sigv4_keys *keys, struct hash *h, const struct digest_kit *kit,
+                  struct bytes secret, const struct sigv4 *sig, uint8_t out[SHA256_BYTES])
+{
+    uint64_t at = hash64(0, secret.data, secret.len) % SIGV4_KEYS;
+    int rc;
+
+    if (!keys || secret.len == 0 || secret.len > SIGV4_SECRET_MAX)
+        return chain_key(h, kit, secret, sig, out);
+    if (keys->slot[at].secret_len == secret.len &&
+        memcmp(keys->slot[at].secret, secret.data, secret.len) == 0 &&
+        bytes_equal(BYTES_STR(keys->slot[at].scope), sig->scope)) {
+        memcpy(out, keys->slot[at].key, SHA256_BYTES);
+        return 0;
+    }
+    rc = chain_key(h, kit, secret, sig, out);
+    if (rc < 0)
+        return rc;
+    keys->slot[at].secret_len = secret.len;
+    memcpy(keys->slot[at].secret, secret.data, secret.len);
+    copy_text(keys->slot[at].scope, sizeof(keys->slot[at].scope), sig->scope);
+    memcpy(keys->slot[at].key, out, SHA256_BYTES);
+    return 0;
+}
+
+int sigv4_sign(struct hash *h, const struct digest_kit *kit, struct sigv4_keys *keys,
+               struct bytes secret, const struct sigv4 *sig, struct bytes canonical,
+               struct sigv4_chain *out_chain)
 {
     uint8_t digest[SHA256_BYTES];
-    char hex[2 * SHA256_BYTES + 1];
-    AUTO(writer) text = {0};
+    char memory[256], hex[2 * SHA256_BYTES + 1];
+    struct writer text = wr_over(memory, sizeof(memory));
     int rc = sha256_of(h, kit, canonical.data, canonical.len, digest);
 
     if (rc == 0)
-        rc = chain_key(h, kit, secret, sig, out_chain->key);
+        rc = key_of(keys, h, kit, secret, sig, out_chain->key);
     if (rc < 0)
         return rc;
     copy_text(out_chain->stamp, sizeof(out_chain->stamp), sig->stamp);
@@ -392,12 +425,11 @@ int sigv4_sign(struct hash *h, const struct digest_kit *kit, struct bytes secret
     put_bytes(&text, sig->scope);
     put(&text, "\n");
     put(&text, hex);
-    if (text.rc)
-        return text.rc;
+    ASSERT(text.rc == 0);
     return hmac_sha256(h, kit, out_chain->key, SHA256_BYTES, text.data, text.len, out_chain->last);
 }
 
-enum s3_error sigv4_verify(struct hash *h, const struct digest_kit *kit,
+enum s3_error sigv4_verify(struct hash *h, const struct digest_kit *kit, struct sigv4_keys *keys,
                            const struct http_head *head, const struct uri_query *query,
                            const struct sigv4 *sig, struct bytes secret,
                            struct sigv4_chain *out_chain)
@@ -411,7 +443,7 @@ enum s3_error sigv4_verify(struct hash *h, const struct digest_kit *kit,
     sigv4_canonical(&text, head, query, sig->signed_names, sig->payload);
     rc = text.rc;
     if (rc == 0)
-        rc = sigv4_sign(h, kit, secret, sig, written(&text, 0), out_chain);
+        rc = sigv4_sign(h, kit, keys, secret, sig, written(&text, 0), out_chain);
     if (rc < 0)
         return S3_ServiceUnavailable;
     return equal_in_constant_time(out_chain->last, sig->signature, SHA256_BYTES)

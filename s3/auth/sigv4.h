@@ -10,7 +10,14 @@
 #include "s3/http.h"
 #include "s3/uri.h"
 
-enum { SIGV4_SKEW_S = 900, SIGV4_DAY_BYTES = 8, SIGV4_STAMP_BYTES = 16 };
+enum {
+    SIGV4_SKEW_S = 900,
+    SIGV4_DAY_BYTES = 8,
+    SIGV4_STAMP_BYTES = 16,
+    SIGV4_SCOPE_BYTES = SIGV4_DAY_BYTES + 64 + 32, /* terminated */
+    SIGV4_KEYS = 32,
+    SIGV4_SECRET_MAX = 128, /* longer ones are not remembered */
+};
 
 enum payload_kind {
     PAYLOAD_HASHED,                /* x-amz-content-sha256 is of the body */
@@ -38,8 +45,20 @@ struct sigv4_chain {
     uint8_t key[SHA256_BYTES];
     uint8_t last[SHA256_BYTES];
     char stamp[SIGV4_STAMP_BYTES + 1];
-    char scope[SIGV4_DAY_BYTES + 64 + 32];
+    char scope[SIGV4_SCOPE_BYTES];
 };
+
+/* Keys derived lately: four of the five HMACs of a signature are the same for a whole day.  Starts
+ * zeroed; belongs to one reactor. */
+struct sigv4_keys {
+    struct {
+        uint32_t secret_len; /* 0: free */
+        uint8_t secret[SIGV4_SECRET_MAX];
+        char scope[SIGV4_SCOPE_BYTES];
+        uint8_t key[SHA256_BYTES];
+    } slot[SIGV4_KEYS];
+};
+void sigv4_keys_fini(struct sigv4_keys *keys); /* forgets them */
 
 /* The parts of the Authorization header and what belongs to them, well-formed, for `region`. */
 enum s3_error sigv4_parse(const struct http_head *head, struct bytes region, struct sigv4 *out_sig);
@@ -51,11 +70,12 @@ enum s3_error sigv4_check_names(const struct http_head *head, const struct sigv4
 /* The canonical request, appended to `w`; a failure stays there. */
 void sigv4_canonical(struct writer *w, const struct http_head *head, const struct uri_query *query,
                      struct bytes signed_names, struct bytes payload);
-/* The signature that the secret gives.  0 or -ENOMEM. */
-int sigv4_sign(struct hash *h, const struct digest_kit *kit, struct bytes secret,
-               const struct sigv4 *sig, struct bytes canonical, struct sigv4_chain *out_chain);
+/* The signature that the secret gives.  `keys` may be NULL.  0 or -ENOMEM. */
+int sigv4_sign(struct hash *h, const struct digest_kit *kit, struct sigv4_keys *keys,
+               struct bytes secret, const struct sigv4 *sig, struct bytes canonical,
+               struct sigv4_chain *out_chain);
 /* All of it but the time. */
-enum s3_error sigv4_verify(struct hash *h, const struct digest_kit *kit,
+enum s3_error sigv4_verify(struct hash *h, const struct digest_kit *kit, struct sigv4_keys *keys,
                            const struct http_head *head, const struct uri_query *query,
                            const struct sigv4 *sig, struct bytes secret,
                            struct sigv4_chain *out_chain);

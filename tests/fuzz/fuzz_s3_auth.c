@@ -45,6 +45,7 @@ static void fields_fill(struct http_head *head, const uint8_t *at, const uint8_t
 
 static void verify(struct http_head *head, const struct uri_query *query, struct sigv4 *sig)
 {
+    struct sigv4_keys keys = {0};
     struct sigv4_chain chain;
     struct digest_kit kit;
     struct hash h = {0};
@@ -52,14 +53,14 @@ static void verify(struct http_head *head, const struct uri_query *query, struct
     int rc = digest_kit_init(&kit);
 
     ASSERT(rc == 0);
-    e = sigv4_verify(&h, &kit, head, query, sig, BYTES_STR("secret"), &chain);
+    e = sigv4_verify(&h, &kit, &keys, head, query, sig, BYTES_STR("secret"), &chain);
     ASSERT(e != S3_OK);
     if (e == S3_SignatureDoesNotMatch) {
         memcpy(sig->signature, chain.last, sizeof(sig->signature));
-        e = sigv4_verify(&h, &kit, head, query, sig, BYTES_STR("secret"), &chain);
+        e = sigv4_verify(&h, &kit, &keys, head, query, sig, BYTES_STR("secret"), &chain);
         ASSERT(e == S3_OK);
         head->method = BYTES_STR("PUT");
-        e = sigv4_verify(&h, &kit, head, query, sig, BYTES_STR("secret"), &chain);
+        e = sigv4_verify(&h, &kit, &keys, head, query, sig, BYTES_STR("secret"), &chain);
         ASSERT(e == S3_SignatureDoesNotMatch);
     }
     hash_fini(&h);

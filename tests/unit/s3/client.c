@@ -342,7 +342,7 @@ static void sign(const struct call_args *args, struct names *names, const char *
     sig.service = BYTES_STR("s3");
     sigv4_canonical(&text, &names->head, &query, BYTES_STR(names->text), BYTES_STR(payload));
     T_OK(text.rc);
-    T_OK(sigv4_sign(&h, &kit, BYTES_STR(args->secret ? args->secret : FAKE_SECRET), &sig,
+    T_OK(sigv4_sign(&h, &kit, NULL, BYTES_STR(args->secret ? args->secret : FAKE_SECRET), &sig,
                     (struct bytes){text.data, (uint32_t)text.len}, chain));
     hex_put(chain->last, sizeof(chain->last), hex);
     (void)snprintf(out_authorization, bytes,

@@ -14,6 +14,7 @@
 
 struct stage {
     struct digest_kit kit;
+    struct sigv4_keys keys;
     struct hash hash;
     struct arena arena;
     struct http_head head;
@@ -31,6 +32,7 @@ static void stage_fini(struct stage *s)
 {
     hash_fini(&s->hash);
     digest_kit_fini(&s->kit);
+    sigv4_keys_fini(&s->keys);
     arena_fini(&s->arena);
 }
 
@@ -56,8 +58,8 @@ static enum s3_error verify(struct stage *s, struct sigv4_chain *chain)
     enum s3_error e = sigv4_parse(&s->head, BYTES_STR("us-east-1"), &sig);
 
     return e ? e
-             : sigv4_verify(&s->hash, &s->kit, &s->head, &s->query, &sig, BYTES_STR(S3_SECRET),
-                            chain);
+             : sigv4_verify(&s->hash, &s->kit, &s->keys, &s->head, &s->query, &sig,
+                            BYTES_STR(S3_SECRET), chain);
 }
 
 /* --- the suite --- */
@@ -130,10 +132,40 @@ T(s3_sigv4, the_published_suite_gives_the_published_signatures)
         sigv4_canonical(&text, &s.head, &s.query, BYTES_STR(row->signed_names),
                         BYTES_STR(EMPTY_SHA));
         T_OK(text.rc);
-        T_OK(sigv4_sign(&s.hash, &s.kit, BYTES_STR(SUITE_KEY), &sig,
+        T_OK(sigv4_sign(&s.hash, &s.kit, &s.keys, BYTES_STR(SUITE_KEY), &sig,
                         (struct bytes){text.data, (uint32_t)text.len}, &chain));
         hex_put(chain.last, sizeof(chain.last), hex);
         T_STR_EQ(hex, row->signature);
+    }
+    stage_fini(&s);
+}
+
+T(s3_sigv4, a_remembered_key_is_that_of_its_secret_and_scope)
+{
+    static const char *const scopes[] = {"20150830/us-east-1/s3/aws4_request",
+                                         "20150831/us-east-1/s3/aws4_request",
+                                         "20150831/eu-west-1/s3/aws4_request"};
+    struct stage s;
+
+    stage_init(&s);
+    for (unsigned i = 0; i < 4 * SIGV4_KEYS * 3; i++) { /* more secrets than slots, each in turn */
+        const char *scope = scopes[i % 7 % 3];
+        char secret[SIGV4_SECRET_MAX + 2];
+        struct sigv4 sig = {.scope = BYTES_STR(scope),
+                            .day = {(const uint8_t *)scope, 8},
+                            .region = {(const uint8_t *)scope + 9, 9},
+                            .service = BYTES_STR("s3"),
+                            .stamp = BYTES_STR("20150830T123600Z")};
+        struct sigv4_chain with, without;
+
+        memset(secret, 'x', sizeof(secret) - 1);
+        secret[SIGV4_SECRET_MAX - 1 + (i & 1)] = '\0'; /* some too long to be remembered */
+        (void)snprintf(secret, 8, "%07u", i % 90 / 2);
+        secret[7] = 'x';
+        T_OK(sigv4_sign(&s.hash, &s.kit, &s.keys, BYTES_STR(secret), &sig, BYTES_STR("a"), &with));
+        T_OK(sigv4_sign(&s.hash, &s.kit, NULL, BYTES_STR(secret), &sig, BYTES_STR("a"), &without));
+        T_MEM_EQ(with.key, without.key, sizeof(with.key));
+        T_MEM_EQ(with.last, without.last, sizeof(with.last));
     }
     stage_fini(&s);
 }
