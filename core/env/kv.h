@@ -20,7 +20,7 @@ struct kv_conf {
     bool create;
     bool read_only_check;        /* verify checksums on every read, for fsck */
     uint32_t cache_bytes;        /* 0: 8 MiB */
-    uint32_t write_buffer_bytes; /* 0: 4 MiB */
+    uint32_t write_buffer_bytes; /* 0: 8 MiB */
 };
 int kv_open(struct env *env, const char *folder, const struct kv_conf *conf, struct kv **out_kv,
             struct note *why);

@@ -8,7 +8,7 @@
 #include "core/env/real.h"
 
 #define CACHE_BYTES_DEFAULT  MIB(8)
-#define WRITE_BUFFER_DEFAULT MIB(4)
+#define WRITE_BUFFER_DEFAULT MIB(8)
 #define STALL_NS             NS_PER_MS /* LevelDB's own brake is one millisecond a write */
 
 struct kv {

@@ -29,7 +29,7 @@ struct extents {
     uint64_t blocks, free_blocks;
     uint64_t *used;       /* owned; bit set: has an owner, or waits for a checkpoint */
     uint32_t *chunk_free; /* owned; in open units only */
-    uint64_t chunks, low; /* no chunk before `low` has a free block in an open unit */
+    uint64_t chunks, low; /* no block before `low` is free and in an open unit */
     uint64_t unit_blocks, units;
     uint32_t *unit_free; /* owned */
     bool *unit_open;     /* owned */
@@ -146,11 +146,11 @@ static uint64_t take_run(struct extents *e, uint64_t start, uint64_t want)
     return n;
 }
 
-/* The longest free run of a chunk, up to `want`; runs end at the chunk's end. */
-static uint64_t chunk_search(const struct extents *e, uint64_t chunk, uint64_t want,
+/* The longest free run from `at` to the end of its chunk, up to `want`. */
+static uint64_t chunk_search(const struct extents *e, uint64_t at, uint64_t want,
                              uint64_t *out_start)
 {
-    uint64_t at = chunk * CHUNK_BLOCKS, end = at + CHUNK_BLOCKS, best = 0;
+    uint64_t end = ROUND_DOWN(at, CHUNK_BLOCKS) + CHUNK_BLOCKS, best = 0;
 
     while (at < end && best < want) {
         uint64_t word = taken_word(e, at) >> at % 64, n = 0;
@@ -179,6 +179,20 @@ static uint64_t chunk_search(const struct extents *e, uint64_t chunk, uint64_t w
     return best;
 }
 
+/* Bring `low` to the first block that can be given out: there is one. */
+static void low_find(struct extents *e)
+{
+    if (e->chunk_free[e->low / CHUNK_BLOCKS] == 0) {
+        uint64_t c = e->low / CHUNK_BLOCKS;
+
+        while (e->chunk_free[c] == 0)
+            c++;
+        e->low = c * CHUNK_BLOCKS;
+    }
+    while (chunk_search(e, e->low, 1, &e->low) == 0)
+        e->low = ROUND_DOWN(e->low, CHUNK_BLOCKS) + CHUNK_BLOCKS;
+}
+
 uint64_t extents_take(struct extents *e, uint64_t want, uint64_t hint, uint64_t *out_start)
 {
     uint64_t best = 0, best_at = 0, looked = 0;
@@ -189,14 +203,14 @@ uint64_t extents_take(struct extents *e, uint64_t want, uint64_t hint, uint64_t 
         *out_start = hint;
         return take_run(e, hint, want);
     }
-    while (e->low < e->chunks && e->chunk_free[e->low] == 0)
-        e->low++;
-    for (uint64_t c = e->low; c < e->chunks && looked < SEARCH_CHUNKS && best < want; c++) {
+    low_find(e);
+    for (uint64_t c = e->low / CHUNK_BLOCKS;
+         c < e->chunks && looked < SEARCH_CHUNKS && best < want; c++) {
         uint64_t at = 0, n;
 
         if (e->chunk_free[c] <= best)
             continue;
-        n = chunk_search(e, c, want, &at);
+        n = chunk_search(e, MAX(c * CHUNK_BLOCKS, e->low), want, &at);
         if (n > best) {
             best = n;
             best_at = at;
@@ -221,7 +235,7 @@ void extents_release(struct extents *e, uint64_t start, uint64_t count)
             e->open_empty += e->unit_free[b / e->unit_blocks] == e->unit_blocks;
         }
     }
-    e->low = MIN(e->low, start / CHUNK_BLOCKS);
+    e->low = MIN(e->low, start);
     e->closed_low = MIN(e->closed_low, start / e->unit_blocks);
 }
 
@@ -251,7 +265,7 @@ static void unit_set(struct extents *e, uint64_t u, bool open)
         e->open_free += e->unit_free[u];
         e->chunk_free[c] += e->unit_free[u];
         e->open_empty += empty;
-        e->low = MIN(e->low, c);
+        e->low = MIN(e->low, u * e->unit_blocks);
     } else {
         e->open_free -= e->unit_free[u];
         e->chunk_free[c] -= e->unit_free[u];
@@ -351,12 +365,15 @@ int extents_mark(struct extents *e, uint64_t block)
 
 void extents_check(const struct extents *e)
 {
-    uint64_t open_free = 0;
+    uint64_t open_free = 0, first = e->low;
 
     for (uint64_t c = 0; c < e->chunks; c++)
         open_free += e->chunk_free[c];
     ASSERT(open_free == e->open_free);
     ASSERT(open_free <= e->free_blocks);
-    for (uint64_t c = 0; c < e->low; c++)
+    for (uint64_t c = 0; c < e->low / CHUNK_BLOCKS; c++)
         ASSERT(e->chunk_free[c] == 0);
+    if (e->low < e->blocks)
+        (void)chunk_search(e, ROUND_DOWN(e->low, CHUNK_BLOCKS), 1, &first);
+    ASSERT(first >= e->low);
 }

@@ -407,7 +407,7 @@ int store_fsck(struct env *env, const char *folder, struct fsck_report *out_repo
     int rc;
 
     *out_report = (struct fsck_report){0};
-    if (!f || !lock_path) {
+    if (!f || !lock_path || overlay_init(&f->overlay) < 0) {
         mem_free(f);
         return -ENOMEM;
     }
@@ -417,7 +417,6 @@ int store_fsck(struct env *env, const char *folder, struct fsck_report *out_repo
     f->problem = problem_cb;
     f->check_meta = check_meta;
     f->arg = arg;
-    overlay_init(&f->overlay);
     arena_init(&f->arena);
     rc = file_lock(env, lock_path, &lock);
     rc = rc == -EBUSY ? -R_STORE_LOCKED : rc;
@@ -431,6 +430,7 @@ int store_fsck(struct env *env, const char *folder, struct fsck_report *out_repo
     file_unlock(lock);
     htable_fini(&f->nodes);
     htable_fini(&f->blocks);
+    overlay_fini(&f->overlay);
     arena_fini(&f->arena);
     mem_free(f->owned);
     mem_free(f->alone);

@@ -4,6 +4,8 @@
  * onode down, everything is bound to this object at this version.  doc/format/store.md */
 #include "core/store/format.h"
 
+#include <endian.h>
+
 #include "core/base/crc.h"
 
 enum {
@@ -294,33 +296,44 @@ static uint32_t run_end(const struct shard *sh, uint32_t first)
     return i;
 }
 
+static uint8_t *put_u32(uint8_t *at, uint32_t v)
+{
+    v = htole32(v);
+    memcpy(at, &v, sizeof(v));
+    return at + sizeof(v);
+}
+
+static uint8_t *put_u64(uint8_t *at, uint64_t v)
+{
+    v = htole64(v);
+    memcpy(at, &v, sizeof(v));
+    return at + sizeof(v);
+}
+
 uint32_t shard_encode(struct writer *w, uint64_t nid, uint32_t index, const struct shard *sh)
 {
-    size_t start = w->len, mark = wr_begin(w, 1, 1), count_at;
+    size_t start = w->len, mark = wr_begin(w, 1, 1);
+    uint8_t body[16 + SHARD_BLOCKS * (RUN_BYTES + 4)], *at, *count_at; /* every write has this */
     uint32_t runs = 0;
 
-    wr_u64(w, nid);
-    wr_u32(w, index);
-    count_at = w->len;
-    wr_u32(w, 0);
-    for (uint32_t i = 0; i < SHARD_BLOCKS; i++) {
-        uint32_t end;
-
+    count_at = put_u32(put_u64(body, nid), index);
+    at = count_at + 4;
+    for (uint32_t i = 0, end; i < SHARD_BLOCKS; i = end) {
+        end = i + 1;
         if (sh->phys[i] == PHYS_HOLE)
             continue;
         end = run_end(sh, i);
-        wr_u8(w, (uint8_t)i);
-        wr_u8(w, (uint8_t)(end - i));
-        wr_u8(w, run_flags(sh, i));
-        wr_u64(w, sh->phys[i] == PHYS_LOST ? 0 : sh->phys[i]);
+        at[0] = (uint8_t)i;
+        at[1] = (uint8_t)(end - i);
+        at[2] = run_flags(sh, i);
+        at = put_u64(at + 3, sh->phys[i] == PHYS_LOST ? 0 : sh->phys[i]);
         runs++;
-        i = end - 1;
     }
-    if (w->rc == 0)
-        wr_put_u32(w, count_at, runs);
+    put_u32(count_at, runs);
     for (uint32_t i = 0; i < SHARD_BLOCKS; i++)
         if (sh->phys[i] != PHYS_HOLE)
-            wr_u32(w, sh->crc[i]);
+            at = put_u32(at, sh->crc[i]);
+    wr_raw(w, body, (size_t)(at - body));
     wr_end(w, mark);
     return w->rc ? 0 : shard_tag((struct bytes){w->data + start, (uint32_t)(w->len - start)});
 }

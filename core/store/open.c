@@ -641,10 +641,10 @@ static int store_init(struct store *s)
     list_init(&s->records);
     list_init(&s->resolved);
     RB_INIT(&s->dirty);
-    overlay_init(&s->overlay);
     journal_init(s);
     if (htable_init(&s->objects, 1024) < 0 || htable_init(&s->colls_busy, 64) < 0 ||
-        htable_init(&s->dblocks, 1024) < 0 || htable_init(&s->data_cache, 1024) < 0)
+        htable_init(&s->dblocks, 1024) < 0 || htable_init(&s->data_cache, 1024) < 0 ||
+        overlay_init(&s->overlay) < 0)
         return -ENOMEM;
     return 0;
 }

@@ -4,6 +4,9 @@
  * not seen.  A range takes the place of every point it covers when it comes, so a point that is
  * here is always newer than any range over it; only keys without a point have to ask the ranges.
  *
+ * A point is found by its hash; the tree that orders points is brought up to date only when somebody
+ * asks for an order (`fresh` are those it lacks).  Most rows are replaced or applied before that.
+ *
  * A row that was replaced leaves the tree and remembers its successor: whether it must still be
  * applied depends on whether the successor is applied in the same batch (checkpoint.c). */
 #include "core/store/store_int.h"
@@ -42,11 +45,47 @@ static struct row *range_nfind(struct row_tree *t, struct row *key)
 }
 #pragma GCC diagnostic pop
 
-void overlay_init(struct overlay *o)
+int overlay_init(struct overlay *o)
 {
     RB_INIT(&o->points);
     RB_INIT(&o->ranges);
+    list_init(&o->fresh);
     o->order = 0;
+    return htable_init(&o->index, 1024);
+}
+
+void overlay_fini(struct overlay *o)
+{
+    htable_fini(&o->index);
+}
+
+static struct row *point_find(const struct overlay *o, struct bytes key, uint64_t hash)
+{
+    for (struct hnode *n = htable_first(&o->index, hash); n; n = htable_next(n)) {
+        struct row *r = CONTAINER_OF(n, struct row, hash);
+
+        if (bytes_equal(r->key, key))
+            return r;
+    }
+    return NULL;
+}
+
+static uint64_t key_hash(struct bytes key)
+{
+    return hash64(3, key.data, key.len);
+}
+
+static void points_sort(struct overlay *o)
+{
+    struct list *l;
+
+    while ((l = list_pop_front(&o->fresh))) {
+        struct row *r = CONTAINER_OF(l, struct row, fresh), *old;
+
+        r->sorted = true;
+        old = RB_INSERT(row_tree, &o->points, r);
+        ASSERT(!old);
+    }
 }
 
 static void range_insert(struct overlay *o, struct row *r)
@@ -74,11 +113,35 @@ static bool before_end(struct bytes key, struct bytes to)
     return to.len == 0 || bytes_compare(key, to) < 0;
 }
 
+void overlay_remove(struct overlay *o, struct row *r)
+{
+    if (!r->linked)
+        return;
+    r->linked = false;
+    if (r->sorted)
+        RB_REMOVE(row_tree, r->kind == ROW_RANGE ? &o->ranges : &o->points, r);
+    else
+        list_remove(&r->fresh);
+    if (r->kind != ROW_RANGE)
+        htable_remove(&o->index, &r->hash);
+}
+
 static void replace(struct overlay *o, struct row *old, struct row *r)
 {
-    RB_REMOVE(row_tree, &o->points, old);
-    old->linked = false;
+    overlay_remove(o, old);
     old->next = r;
+}
+
+static void cover(struct overlay *o, struct row *range)
+{
+    struct row *p = overlay_from(o, range->key);
+
+    while (p && before_end(p->key, range->value)) {
+        struct row *after = overlay_next(p);
+
+        replace(o, p, range);
+        p = after;
+    }
 }
 
 void overlay_insert(struct overlay *o, struct row *r)
@@ -86,40 +149,28 @@ void overlay_insert(struct overlay *o, struct row *r)
     r->order = ++o->order;
     r->linked = true;
     r->next = NULL;
-    if (r->kind == ROW_RANGE) {
-        struct row *p = overlay_from(o, r->key);
-
-        while (p && before_end(p->key, r->value)) {
-            struct row *after = overlay_next(p);
-
-            replace(o, p, r);
-            p = after;
-        }
+    r->sorted = r->kind == ROW_RANGE;
+    if (r->sorted) {
+        cover(o, r);
         range_insert(o, r);
     } else {
-        struct row *old = RB_INSERT(row_tree, &o->points, r);
+        uint64_t hash = key_hash(r->key);
+        struct row *old = point_find(o, r->key, hash);
 
-        if (old) {
+        if (old)
             replace(o, old, r);
-            old = RB_INSERT(row_tree, &o->points, r);
-            ASSERT(!old);
-        }
+        htable_insert(&o->index, &r->hash, hash);
+        list_init(&r->fresh);
+        list_push_back(&o->fresh, &r->fresh);
     }
 }
 
-void overlay_remove(struct overlay *o, struct row *r)
-{
-    if (!r->linked)
-        return;
-    r->linked = false;
-    RB_REMOVE(row_tree, r->kind == ROW_RANGE ? &o->ranges : &o->points, r);
-}
-
-struct row *overlay_from(const struct overlay *o, struct bytes from)
+struct row *overlay_from(struct overlay *o, struct bytes from)
 {
     struct row key = {.key = from};
 
-    return RB_NFIND(row_tree, (struct row_tree *)&o->points, &key);
+    points_sort(o);
+    return RB_NFIND(row_tree, &o->points, &key);
 }
 
 struct row *overlay_next(struct row *r)
@@ -143,9 +194,9 @@ bool overlay_hidden(const struct overlay *o, struct bytes key)
 
 int overlay_get(const struct overlay *o, struct bytes key, struct bytes *out_value)
 {
-    struct row *r = overlay_from(o, key);
+    struct row *r = point_find(o, key, key_hash(key));
 
-    if (r && bytes_equal(r->key, key)) {
+    if (r) {
         if (r->kind == ROW_PUT)
             *out_value = r->value;
         return r->kind;
@@ -153,7 +204,7 @@ int overlay_get(const struct overlay *o, struct bytes key, struct bytes *out_val
     return overlay_hidden(o, key) ? ROW_DEL : 0;
 }
 
-void merge_start(struct merge *m, const struct store *s, const struct kvread *k)
+void merge_start(struct merge *m, struct store *s, const struct kvread *k)
 {
     *m = (struct merge){.overlay = &s->overlay, .kv = k->first, .to = k->to};
     m->point = overlay_from(&s->overlay, k->from);

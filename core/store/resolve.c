@@ -108,7 +108,8 @@ static void omap_op(struct build *b, const struct txn_op *op, const struct tx_op
         omap_range_row(b, x->nid, op->key, op->value);
         break;
     case TXN_DELETE:
-        omap_range_row(b, x->nid, (struct bytes){0}, (struct bytes){0});
+        if (x->omap)
+            omap_range_row(b, x->nid, (struct bytes){0}, (struct bytes){0});
         break;
     default:
         break;

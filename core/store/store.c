@@ -151,6 +151,7 @@ void store_free(struct store *s)
     }
     htable_fini(&s->objects);
     htable_fini(&s->colls_busy);
+    overlay_fini(&s->overlay);
     htable_fini(&s->dblocks);
     data_cache_trim(s, 0);
     htable_fini(&s->data_cache);

@@ -33,8 +33,8 @@ enum {
     DEFER_START_BYTES = 4 << 20, /* durable deferred data that starts the writer */
     DEFER_IO_MAX = 1 << 20,      /* one deferred device write */
     DEFER_DEPTH = 16,
-    APPLY_START_BYTES = 4 << 20,    /* unapplied rows that start a batch */
-    APPLY_BATCH_BYTES = 1 << 20,    /* one LevelDB batch */
+    APPLY_START_BYTES = 16 << 20,   /* unapplied rows that do not wait for the checkpoint */
+    APPLY_BATCH_BYTES = 128 << 10,  /* one LevelDB batch */
     RECORDS_MAX = 32768,            /* records since the checkpoint that start the next one */
     UNAPPLIED_BYTES_MAX = 48 << 20, /* admission refuses above: rows and deferred data in memory */
     QUEUED_BYTES_MAX = 64 << 20,    /* admission refuses above: submitted, not durable */
@@ -64,26 +64,34 @@ static inline void vec_free(struct vec *v)
 
 enum row_kind { ROW_PUT = 1, ROW_DEL, ROW_RANGE };
 struct row {
-    RB_ENTRY(row) node; /* overlay.points or overlay.ranges, by kind */
+    union {
+        RB_ENTRY(row) node; /* overlay.points or overlay.ranges, by kind */
+        struct list fresh;  /* overlay.fresh: a point that is not in its tree yet */
+    };
+    struct hnode hash; /* overlay.index: points */
     struct bytes key,
         value;        /* borrowed from tx->front; RANGE: from (inclusive) .. to (exclusive) */
     struct row *next; /* the row that replaced this one (a later put, delete or range) */
     struct tx *tx;    /* borrowed */
     uint64_t order;   /* of insertion; the ranges' second key */
     uint8_t kind;
-    bool linked; /* in its tree */
+    bool linked; /* in the overlay */
+    bool sorted; /* in its tree */
 };
 RB_HEAD(row_tree, row);
 struct overlay {
     struct row_tree points, ranges;
+    struct htable index;
+    struct list fresh;
     uint64_t order;
 };
-void overlay_init(struct overlay *o);
+MUST_CHECK int overlay_init(struct overlay *o); /* 0 or -ENOMEM */
+void overlay_fini(struct overlay *o);           /* does not touch rows */
 void overlay_insert(struct overlay *o, struct row *r); /* takes the place of what it covers */
 void overlay_remove(struct overlay *o, struct row *r); /* fine if it was replaced */
 /* The newest word on `key`: ROW_PUT with *out_value, ROW_DEL, or 0: LevelDB knows. */
 int overlay_get(const struct overlay *o, struct bytes key, struct bytes *out_value);
-struct row *overlay_from(const struct overlay *o, struct bytes from); /* first point >= from */
+struct row *overlay_from(struct overlay *o, struct bytes from); /* first point >= from */
 struct row *overlay_next(struct row *r);
 bool overlay_hidden(const struct overlay *o, struct bytes key); /* a range covers it */
 
@@ -128,7 +136,7 @@ struct merge {
     struct bytes to;   /* exclusive; empty: none */
     struct bytes last; /* nothing behind this key is known; data NULL: all is */
 };
-void merge_start(struct merge *m, const struct store *s, const struct kvread *k);
+void merge_start(struct merge *m, struct store *s, const struct kvread *k);
 bool merge_next(struct merge *m, struct bytes *out_key, struct bytes *out_value);
 
 /* --- objects --- */
@@ -180,6 +188,7 @@ struct tx_op {
     uint64_t len;         /* CLONE_RANGE: clamped to the source */
     uint64_t size_before; /* of the object */
     uint64_t src_size;
+    bool omap; /* DELETE: there may be rows */
 };
 /* One deferred block. */
 struct item {

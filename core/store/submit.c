@@ -69,6 +69,7 @@ static int project_op(struct tx *tx, const struct txn_op *op, struct tx_op *x)
     x->size_before = m->size;
     if (op->kind == TXN_DELETE) {
         x->nid = m->nid;
+        x->omap = m->omap || m->damaged;
         onode_meta_fini(m);
         return 0;
     }
