@@ -49,7 +49,8 @@ struct reactor {
 
     struct list net_dirty; /* net_conn.dirty: to be written at the end of this turn */
     struct uring *ring;    /* owned; NULL: disk I/O by workers */
-    uint32_t works;        /* submitted to workers and not done */
+    struct list works_out; /* env_work.task.link: go to the workers at the end of this turn */
+    uint32_t works;        /* submitted and not done */
     uint32_t disk_busy;    /* disk requests under way */
     uint32_t conns;        /* connections and listeners that are not gone */
 
@@ -87,7 +88,8 @@ void real_watch_stop(struct env *env, struct env_watch *w);
 /* real_work.c */
 int workers_create(unsigned threads, struct workers **out_workers);
 void workers_destroy(struct workers *w); /* runs what is queued first */
-void workers_submit(struct workers *w, struct env_work *work);
+void workers_submit(struct workers *w, struct list *works); /* env_work.task.link; empties it */
+void work_turn_end(struct reactor *r);
 /* Start a thread that takes no signals: those are for the main thread. */
 int thread_start(pthread_t *out_thread, void *(*run)(void *), void *arg);
 /* The work_submit of the table. */

@@ -3,7 +3,7 @@
  * One turn of a loop: wait for something (sockets, the alarm of the timers, mail from other
  * threads, completions of the ring), run what became ready, then the posted tasks, then the
  * deferred ones, and last send what the turn has queued: one write per connection, one submission
- * to the ring.  The loop waits only when nothing is left to run.
+ * to the ring, one hand-over to the workers.  The loop waits only when nothing is left to run.
  *
  * Mail is a stack with one word as its head.  A loop that goes to sleep puts MAIL_ASLEEP there,
  * and whoever takes that mark away owes it a wake-up: so a batch costs one eventfd write, and a
@@ -285,6 +285,7 @@ static void reactor_turn(struct reactor *r)
     tasks_run(r, &r->deferred);
     net_turn_end(r);
     disk_turn_end(r);
+    work_turn_end(r);
     alarm_set(r);
 }
 
@@ -334,6 +335,7 @@ int reactor_init(struct reactor *r, struct workers *workers, const struct host_c
     list_init(&r->posted);
     list_init(&r->deferred);
     list_init(&r->net_dirty);
+    list_init(&r->works_out);
     RB_INIT(&r->timers);
     r->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (r->wake_fd < 0)

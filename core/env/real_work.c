@@ -1,16 +1,18 @@
 /* real_work.c - the worker threads, for what blocks or burns CPU.
  *
- * One queue, served in order by all threads of the pool; `done` goes back to the reactor that
- * asked as a posted task. */
+ * One queue, served in order by all threads of the pool.  What a reactor's turn submits comes in one
+ * go at its end, and wakes one thread; that one wakes the next while there is more to do.  `done`
+ * goes back to the reactor that asked as a posted task. */
 #include <signal.h>
 
 #include "core/env/real.h"
 
 struct workers {
-    pthread_mutex_t lock; /* guards queue, idle and stopping */
+    pthread_mutex_t lock; /* guards queue, idle, waking and stopping */
     pthread_cond_t more;
     struct list queue; /* env_work.task.link */
     unsigned idle;
+    bool waking; /* a thread has been signalled and has not come yet */
     bool stopping;
     unsigned count;
     pthread_t threads[];
@@ -36,18 +38,32 @@ static void work_done(struct env_task *task)
     w->done(w);
 }
 
+/* Whether one more thread is to be woken; the lock is held.  One is enough at a time: it wakes the
+ * next before it begins. */
+static bool wake_due(struct workers *p)
+{
+    if (p->waking || !p->idle || list_empty(&p->queue))
+        return false;
+    return p->waking = true;
+}
+
 /* The next work, or NULL when the pool stops. */
 static struct env_work *workers_next(struct workers *p)
 {
     struct list *node;
+    bool wake;
 
     pthread_mutex_lock(&p->lock);
     while (!(node = list_pop_front(&p->queue)) && !p->stopping) {
         p->idle++;
         pthread_cond_wait(&p->more, &p->lock);
         p->idle--;
+        p->waking = false;
     }
+    wake = wake_due(p);
     pthread_mutex_unlock(&p->lock);
+    if (wake)
+        pthread_cond_signal(&p->more);
     return node ? LIST_ENTRY(node, struct env_work, task.link) : NULL;
 }
 
@@ -102,14 +118,13 @@ void workers_destroy(struct workers *p)
     mem_free(p);
 }
 
-void workers_submit(struct workers *p, struct env_work *w)
+void workers_submit(struct workers *p, struct list *works)
 {
     bool wake;
 
-    list_init(&w->task.link);
     pthread_mutex_lock(&p->lock);
-    list_push_back(&p->queue, &w->task.link);
-    wake = p->idle > 0;
+    list_splice(&p->queue, works);
+    wake = wake_due(p);
     pthread_mutex_unlock(&p->lock);
     if (wake)
         pthread_cond_signal(&p->more);
@@ -120,5 +135,12 @@ void real_work_submit(struct env *env, struct env_work *w)
     struct reactor *r = reactor_of(env);
 
     r->works++;
-    workers_submit(r->workers, w);
+    list_init(&w->task.link);
+    list_push_back(&r->works_out, &w->task.link);
+}
+
+void work_turn_end(struct reactor *r)
+{
+    if (!list_empty(&r->works_out))
+        workers_submit(r->workers, &r->works_out);
 }
