@@ -55,7 +55,8 @@ def etag_of(kind, body):
 class Client:
     """One connection that signs its requests (SigV4 in headers)."""
 
-    def __init__(self, env):
+    def __init__(self, env, answered=lambda seconds: None):
+        self.answered = answered  # told how long each request took
         url = urllib.parse.urlsplit(env["AWS_ENDPOINT_URL"])
         self.host = url.netloc
         self.access = env["AWS_ACCESS_KEY_ID"]
@@ -93,10 +94,12 @@ class Client:
         try:
             if self.connection is None:
                 self.connection = http.client.HTTPConnection(self.host, timeout=120)
+            started = time.monotonic()
             self.connection.request(method, path + ("?" + query if query else ""), body=body or None,
                                     headers=headers)
             answer = self.connection.getresponse()
             data = answer.read()
+            self.answered(time.monotonic() - started)
             if answer.headers.get("Connection", "").lower() == "close":
                 self.close()
             return answer.status, answer.headers, data
@@ -171,11 +174,13 @@ class Counters:
                                      "broken", "resolved"), 0)
         self.slowest = 0.0
 
-    def add(self, name, started=None):
+    def add(self, name):
         with self.lock:
             self.values[name] += 1
-            if started is not None:
-                self.slowest = max(self.slowest, time.monotonic() - started)
+
+    def answered(self, seconds):
+        with self.lock:
+            self.slowest = max(self.slowest, seconds)
 
     def complain(self, name, text):
         self.add(name)
@@ -187,7 +192,7 @@ class Worker(threading.Thread):
     def __init__(self, load, index):
         super().__init__(daemon=True)
         self.load, self.index = load, index
-        self.client = Client(load.env)
+        self.client = Client(load.env, load.counters.answered)
         self.random = random.Random(f"{load.args.seed}:{index}")
         self.prefix = f"t{index:03}/"
         self.blind = set()  # keys of which this run does not know the state any more
@@ -213,9 +218,8 @@ class Worker(threading.Thread):
     def check(self, key):
         """Compare a key with the model; find out about a change without answer."""
         counters = self.load.counters
-        started = time.monotonic()
         got = self.holds(key)
-        counters.add("reads", started)
+        counters.add("reads")
         if self.agrees(key, key.now, got):
             if key.pending:
                 self.load.model.answer(key, False)
@@ -231,7 +235,6 @@ class Worker(threading.Thread):
 
     def check_list(self):
         """The listing of our prefix, in pages, holds our keys and no others, in order."""
-        started = time.monotonic()
         listed, query = [], {"list-type": "2", "prefix": self.prefix,
                              "max-keys": str(self.random.choice((3, 7, 1000)))}
         while True:
@@ -246,7 +249,7 @@ class Worker(threading.Thread):
             if tree.findtext(f"{space}IsTruncated") != "true":
                 break
             query["continuation-token"] = tree.findtext(f"{space}NextContinuationToken")
-        self.load.counters.add("lists", started)
+        self.load.counters.add("lists")
         mine = self.load.model.keys_under(self.prefix)
         if any(k.pending or k.name in self.blind for k in mine):
             return
@@ -307,7 +310,7 @@ class Worker(threading.Thread):
             status, data = self.put(key, body)
         if status == expected:
             model.answer(key, True)
-            self.load.counters.add("changes", started)
+            self.load.counters.add("changes")
         else:
             self.load.counters.complain(
                 "errors", f"{kind} {key.name} of {size} bytes after "
