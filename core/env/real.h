@@ -87,7 +87,7 @@ void real_watch_stop(struct env *env, struct env_watch *w);
 
 /* real_work.c */
 int workers_create(unsigned threads, struct workers **out_workers);
-void workers_destroy(struct workers *w); /* runs what is queued first */
+void workers_destroy(struct workers *w);                    /* runs what is queued first */
 void workers_submit(struct workers *w, struct list *works); /* env_work.task.link; empties it */
 void work_turn_end(struct reactor *r);
 /* Start a thread that takes no signals: those are for the main thread. */

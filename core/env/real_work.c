@@ -1,8 +1,8 @@
 /* real_work.c - the worker threads, for what blocks or burns CPU.
  *
- * One queue, served in order by all threads of the pool.  What a reactor's turn submits comes in one
- * go at its end, and wakes one thread; that one wakes the next while there is more to do.  `done`
- * goes back to the reactor that asked as a posted task. */
+ * One queue, served in order by all threads of the pool.  What a reactor's turn submits comes in
+ * one go at its end, and wakes one thread; that one wakes the next while there is more to do.
+ * `done` goes back to the reactor that asked as a posted task. */
 #include <signal.h>
 
 #include "core/env/real.h"

@@ -39,11 +39,12 @@ struct cluster {
     char access_key[64], secret_key[128], region[32];
 };
 /* Both wait until everything answers and return the seconds that took. */
-double cluster_up(struct cluster *c);          /* all roles in one process */
-double cluster_daemons(struct cluster *c);     /* one monitor, three OSDs, a gateway */
-void cluster_stop(struct cluster *c);          /* cleanly */
-void cluster_kill(struct cluster *c);          /* for a way out that cannot wait */
-double cluster_cpu_s(const struct cluster *c); /* used by its processes so far */
+double cluster_up(struct cluster *c);               /* all roles in one process */
+double cluster_daemons(struct cluster *c);          /* one monitor, three OSDs, a gateway */
+void cluster_stop(struct cluster *c);               /* cleanly */
+void cluster_kill(struct cluster *c);               /* for a way out that cannot wait */
+double cluster_cpu_s(const struct cluster *c);      /* used by its processes so far */
+uint64_t cluster_switches(const struct cluster *c); /* context switches of its threads so far */
 struct process_memory {
     double now_mb, peak_mb; /* resident */
 };

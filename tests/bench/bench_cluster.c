@@ -1,6 +1,7 @@
 /* bench_cluster.c - the cluster that is measured: started, looked at from outside, stopped. */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -244,6 +245,40 @@ double cluster_cpu_s(const struct cluster *c)
         ticks += (double)(user + sys);
     }
     return ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+/* Of one thread; one that ends meanwhile counts nothing. */
+static uint64_t thread_switches(const char *path)
+{
+    unsigned long long n, sum = 0;
+    char line[256];
+    FILE *f = fopen(path, "re");
+
+    while (f && fgets(line, sizeof(line), f))
+        if (sscanf(line, "voluntary_ctxt_switches: %llu", &n) == 1 ||
+            sscanf(line, "nonvoluntary_ctxt_switches: %llu", &n) == 1)
+            sum += n;
+    if (f)
+        fclose(f);
+    return sum;
+}
+
+uint64_t cluster_switches(const struct cluster *c)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < c->process_count; i++) {
+        char pattern[64];
+        glob_t g;
+
+        snprintf(pattern, sizeof(pattern), "/proc/%d/task/*/status", (int)c->processes[i].pid);
+        if (glob(pattern, 0, NULL, &g) != 0)
+            bench_die("%s is gone", c->processes[i].name);
+        for (size_t k = 0; k < g.gl_pathc; k++)
+            sum += thread_switches(g.gl_pathv[k]);
+        globfree(&g);
+    }
+    return sum;
 }
 
 void process_memory(const struct process *p, struct process_memory *out_memory)

@@ -230,8 +230,7 @@ static void run(struct bench *b, const char *what, int kind, unsigned depth, dou
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
     s = (double)b->ns / 1e9;
     printf("%-28s depth %2u  %9.0f/s  %8.1f MiB/s  %8.1f us  %6.1f us CPU each (reactor %.1f)\n",
-           what, depth,
-           (double)b->done / s, (double)b->bytes / s / 1048576.0,
+           what, depth, (double)b->done / s, (double)b->bytes / s / 1048576.0,
            (double)b->lat_ns / (double)b->done / 1e3,
            (cpu_ns(&after) - cpu_ns(&before)) / (double)b->done / 1e3,
            (cpu_ns(&b->home_cpu_end) - cpu_ns(&b->home_cpu)) / (double)b->done / 1e3);

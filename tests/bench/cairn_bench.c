@@ -1,11 +1,11 @@
 /* cairn_bench.c - measures a cluster of its own beside the limits of the machine it runs on.
  *
- *     cairn-bench [--json] [--seconds N] [--dir FOLDER] [--bin FOLDER] [--only WORD]
- *
  * A cluster in one process is started in a temporary folder, looked at while it idles, loaded
  * through libcairn and S3, and stopped; then one with a process for each role, for the memory of
- * each.  CPU is that of all the cluster's processes.  A ratio compares with the limit named beside
- * it.  Nothing passes or fails: what the numbers mean is for whoever reads them. */
+ * each.  CPU is that of all the cluster's processes; the load comes from this one, whose own CPU
+ * stands beside it.  A ratio compares with the limit named beside it, measured before and after the
+ * load: on a machine that others use, the two tell how far to believe the rest.  Nothing passes or
+ * fails: what the numbers mean is for whoever reads them. */
 #include <errno.h>
 #include <ftw.h>
 #include <getopt.h>
@@ -29,16 +29,19 @@ struct row {
     struct load_result r;
     double cpu_ms;    /* of the cluster, for each operation */
     double client_ms; /* of this program */
+    double switches;  /* context switches of the cluster, for each operation */
     bool ran;
 };
 struct bench {
-    bool json;
+    bool json, quick;
     double seconds;
     const char *only;
     char folder[CLUSTER_PATH_BYTES - 16]; /* ours, temporary */
     char bin[CLUSTER_PATH_BYTES];
-    struct limits limits;
-    double first_s, again_s, idle_cpu_percent;
+    struct limits limits, after;
+    double load_first, load_last; /* of the machine, a minute's mean */
+    double first_s, again_s, idle_cpu_percent, idle_switches;
+    double own_peak_mb;
     struct process_memory idle, loaded;
     struct process roles[CLUSTER_PROCESSES_MAX];
     struct process_memory role_idle[CLUSTER_PROCESSES_MAX], role_loaded[CLUSTER_PROCESSES_MAX];
@@ -169,16 +172,19 @@ static double own_cpu_s(void)
 
 static void row_run(struct bench *b, struct row *row)
 {
+    uint64_t switches = cluster_switches(&cluster);
     double cpu = cluster_cpu_s(&cluster), own = own_cpu_s();
 
     if (!b->json)
-        fprintf(stderr, "  %-14s %7zu bytes, depth %2u\r", row->t.name, row->t.bytes, row->t.depth);
+        fprintf(stderr, "  %-14s %7zu bytes, depth %2u     \r", row->t.name, row->t.bytes,
+                row->t.depth);
     if (row->t.s3)
         s3_run(&cluster, &row->t, &row->r);
     else
         objects_run(&row->t, &row->r);
     row->cpu_ms = (cluster_cpu_s(&cluster) - cpu) * 1e3 / (double)row->r.ops;
     row->client_ms = (own_cpu_s() - own) * 1e3 / (double)row->r.ops;
+    row->switches = (double)(cluster_switches(&cluster) - switches) / (double)row->r.ops;
     row->ran = true;
 }
 
@@ -200,28 +206,41 @@ static bool wanted(const struct bench *b, const struct row *row)
     return named(b, row);
 }
 
+/* What a cluster does that nobody asks anything. */
+static void idle_measure(struct bench *b)
+{
+    uint64_t start, switches;
+    double cpu, took;
+
+    sleep(2); /* let it settle: what follows a start is not rest */
+    start = bench_now_ns();
+    switches = cluster_switches(&cluster);
+    cpu = cluster_cpu_s(&cluster);
+    sleep(b->quick ? 3 : 10);
+    took = (double)(bench_now_ns() - start) / 1e9;
+    b->idle_cpu_percent = (cluster_cpu_s(&cluster) - cpu) * 1e2 / took;
+    b->idle_switches = (double)(cluster_switches(&cluster) - switches) / took;
+    process_memory(&cluster.processes[0], &b->idle);
+}
+
 static void one_process_measure(struct bench *b)
 {
-    double cpu;
-    uint64_t start;
+    struct process self = {.pid = getpid(), .name = "cairn-bench"};
+    struct process_memory own;
 
     snprintf(cluster.folder, sizeof(cluster.folder), "%s/one", b->folder);
     b->first_s = cluster_up(&cluster);
     cluster_stop(&cluster);
     b->again_s = cluster_up(&cluster);
-    sleep(2); /* let it settle: what follows a start is not rest */
-    start = bench_now_ns();
-    cpu = cluster_cpu_s(&cluster);
-    sleep(3);
-    b->idle_cpu_percent =
-        (cluster_cpu_s(&cluster) - cpu) * 1e2 / ((double)(bench_now_ns() - start) / 1e9);
-    process_memory(&cluster.processes[0], &b->idle);
+    idle_measure(b);
     objects_prepare(&cluster);
     s3_prepare(&cluster);
     for (unsigned i = 0; i < b->row_count; i++)
         if (wanted(b, &b->rows[i]))
             row_run(b, &b->rows[i]);
     process_memory(&cluster.processes[0], &b->loaded);
+    process_memory(&self, &own);
+    b->own_peak_mb = own.peak_mb;
     objects_close();
     cluster_stop(&cluster);
 }
@@ -258,35 +277,46 @@ static void roles_measure(struct bench *b)
 
 /* --- the table --- */
 
+static double mean(double a, double b)
+{
+    return (a + b) / 2;
+}
+
 /* What a test is compared with. */
 static double ratio_of(const struct bench *b, const struct row *row, const char **out_limit)
 {
+    const struct limits *l = &b->limits, *m = &b->after;
     double rate = (double)row->r.ops / row->r.seconds, mb = rate * (double)row->t.bytes / 1e6;
 
-    if (row->t.bytes > SMALL) {
-        *out_limit = row->t.write ? "disk write" : "loopback";
-        return mb / (row->t.write ? b->limits.disk_write_mb : b->limits.loopback_mb);
+    if (row->t.bytes > SMALL && row->t.write) {
+        *out_limit = "disk write";
+        return mb / mean(l->disk_write_mb, m->disk_write_mb);
     }
-    *out_limit = row->t.write ? "fdatasync" : "round trips";
-    return rate / (row->t.write ? b->limits.fdatasync_rate : b->limits.loopback_rate);
+    if (row->t.bytes > SMALL) {
+        *out_limit = "TCP stream";
+        return mb / mean(l->loopback_mb, m->loopback_mb);
+    }
+    if (row->t.write) {
+        *out_limit = "fdatasync";
+        return rate / mean(l->fdatasync_rate, m->fdatasync_rate);
+    }
+    *out_limit = "round trips";
+    return rate / mean(l->loopback_rate, m->loopback_rate);
 }
 
-static void table_print(const struct bench *b)
+static void limits_print(const char *when, const struct limits *l, double load)
 {
-    const struct limits *l = &b->limits;
-
-    printf("the machine's limits\n"
+    printf("the machine's limits, %s (load %.1f, %ld cores)\n"
            "  fdatasync of 4 KiB  %10.0f /s     disk write  %8.0f MB/s     disk read  %8.0f MB/s\n"
-           "  TCP round trips     %10.0f /s     TCP stream  %8.0f MB/s     %ld cores\n\n",
-           l->fdatasync_rate, l->disk_write_mb, l->disk_read_mb, l->loopback_rate, l->loopback_mb,
-           sysconf(_SC_NPROCESSORS_ONLN));
-    printf("cairn up: three OSDs, three copies\n"
-           "  ready after %.2f s on a new folder, %.2f s on an old one\n"
-           "  at rest %.0f MiB, %.1f %% of a core; under load %.0f MiB, at most %.0f MiB\n\n",
-           b->first_s, b->again_s, b->idle.now_mb, b->idle_cpu_percent, b->loaded.now_mb,
-           b->loaded.peak_mb);
-    printf("%-14s %6s %6s %10s %9s %9s %9s %9s %9s %9s\n", "", "size", "depth", "ops/s", "MB/s",
-           "p50 ms", "p99 ms", "CPU ms/op", "client", "ratio");
+           "  TCP round trips     %10.0f /s     TCP stream  %8.0f MB/s\n",
+           when, load, sysconf(_SC_NPROCESSORS_ONLN), l->fdatasync_rate, l->disk_write_mb,
+           l->disk_read_mb, l->loopback_rate, l->loopback_mb);
+}
+
+static void rows_print(const struct bench *b)
+{
+    printf("%-14s %6s %6s %9s %8s %8s %8s %9s %8s %8s %7s\n", "", "size", "depth", "ops/s", "MB/s",
+           "p50 ms", "p99 ms", "CPU ms/op", "client", "switches", "ratio");
     for (unsigned i = 0; i < b->row_count; i++) {
         const struct row *row = &b->rows[i];
         double rate = (double)row->r.ops / row->r.seconds, ratio;
@@ -295,11 +325,24 @@ static void table_print(const struct bench *b)
         if (!row->ran)
             continue;
         ratio = ratio_of(b, row, &limit);
-        printf("%-14s %6s %6u %10.0f %9.1f %9.3f %9.3f %9.3f %9.3f %9.2f of %s\n", row->t.name,
+        printf("%-14s %6s %6u %9.0f %8.1f %8.3f %8.3f %9.3f %8.3f %8.1f %7.2f of %s\n", row->t.name,
                row->t.bytes > SMALL ? "4 MiB" : "4 KiB", row->t.depth, rate,
                rate * (double)row->t.bytes / 1e6, row->r.p50_ms, row->r.p99_ms, row->cpu_ms,
-               row->client_ms, ratio, limit);
+               row->client_ms, row->switches, ratio, limit);
     }
+}
+
+static void table_print(const struct bench *b)
+{
+    limits_print("before", &b->limits, b->load_first);
+    limits_print("after", &b->after, b->load_last);
+    printf("\ncairn up: three OSDs, three copies\n"
+           "  ready after %.2f s on a new folder, %.2f s on an old one\n"
+           "  at rest %.0f MiB, %.1f %% of a core, %.0f context switches a second\n"
+           "  under load %.0f MiB, at most %.0f MiB; with the %.0f MiB of the load %.0f MiB\n\n",
+           b->first_s, b->again_s, b->idle.now_mb, b->idle_cpu_percent, b->idle_switches,
+           b->loaded.now_mb, b->loaded.peak_mb, b->own_peak_mb, b->loaded.peak_mb + b->own_peak_mb);
+    rows_print(b);
     if (b->role_count)
         printf("\none role a process, resident MiB: at rest, at most under load\n");
     for (unsigned i = 0; i < b->role_count; i++)
@@ -307,19 +350,26 @@ static void table_print(const struct bench *b)
                b->role_loaded[i].peak_mb);
 }
 
+static void limits_json(const char *name, const struct limits *l, double load)
+{
+    printf("\"%s\":{\"fdatasync_rate\":%.1f,\"disk_write_mb\":%.1f,\"disk_read_mb\":%.1f,"
+           "\"loopback_rate\":%.1f,\"loopback_mb\":%.1f,\"load\":%.2f},\n",
+           name, l->fdatasync_rate, l->disk_write_mb, l->disk_read_mb, l->loopback_rate,
+           l->loopback_mb, load);
+}
+
 static void json_print(const struct bench *b)
 {
-    const struct limits *l = &b->limits;
     const char *comma = "";
 
-    printf("{\"limits\":{\"fdatasync_rate\":%.1f,\"disk_write_mb\":%.1f,\"disk_read_mb\":%.1f,"
-           "\"loopback_rate\":%.1f,\"loopback_mb\":%.1f,\"cores\":%ld},\n",
-           l->fdatasync_rate, l->disk_write_mb, l->disk_read_mb, l->loopback_rate, l->loopback_mb,
-           sysconf(_SC_NPROCESSORS_ONLN));
+    printf("{\"cores\":%ld,\n", sysconf(_SC_NPROCESSORS_ONLN));
+    limits_json("limits", &b->limits, b->load_first);
+    limits_json("limits_after", &b->after, b->load_last);
     printf("\"up\":{\"first_s\":%.3f,\"again_s\":%.3f,\"idle_mb\":%.1f,\"idle_cpu_percent\":%.2f,"
-           "\"loaded_mb\":%.1f,\"peak_mb\":%.1f},\n\"tests\":[",
-           b->first_s, b->again_s, b->idle.now_mb, b->idle_cpu_percent, b->loaded.now_mb,
-           b->loaded.peak_mb);
+           "\"idle_switches\":%.1f,\"loaded_mb\":%.1f,\"peak_mb\":%.1f,\"client_peak_mb\":%.1f},\n"
+           "\"tests\":[",
+           b->first_s, b->again_s, b->idle.now_mb, b->idle_cpu_percent, b->idle_switches,
+           b->loaded.now_mb, b->loaded.peak_mb, b->own_peak_mb);
     for (unsigned i = 0; i < b->row_count; i++) {
         const struct row *row = &b->rows[i];
         const char *limit;
@@ -330,10 +380,10 @@ static void json_print(const struct bench *b)
         ratio = ratio_of(b, row, &limit);
         printf("%s\n {\"name\":\"%s\",\"bytes\":%zu,\"depth\":%u,\"ops\":%llu,\"seconds\":%.3f,"
                "\"rate\":%.1f,\"p50_ms\":%.4f,\"p99_ms\":%.4f,\"worst_ms\":%.4f,\"cpu_ms\":%.5f,"
-               "\"client_cpu_ms\":%.5f,\"limit\":\"%s\",\"ratio\":%.4f}",
+               "\"client_cpu_ms\":%.5f,\"switches\":%.2f,\"limit\":\"%s\",\"ratio\":%.4f}",
                comma, row->t.name, row->t.bytes, row->t.depth, (unsigned long long)row->r.ops,
                row->r.seconds, (double)row->r.ops / row->r.seconds, row->r.p50_ms, row->r.p99_ms,
-               row->r.worst_ms, row->cpu_ms, row->client_ms, limit, ratio);
+               row->r.worst_ms, row->cpu_ms, row->client_ms, row->switches, limit, ratio);
         comma = ",";
     }
     printf("],\n\"roles\":[");
@@ -372,18 +422,56 @@ static void folders_find(struct bench *b, const char *dir, const char *bin)
     snprintf(cluster.bin, sizeof(cluster.bin), "%s", b->bin);
 }
 
+static double machine_load(void)
+{
+    double load = 0;
+
+    return getloadavg(&load, 1) == 1 ? load : 0;
+}
+
+static int help(FILE *to, int status)
+{
+    fputs(
+        "usage: cairn-bench [OPTIONS]\n\n"
+        "Starts a cluster in a temporary folder, loads it, and prints what it did beside the\n"
+        "limits of the machine.\n\n"
+        "  --json           as JSON\n"
+        "  --quick          in about half a minute: a second a row, one process only\n"
+        "  --only WORDS     only rows whose \"NAME BYTES DEPTH\" contains this, such as\n"
+        "                   \"object write 4096 16\"; one process only\n"
+        "  --seconds N      of load for each row (3)\n"
+        "  --dir FOLDER     where the cluster is made (TMPDIR or /tmp): the disk that is measured\n"
+        "  --bin FOLDER     where cairn and cairnd are (the build that this program is of)\n",
+        to);
+    return status;
+}
+
+static void measure(struct bench *b)
+{
+    b->load_first = machine_load();
+    limits_measure(b->folder, b->quick ? 0.5 : 1, &b->limits);
+    one_process_measure(b);
+    if (!b->only && !b->quick)
+        roles_measure(b);
+    limits_measure(b->folder, b->quick ? 0.5 : 1, &b->after);
+    b->load_last = machine_load();
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {{"json", 0, NULL, 'j'}, {"seconds", 1, NULL, 's'},
                                             {"dir", 1, NULL, 'd'},  {"bin", 1, NULL, 'b'},
-                                            {"only", 1, NULL, 'o'}, {0}};
+                                            {"only", 1, NULL, 'o'}, {"quick", 0, NULL, 'q'},
+                                            {"help", 0, NULL, 'h'}, {0}};
     struct bench b = {.seconds = 3};
     const char *dir = NULL, *bin = NULL;
     int c;
 
-    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (c == 'j')
             b.json = true;
+        else if (c == 'q')
+            b.quick = true;
         else if (c == 's' && atof(optarg) > 0)
             b.seconds = atof(optarg);
         else if (c == 'd')
@@ -393,20 +481,18 @@ int main(int argc, char **argv)
         else if (c == 'o')
             b.only = optarg;
         else
-            return fputs("usage: cairn-bench [--json] [--seconds N] [--dir FOLDER] [--bin FOLDER] "
-                         "[--only WORD]\n",
-                         stderr),
-                   2;
+            return c == 'h' ? help(stdout, 0) : help(stderr, 2);
     }
+    if (optind < argc)
+        return help(stderr, 2);
+    if (b.quick)
+        b.seconds = 1;
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     signal(SIGPIPE, SIG_IGN);
     folders_find(&b, dir, bin);
     rows_make(&b);
-    limits_measure(b.folder, 1, &b.limits);
-    one_process_measure(&b);
-    if (!b.only)
-        roles_measure(&b);
+    measure(&b);
     if (b.json)
         json_print(&b);
     else
