@@ -24,7 +24,7 @@ test -x "$BUILD/cairn" || skip "cairn is not built"
 }
 # shellcheck disable=SC1091
 . D/env
-trap 'kill "$CAIRN_PID" 2>/dev/null || :' EXIT
+trap '"$BUILD/cairn" --data D down >/dev/null || :' EXIT # the folder goes only after it
 unset AWS_CA_BUNDLE AWS_PROFILE AWS_CONFIG_FILE
 
 # Folders with what makes keys hard, and a file of several parts that ends in an odd place.
