@@ -324,7 +324,7 @@ struct rep {           /* a write of ours on its way */
  * caller's. */
 int replicate(struct pg *pg, struct client_op *op, struct txn *txn, struct pg_log_entry *e);
 struct rep *replicate_find(const struct pg *pg, struct version v);
-bool replicate_lags(const struct pg *pg); /* a target is too far behind for more writes */
+bool replicate_lags(const struct pg *pg); /* a copy is too far behind for more writes */
 void replicate_start(struct pg *pg);      /* activated: the members are known */
 void replicate_interval(struct pg *pg);   /* detach all */
 void replicate_reply(struct pg *pg, const struct msg_rep_reply *m);
@@ -334,6 +334,14 @@ void replicate_trim(struct pg *pg);
 void pg_trim(struct pg *pg, struct version upto);
 bool pg_readable(const struct pg *pg, uint64_t now_ns);
 struct version pg_next_version(const struct pg *pg);
+
+/* How many bytes of entries a log keeps at leisure.  A copy that starts anew writes its whole log,
+ * floors and results in one transaction, and the store takes no larger one than an eighth of its
+ * journal: twice this is never passed, results and floors need about as much. */
+static inline uint64_t pg_log_bytes_keep(const struct pg *pg)
+{
+    return MIN(pg->o->conf.osd_journal / 32, (uint64_t)8 << 20);
+}
 
 void replica_op(struct pg *pg, struct session *s, struct msg_rep_op *m); /* takes it */
 void replica_durable(struct pg *pg);

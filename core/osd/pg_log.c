@@ -12,7 +12,7 @@
 #include "core/base/plant.h"
 #include "core/osd/pg_rows.h"
 
-enum { RING_MIN = 16, TRIM_BATCH = 32 };
+enum { RING_MIN = 16, TRIM_BATCH = 32, ENTRY_BYTES = 160 };
 
 int pg_log_init(struct pg_log *log)
 {
@@ -119,6 +119,26 @@ static int ring_grow(struct pg_log *log)
     return 0;
 }
 
+/* Not less than the bytes of its row, key and all. */
+static uint64_t entry_bytes(const struct pg_log_entry *e)
+{
+    uint64_t bytes = ENTRY_BYTES + e->oid.ns_bytes + e->oid.name_bytes +
+                     e->touched.range_count * sizeof(e->touched.range[0]);
+
+    for (unsigned i = 0; i < e->touched.key_count; i++)
+        bytes += sizeof(uint32_t) + e->touched.key[i].len;
+    return bytes;
+}
+
+uint64_t pg_log_seq_for(const struct pg_log *log, uint64_t bytes)
+{
+    uint64_t seq = log->tail.seq, left = log->bytes;
+
+    while (left > bytes && seq < log->head.seq)
+        left -= entry_bytes(item_at(log, ++seq)->e);
+    return seq;
+}
+
 int pg_log_append(struct pg_log *log, struct pg_log_entry *e)
 {
     struct pg_log_item *item, *older;
@@ -140,6 +160,7 @@ int pg_log_append(struct pg_log *log, struct pg_log_entry *e)
         htable_remove(&log->by_oid, &older->by_oid);
     htable_insert(&log->by_oid, &item->by_oid, oid_hash64(&e->oid));
     log->head = e->version;
+    log->bytes += entry_bytes(e);
     log->ring[e->version.seq & (log->cap - 1)] = item;
     return 0;
 }
@@ -161,6 +182,7 @@ static void oldest_drop(struct pg_log *log)
     if (newest_of(log, &item->e->oid) == item)
         htable_remove(&log->by_oid, &item->by_oid);
     log->tail = item->e->version;
+    log->bytes -= entry_bytes(item->e);
     pg_log_entry_destroy(item->e);
     mem_free(item);
 }
@@ -469,6 +491,7 @@ void pg_log_check(const struct pg_log *log, bool deep)
     ASSERT(log->now.session_count <= log->now.sessions_max);
     if (!deep)
         return;
+    ASSERT(pg_log_seq_for(log, 0) == log->head.seq);
     for (uint64_t seq = log->tail.seq + 1; seq <= log->head.seq; seq++) {
         const struct pg_log_item *newest = newest_of(log, &item_at(log, seq)->e->oid);
 

@@ -28,6 +28,7 @@ struct pg_log {
     struct version tail, head;
     struct pg_log_item **ring; /* owned; the item of seq is ring[seq & (cap-1)] */
     uint32_t cap;              /* a power of two, or 0 */
+    uint64_t bytes;            /* of the entries' rows, about; not less */
     struct htable by_oid;
     struct pg_sessions base, now;
     bool loaded_base; /* while loading: all rows before the first entry were seen */
@@ -42,6 +43,8 @@ static inline uint64_t pg_log_count(const struct pg_log *log)
 }
 const struct pg_log_entry *pg_log_at(const struct pg_log *log, uint64_t seq); /* NULL: not held */
 const struct pg_log_entry *pg_log_newest(const struct pg_log *log, const struct oid *oid);
+/* The seq up to which entries would have to go for the others to hold at most `bytes`. */
+uint64_t pg_log_seq_for(const struct pg_log *log, uint64_t bytes);
 /* Whether `v` is a version of this history as far as the log knows it: its tail, or an entry. */
 bool pg_log_has(const struct pg_log *log, struct version v);
 

@@ -247,7 +247,7 @@ int pg_sessions_apply(struct pg_sessions *s, const struct pg_log_entry *e, struc
     list_push_back(&s->by_age, &of->by_age);
     if (txn)
         pg_row_floor_put(txn, &of->f);
-    while (s->session_count > s->sessions_max) {
+    while (s->session_count > s->sessions_max || s->result_count > RESULTS_MAX) {
         session_drop(s, LIST_FIRST(&s->by_age, struct session, by_age), txn);
         s->expired = e->version.epoch;
     }

@@ -3,8 +3,9 @@
  * A pure function of a PG's history: pg_sessions_apply() of its entries in order gives the same
  * state on every copy, whatever each copy has trimmed.  A session is one client instance; its floor
  * is the lowest op it still waits for, as of its newest entry.  Results below the floor are
- * dropped. Bounds: SESSIONS_MAX sessions, the one whose newest entry is oldest goes first and sets
- * `expired`; SESSION_RESULTS_MAX results each, beyond which the floor is pushed up. */
+ * dropped. Bounds: SESSIONS_MAX sessions and RESULTS_MAX results, the session whose newest entry is
+ * oldest goes first and sets `expired`; SESSION_RESULTS_MAX results each, beyond which the floor is
+ * pushed up. */
 #ifndef CORE_OSD_PG_SESSIONS_H
 #define CORE_OSD_PG_SESSIONS_H
 
@@ -13,7 +14,7 @@
 #include "core/proto/pg_wire.h"
 #include "core/store/txn.h"
 
-enum { SESSIONS_MAX = 10000, SESSION_RESULTS_MAX = 4096 };
+enum { SESSIONS_MAX = 10000, SESSION_RESULTS_MAX = 4096, RESULTS_MAX = 32768 };
 
 struct pg_sessions {
     struct htable by_client; /* session nodes, owned */

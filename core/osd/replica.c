@@ -105,7 +105,7 @@ void replica_op(struct pg *pg, struct session *s, struct msg_rep_op *m)
     }
     if (version_lt(pg->committed_to, m->committed_to))
         pg->committed_to = m->committed_to;
-    if (rc == 0 && pg->trim_skip++ >= 16) {
+    if (rc == 0 && (pg->trim_skip++ >= 16 || pg->copy.log.bytes > pg_log_bytes_keep(pg))) {
         pg->trim_skip = 0;
         pg_trim(pg, version_lt(m->trim_to, pg->committed_to) ? m->trim_to : pg->committed_to);
     }

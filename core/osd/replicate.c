@@ -4,15 +4,15 @@
  * each member.  Each member commits in log order and says how far it is; `committed_to` is what all
  * acting members have, and answers leave by it.  A backfill target is not waited for, but gets
  * every entry; for an object that it does not have yet it gets the entry alone.  What it has not
- * confirmed is kept
- * (`lagging`, bounded: beyond LAG_BYTES_MAX new writes wait for it).
+ * confirmed is kept (`lagging`, bounded: beyond LAG_BYTES_MAX new writes wait for it).  They wait,
+ * too, while the log cannot be trimmed to its bound in bytes because somebody is behind.
  *
  * When a session to a member breaks, everything it has not confirmed is sent again, in order; it
  * drops what it has.  When the interval ends the writes are let go: peering decides what becomes of
  * them, and their clients ask again. */
 #include "core/osd/pg.h"
 
-enum { TRIM_LOOK_EVERY = 16, LAG_BYTES_MAX = 32 << 20 };
+enum { TRIM_LOOK_EVERY = 16, TRIM_MAX = 4096, LAG_BYTES_MAX = 32 << 20 };
 
 struct version pg_next_version(const struct pg *pg)
 {
@@ -175,7 +175,7 @@ int replicate(struct pg *pg, struct client_op *op, struct txn *txn, struct pg_lo
     pg_submit(&rep->sub);
     for (uint32_t i = 0; i < pg->member_count; i++)
         osd_send(pg->o, pg->member[i].osd, &m[i]->base);
-    if (++pg->trim_skip >= TRIM_LOOK_EVERY)
+    if (++pg->trim_skip >= TRIM_LOOK_EVERY || pg->copy.log.bytes > pg_log_bytes_keep(pg))
         replicate_trim(pg);
     return 0;
 }
@@ -184,7 +184,7 @@ int replicate(struct pg *pg, struct client_op *op, struct txn *txn, struct pg_lo
 
 bool replicate_lags(const struct pg *pg)
 {
-    return pg->lag_bytes > LAG_BYTES_MAX;
+    return pg->lag_bytes > LAG_BYTES_MAX || pg->copy.log.bytes > 2 * pg_log_bytes_keep(pg);
 }
 
 /* Every target has it? */
@@ -209,6 +209,8 @@ static void drop_lagging(struct pg *pg)
         pg->lag_bytes -= rep->txn->cost_bytes;
         rep_let_go(rep);
     }
+    if (lagged)
+        replicate_trim(pg);
     if (lagged && !replicate_lags(pg))
         exec_unblock(pg);
 }
@@ -305,6 +307,9 @@ void pg_trim(struct pg *pg, struct version upto)
 
     if (version_le(upto, pg->copy.log.tail))
         return;
+    if (upto.seq - pg->copy.log.tail.seq >
+        TRIM_MAX) /* one transaction; the rest at the next look */
+        upto = pg_log_at(&pg->copy.log, pg->copy.log.tail.seq + TRIM_MAX)->version;
     txn = txn_create(pg->id);
     if (!txn)
         return; /* at the next occasion */
@@ -319,23 +324,32 @@ void pg_trim(struct pg *pg, struct version upto)
     }
 }
 
-void replicate_trim(struct pg *pg)
+/* What is more than the log is to hold, by number or by bytes; 0: nothing. */
+static uint64_t too_old(const struct pg *pg)
 {
     const struct config *conf = &pg->o->conf;
     const struct pg_log *log = &pg->copy.log;
-    uint32_t keep = pg->peering.clean ? conf->osd_pg_log_min : conf->osd_pg_log_max;
+    uint64_t keep = MAX(pg->peering.clean ? conf->osd_pg_log_min : conf->osd_pg_log_max, 2u);
+    uint64_t bytes = pg_log_bytes_keep(pg), upto = 0;
+
+    if (pg_log_count(log) > keep + MIN(keep / 8, (uint64_t)256))
+        upto = log->head.seq - keep;
+    if (log->bytes > bytes)
+        upto = MAX(upto, pg_log_seq_for(log, bytes - bytes / 8));
+    return MIN(upto, log->head.seq - MIN(log->head.seq, (uint64_t)2));
+}
+
+void replicate_trim(struct pg *pg)
+{
+    const struct pg_log *log = &pg->copy.log;
     struct version limit = peering_trim_limit(&pg->peering, targets_durable(pg, pg->committed_to));
-    uint64_t seq;
+    uint64_t upto = version_le(limit, log->tail) ? 0 : too_old(pg);
 
     pg->trim_skip = 0;
-    keep = MAX(keep, 2);
-    if (pg_log_count(log) <= keep + MIN(keep / 8u, 256u) || log->head.seq - keep <= log->tail.seq)
+    if (upto <= log->tail.seq)
         return;
-    seq = log->head.seq - keep;
-    if (limit.seq > seq)
-        limit = pg_log_at(log, seq)->version;
-    if (version_le(limit, log->tail))
-        return;
+    if (limit.seq > upto)
+        limit = pg_log_at(log, upto)->version;
     pg->trim_asked = limit;
     pg_trim(pg, limit);
 }

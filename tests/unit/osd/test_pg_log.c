@@ -86,6 +86,48 @@ T(pg_log, a_session_keeps_a_bounded_number_of_results)
 }
 
 /* Write, trim, and compare what rows give with what memory has. */
+/* All of them go into one transaction of a copy that starts anew. */
+T(pg_log, the_results_of_all_sessions_are_bounded)
+{
+    struct pg_log log;
+
+    T_OK(pg_log_init(&log));
+    for (uint64_t client = 1; client <= 9; client++)
+        for (uint64_t op = 1; op <= SESSION_RESULTS_MAX; op++)
+            util_write(&log, 4 + (uint32_t)client, 'a', client, op, 1);
+    T_LE(log.now.result_count, RESULTS_MAX);
+    T_GT(log.now.result_count, RESULTS_MAX - SESSION_RESULTS_MAX);
+    T_EQ(ask(&log, 1, 2, 5, 2), PG_LOOKUP_UNKNOWN); /* the one that was quiet longest */
+    T_EQ(ask(&log, 2, 2, 5, 2), PG_LOOKUP_REPEAT);
+    pg_log_fini(&log);
+}
+
+T(pg_log, bytes_are_those_of_the_entries_kept)
+{
+    struct pg_copy c;
+    struct txn *txn = txn_create(util_pg);
+    uint64_t all;
+
+    T_TRUE(txn != NULL);
+    util_copy(&c, 3, "abacadaeafagahaiajakalaman");
+    all = c.log.bytes;
+    T_EQ(pg_log_seq_for(&c.log, all), 0);
+    T_EQ(pg_log_seq_for(&c.log, all - 1), 1);
+    T_EQ(pg_log_seq_for(&c.log, all / 2), 13);
+    T_EQ(pg_log_seq_for(&c.log, 0), 26);
+    T_EQ(pg_log_trim(&c.log, util_v(3, 13), 0, txn), 13);
+    T_EQ(c.log.bytes, all / 2);
+    for (uint64_t seq = 14; seq <= 26; seq++) { /* a row is never larger than what was counted */
+        struct writer w = {0};
+
+        pg_log_entry_encode(pg_log_at(&c.log, seq), &w);
+        T_LE((w.len + 9 + 64) * 26, all); /* key, envelope */
+        writer_fini(&w);
+    }
+    txn_unref(txn);
+    pg_copy_fini(&c);
+}
+
 T(pg_log, rows_and_memory_agree_whatever_was_trimmed)
 {
     struct util_rows rows = {0};

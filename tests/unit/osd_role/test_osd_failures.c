@@ -102,6 +102,40 @@ T(osd_failures, an_osd_out_of_reach_of_the_log_is_backfilled)
     world_fini(&w);
 }
 
+/* A member's whole log goes into one transaction of its store, which takes an eighth of the
+ * journal: entries that name many bytes of keys push older ones out. */
+T(osd_failures, a_log_of_long_keys_stays_small_enough_for_one_transaction)
+{
+    struct world w;
+    char key[4001];
+    uint32_t away;
+
+    world_init(&w, 26, 3, 3, 1);
+    away = (primary_of(&w, "o0") + 1) % 3;
+    world_osd_kill(&w, away, false);
+    memset(key, 'k', sizeof(key) - 1);
+    key[sizeof(key) - 1] = 0;
+    for (unsigned i = 0; i < 400; i++) {
+        char name[16];
+
+        name_of(i % 40, name);
+        key[i % 4000] = (char)('a' + i % 26);
+        step_key(&w, op_new(&w, name, STEP_OMAP_SET), key, "v");
+        T_OK(op_run(&w));
+    }
+    world_osd_start(&w, away);
+    world_wait_clean(&w, 60000);
+    for (uint32_t i = 0; i < 3; i++)
+        T_FALSE(w.osd[i].failed);
+    for (unsigned i = 0; i < 40; i++) {
+        char name[16];
+
+        name_of(i, name);
+        copies_equal(&w, name);
+    }
+    world_fini(&w);
+}
+
 T(osd_failures, data_moves_when_an_osd_is_put_out_and_back)
 {
     struct world w;
