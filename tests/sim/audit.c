@@ -257,7 +257,7 @@ static bool audit_store(struct auditor *a)
 
 struct plan {
     struct audit *a;
-    const char *(*name)(const struct workload *w, uint32_t i);
+    const struct workload *load;
     uint32_t objects;
 };
 
@@ -271,7 +271,7 @@ static void plan_with(void *arg, const struct osdmap *map)
         struct placement where;
         struct oid oid;
 
-        snprintf(at->name, sizeof(at->name), "%s", p->name(p->a->cl->load, i));
+        snprintf(at->name, sizeof(at->name), "%s", p->load->object(p->load, i));
         at->copies = 0;
         if (!pool || oid_make(pool->id, BYTES_STR(at->name), &oid) < 0 ||
             osdmap_place(map, oid_pg(&oid, pool->pg_count), &where) < 0)
@@ -290,14 +290,14 @@ static void plan_inside(void *arg)
     cairn_watch_map(p->a->cl->admin.client, NULL, NULL);
 }
 
-void audit_plan(struct audit *a, struct cluster *cl, uint32_t objects,
-                const char *(*name)(const struct workload *w, uint32_t i))
+void audit_plan(struct audit *a, struct cluster *cl)
 {
-    struct plan p = {a, name, objects};
+    const struct workload *load = cl->load;
+    struct plan p = {a, load, load->objects ? load->objects(load) : 0};
 
     *a = (struct audit){.cl = cl};
     sim_enter(cl->admin.env, plan_inside, &p);
-    if (a->count != objects)
+    if (a->count != p.objects)
         cluster_broken(cl, "the map does not place every object");
 }
 
@@ -339,6 +339,20 @@ static bool compare(const struct audit *a, const struct audit_place *at,
     return true;
 }
 
+/* What the workload says is gone must be gone everywhere. */
+static bool leftovers(const struct auditor *a)
+{
+    const struct workload *load = a->cl->load;
+
+    for (uint32_t i = 0; i < a->count && load->may_stay; i++) {
+        if (load->may_stay(load, a->found[i].name))
+            continue;
+        cluster_broken(a->cl, "%s still holds %s", a->n->name, a->found[i].name);
+        return false;
+    }
+    return true;
+}
+
 bool audit_run(struct audit *a, FILE *f)
 {
     struct auditor *stores = mem_calloc(a->cl->sc.osds, sizeof(*stores));
@@ -349,7 +363,7 @@ bool audit_run(struct audit *a, FILE *f)
         stores[i].cl = a->cl;
         stores[i].n = &a->cl->osd[i];
         stores[i].f = f;
-        good = audit_store(&stores[i]);
+        good = audit_store(&stores[i]) && leftovers(&stores[i]);
     }
     for (uint32_t i = 0; i < a->count && good; i++)
         good = compare(a, &a->place[i], stores, f);

@@ -17,8 +17,7 @@ struct audit {
     uint32_t count;
     struct audit_place place[AUDIT_OBJECTS_MAX];
 };
-void audit_plan(struct audit *a, struct cluster *cl, uint32_t objects,
-                const char *(*name)(const struct workload *w, uint32_t i));
+void audit_plan(struct audit *a, struct cluster *cl);
 /* All roles are stopped.  False: a finding, through cluster_broken and `f`. */
 bool audit_run(struct audit *a, FILE *f);
 

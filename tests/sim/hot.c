@@ -285,6 +285,16 @@ static void hot_destroy(struct workload *base)
     mem_free(w);
 }
 
+static uint32_t objects(const struct workload *base)
+{
+    return hot_of(base)->objects;
+}
+
+static const char *object_name(const struct workload *base, uint32_t i)
+{
+    return hot_of(base)->object[i].history.name;
+}
+
 struct workload *hot_create(struct cluster *cl)
 {
     struct hot *w = mem_zalloc(sizeof(*w));
@@ -297,6 +307,8 @@ struct workload *hot_create(struct cluster *cl)
                                 .issued = all_issued,
                                 .answered = all_answered,
                                 .final = final_reads,
+                                .objects = objects,
+                                .object = object_name,
                                 .verify = verify,
                                 .print = print_open,
                                 .print_history = print_history,
@@ -313,14 +325,4 @@ struct workload *hot_create(struct cluster *cl)
         list_init(&w->client[i].live);
     }
     return &w->base;
-}
-
-uint32_t hot_objects(const struct workload *base)
-{
-    return hot_of(base)->objects;
-}
-
-const char *hot_name(const struct workload *base, uint32_t i)
-{
-    return hot_of(base)->object[i].history.name;
 }

@@ -13,6 +13,7 @@ TEST_HELPERS += tests/sim/cairn-sim
 tests_sim_cairn_sim_SOURCES = \
 	tests/sim/audit.c \
 	tests/sim/audit.h \
+	tests/sim/boxes.c \
 	tests/sim/cluster.c \
 	tests/sim/cluster.h \
 	tests/sim/coverage.c \
@@ -36,8 +37,13 @@ tests_sim_cairn_sim_SOURCES = \
 	tests/sim/seed.c \
 	tests/sim/seed.h \
 	tests/sim/workload.h \
+	tests/unit/s3/bucket/act.c \
+	tests/unit/s3/bucket/fake.h \
+	tests/unit/s3/bucket/model.c \
+	tests/unit/s3/bucket/model.h \
+	tests/unit/s3/bucket/stage.h \
 	core/base/plant.c \
 	$(libcore_store_a_SOURCES) \
 	$(libcore_osd_a_SOURCES)
 tests_sim_cairn_sim_CPPFLAGS = $(AM_CPPFLAGS) -DCAIRN_PLANT
-tests_sim_cairn_sim_LDADD = libcore_mon.a libcore_client.a $(LINK_proto)
+tests_sim_cairn_sim_LDADD = libcore_mon.a libs3.a libcore_client.a $(LINK_proto) $(CRYPTO_LIBS)

@@ -2,6 +2,7 @@
  *
  *   cairn-sim --seeds N [--seed FIRST]   run N seeds, regressions first
  *   cairn-sim --seed S [--verbose]       replay one
+ *   cairn-sim --buckets ...              the same with gateways and buckets above
  *   cairn-sim --plants [--seeds N]       each planted bug must be caught within N seeds */
 #include <getopt.h>
 #include <stdlib.h>
@@ -44,6 +45,7 @@ static int run_one(const struct options *o)
     struct seed_result r;
     struct seed_conf conf = {.seed = o->first,
                              .check_each_step = o->run.check_each_step,
+                             .buckets = o->run.buckets,
                              .sink = o->verbose ? &sink : NULL,
                              .f = stderr,
                              .history = o->history};
@@ -108,8 +110,8 @@ static int run_many(const struct options *o)
            sum.ran ? (double)sum.cpu_ns / 1e9 / (double)sum.ran : 0, (double)sum.cpu_max_ns / 1e9,
            (unsigned long long)sum.repeated);
     if (sum.failed)
-        printf("the first: %s --seed %llu --verbose   # %s\n", o->run.program,
-               (unsigned long long)sum.first_failed, sum.why);
+        printf("the first: %s%s --seed %llu --verbose   # %s\n", o->run.program,
+               o->run.buckets ? " --buckets" : "", (unsigned long long)sum.first_failed, sum.why);
     return sum.failed || missing ? 1 : 0;
 }
 
@@ -189,11 +191,12 @@ static int run_plants(const struct options *o)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: cairn-sim [--seeds N] [--seed FIRST] [--jobs J] [--each-step] "
-                    "[--regressions FILE]\n"
-                    "       cairn-sim --seed S [--verbose] [--history OBJECT] [--plant NAME]\n"
-                    "       cairn-sim --plants [--seeds N] [--plant NAME]\n"
-                    "planted bugs:");
+    fprintf(stderr,
+            "usage: cairn-sim [--buckets] [--seeds N] [--seed FIRST] [--jobs J] [--each-step] "
+            "[--regressions FILE]\n"
+            "       cairn-sim [--buckets] --seed S [--verbose] [--history OBJECT] [--plant NAME]\n"
+            "       cairn-sim --plants [--seeds N] [--plant NAME]\n"
+            "planted bugs:");
     for (int p = 0; p < PLANT_COUNT; p++)
         fprintf(stderr, " %s", plant_names[p]);
     fprintf(stderr, "\n");
@@ -217,7 +220,8 @@ static bool options_take(struct options *o, int argc, char **argv)
         {"plant", required_argument, NULL, 'p'},  {"plants", no_argument, NULL, 'P'},
         {"each-step", no_argument, NULL, 'e'},    {"regressions", required_argument, NULL, 'r'},
         {"report", required_argument, NULL, 'R'}, {"history", required_argument, NULL, 'H'},
-        {"hints", required_argument, NULL, 'h'},  {0},
+        {"hints", required_argument, NULL, 'h'},  {"buckets", no_argument, NULL, 'b'},
+        {"hot", no_argument, NULL, 'o'},          {0},
     };
     int c;
 
@@ -246,6 +250,10 @@ static bool options_take(struct options *o, int argc, char **argv)
             break;
         case 'e':
             o->run.check_each_step = true;
+            break;
+        case 'b':
+        case 'o':
+            o->run.buckets = c == 'b';
             break;
         case 'r':
             o->regressions = optarg;

@@ -83,13 +83,17 @@ static void exec_again(const struct runner_conf *conf, uint64_t seed, int fd)
     snprintf(fd_text, sizeof(fd_text), "%d", fd);
     execl("/proc/self/exe", conf->program, "--seed", seed_text, "--report", fd_text, "--plant",
           conf->plant < 0 ? "none" : plant_names[conf->plant],
+          conf->buckets ? "--buckets" : "--hot",
           conf->check_each_step ? "--each-step" : (char *)NULL, (char *)NULL);
     _exit(127);
 }
 
 static void child(const struct runner_conf *conf, struct job *j, int fd)
 {
-    struct seed_conf sc = {.seed = j->seed, .check_each_step = conf->check_each_step, .f = stderr};
+    struct seed_conf sc = {.seed = j->seed,
+                           .check_each_step = conf->check_each_step,
+                           .buckets = conf->buckets,
+                           .f = stderr};
     struct rlimit limit = {CPU_SECONDS_MAX, CPU_SECONDS_MAX + 5};
     struct seed_result r;
 

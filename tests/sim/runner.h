@@ -9,6 +9,7 @@ struct runner_conf {
     uint32_t jobs;
     int plant; /* enum plant, -1: none */
     bool check_each_step;
+    bool buckets;          /* the workload on buckets */
     bool progress;         /* a line on the terminal */
     uint32_t again_every;  /* run each n-th seed twice and compare the traces; 0: none */
     uint32_t failures_max; /* then stop starting seeds */

@@ -16,7 +16,7 @@
 #define LOAD_EXTRA_NS   (30 * NS_PER_S)
 #define ANSWER_LIMIT_NS (180 * NS_PER_S)
 #define CLEAN_LIMIT_NS  (180 * NS_PER_S)
-#define FINAL_LIMIT_NS  (30 * NS_PER_S)
+#define FINAL_LIMIT_NS  (300 * NS_PER_S)
 
 struct running { /* for the report of a failed assertion */
     struct cluster *cl;
@@ -77,9 +77,10 @@ static bool end(struct cluster *cl, FILE *f)
     sim_enter(cl->client[0].env, final_inside, &cl->client[0]);
     if (!cluster_run(cl, FINAL_LIMIT_NS, finals_answered)) {
         cluster_broken(cl, "the last reads are not answered");
+        cl->load->print(cl->load, f);
         return false;
     }
-    audit_plan(&audit, cl, hot_objects(cl->load), hot_name);
+    audit_plan(&audit, cl);
     return cluster_stop(cl) && audit_run(&audit, f);
 }
 
@@ -122,7 +123,7 @@ void seed_run(const struct seed_conf *conf, struct seed_result *out_result)
     scenario_draw(&sc, conf->seed);
     sc.check_each_step = conf->check_each_step;
     ASSERT(cluster_init(&cl, &sc, conf->sink, NULL) == 0);
-    cl.load = load = hot_create(&cl);
+    cl.load = load = conf->buckets ? boxes_create(&cl) : hot_create(&cl);
     assert_set_hook(asserted, &running);
     if (conf->sink)
         scenario_print(&sc, conf->f);

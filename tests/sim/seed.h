@@ -15,6 +15,7 @@ struct seed_result { /* plain bytes: it travels through a pipe */
 struct seed_conf {
     uint64_t seed;
     bool check_each_step;
+    bool buckets;          /* the workload on buckets instead of the one on hot objects */
     struct log_sink *sink; /* borrowed: the roles' logs; may be NULL */
     FILE *f;               /* borrowed: what there is to tell of a failure */
     const char *history;   /* borrowed: an object whose whole history is printed; may be NULL */

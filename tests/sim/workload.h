@@ -21,6 +21,11 @@ struct workload {
     bool (*answered)(const struct workload *w);
     /* Inside the process of a client of the healthy cluster: read what is there at the end. */
     void (*final)(struct workload *w, struct node *n);
+    /* The objects of the pool "hot", whose copies the audit compares; may be NULL. */
+    uint32_t (*objects)(const struct workload *w);
+    const char *(*object)(const struct workload *w, uint32_t i);
+    /* May a store hold an object of this name after all that?  NULL: any. */
+    bool (*may_stay)(const struct workload *w, const char *name);
     /* Judge.  False: reported through cluster_broken; details to `f`. */
     bool (*verify)(struct workload *w, FILE *f);
     /* Tell what is not answered. */
@@ -32,8 +37,7 @@ struct workload {
 
 /* Reads and writes of every kind on few objects; histories are checked for linearizability. */
 struct workload *hot_create(struct cluster *cl);
-/* The names of its objects, for the audit of the stores. */
-uint32_t hot_objects(const struct workload *w);
-const char *hot_name(const struct workload *w, uint32_t i);
+/* Requests to gateways' bucket layers; answers are judged, and what is left in the stores. */
+struct workload *boxes_create(struct cluster *cl);
 
 #endif

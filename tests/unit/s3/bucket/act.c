@@ -459,23 +459,6 @@ void act_start(struct stage *st, unsigned gate, struct act *a)
     sim_enter(a->g->env, act_in, a);
 }
 
-static bool act_is_done(void *arg)
-{
-    const struct act *a = arg;
-
-    return a->done;
-}
-
-int act_do(struct stage *st, unsigned gate, struct act *a)
-{
-    act_start(st, gate, a);
-    if (!a->done)
-        sim_run_until(st->sim, sim_now_ns(st->sim) + 600 * NS_PER_S, act_is_done, a);
-    if (!a->done)
-        T_FAIL("act %d on %s/%s did not end", a->kind, a->bucket, a->key);
-    return a->rc;
-}
-
 void act_fini(struct act *a)
 {
     free(a->rows);

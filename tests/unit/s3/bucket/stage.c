@@ -132,3 +132,20 @@ void stage_run(struct stage *st, uint64_t ns)
 {
     sim_run_until(st->sim, sim_now_ns(st->sim) + ns, NULL, NULL);
 }
+
+static bool act_is_done(void *arg)
+{
+    const struct act *a = arg;
+
+    return a->done;
+}
+
+int act_do(struct stage *st, unsigned gate, struct act *a)
+{
+    act_start(st, gate, a);
+    if (!a->done)
+        sim_run_until(st->sim, sim_now_ns(st->sim) + 600 * NS_PER_S, act_is_done, a);
+    if (!a->done)
+        T_FAIL("act %d on %s/%s did not end", a->kind, a->bucket, a->key);
+    return a->rc;
+}

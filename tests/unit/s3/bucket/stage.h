@@ -11,7 +11,7 @@
 #include "tests/unit/s3/bucket/fake.h"
 #include "tests/unit/t.h"
 
-enum { GATES = 2, ACT_ROWS = 1200, ACT_PARTS_MAX = 64, SETS_MAX = 4096 };
+enum { GATES = 2, GATES_MAX = 5, ACT_ROWS = 1200, ACT_PARTS_MAX = 64, SETS_MAX = 4096 };
 
 struct gate {
     struct sim_machine *m;
@@ -30,7 +30,7 @@ struct part_set {
 struct stage {
     struct sim *sim;
     struct fake fake;
-    struct gate gate[GATES];
+    struct gate gate[GATES_MAX]; /* the first GATES, but in the simulated cluster */
     struct bucket_conf conf;
     struct part_set *sets;
     unsigned set_count;

@@ -1,0 +1,413 @@
+/* boxes.c - the workload on buckets: a gateway's bucket layer in each client's process.
+ *
+ * The requests and the judge are those of the bucket layer's own tests
+ * (tests/unit/s3/bucket/model.h), here over libcairn and OSDs that are being hurt; and gateways die
+ * more often than the faults have it.  At the end, in a healthy cluster: every key is read and
+ * listed once more, uploads are aborted, keys and the bucket deleted, and the collectors get time.
+ * Then the stores may hold no data object any more (boxes_left), whatever the gateways were doing
+ * when they died.
+ *
+ * The driver asks from outside (sim_at); what it asks for runs inside the gateway's process. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/workload.h"
+#include "tests/unit/s3/bucket/model.h"
+
+enum { ACTS = 500, UPLOADS_LEFT_MAX = 64 };
+#define TURN_NS    (50 * NS_PER_MS)
+#define COLLECT_NS (90 * NS_PER_S) /* longer than grace, stale and keep times together */
+
+enum phase { MAKE, LOAD, READ, LIST, UPLOADS, ABORT, DELETE, DROP, COLLECT, STOP, DONE };
+
+struct boxes {
+    struct workload base;
+    struct cluster *cl;
+    struct model m;
+    enum phase phase;
+    uint64_t since_ns, crash_at_ns, collect_until_ns;
+    struct act act; /* of MAKE and of the end */
+    unsigned at;    /* key or upload */
+    bool finals, stop_asked;
+    unsigned left_count;
+    struct {
+        char key[S3_KEY_MAX + 1], upload[S3_UPLOAD_ID_LEN + 1];
+    } left[UPLOADS_LEFT_MAX];
+    struct node *node[CLIENTS_MAX];
+};
+
+static struct boxes *boxes_of(const struct workload *w)
+{
+    return CONTAINER_OF(w, struct boxes, base);
+}
+
+static void model_failed(struct model *m, const char *text)
+{
+    cluster_broken(CONTAINER_OF(m, struct boxes, m)->cl, "buckets: %s", text);
+}
+
+/* --- gateways --------------------------------------------------------------------------------- */
+
+static void layer_ready(void *arg, int rc)
+{
+    struct gate *g = arg;
+
+    g->ready = true;
+    g->ready_rc = rc;
+}
+
+static void client_up(struct workload *base, struct node *n)
+{
+    struct boxes *b = boxes_of(base);
+    struct gate *g = &b->m.st.gate[n->id];
+    int rc;
+
+    b->node[n->id] = n;
+    g->env = n->env;
+    g->life++;
+    g->ready = g->stopped = false;
+    rc = bucket_layer_start(n->env, n->client, &b->m.st.conf, layer_ready, g, &g->l);
+    if (rc < 0)
+        cluster_broken(b->cl, "the bucket layer of %s: %s", n->name, reason_name(rc));
+}
+
+static void client_stops(struct workload *base, struct node *n)
+{
+    ASSERT(!boxes_of(base)->m.st.gate[n->id].l); /* stopped at the end; faults only kill */
+}
+
+static void client_down(struct workload *base, struct node *n)
+{
+    struct boxes *b = boxes_of(base);
+    struct gate *g = &b->m.st.gate[n->id];
+
+    if (g->l)
+        model_gate_lost(&b->m, n->id);
+    if (b->act.started && !b->act.done && b->act.g == g)
+        b->act.started = false; /* asked again */
+    g->l = NULL;
+}
+
+static void layer_stopped(void *arg)
+{
+    struct gate *g = arg;
+
+    g->stopped = true;
+    g->l = NULL;
+}
+
+static void layer_stop(void *arg)
+{
+    struct gate *g = arg;
+
+    bucket_layer_stop(g->l, layer_stopped, g);
+}
+
+static void crash_some(struct boxes *b)
+{
+    uint64_t now = sim_now_ns(b->cl->sim);
+    struct node *n;
+
+    if (now < b->crash_at_ns || b->cl->healing)
+        return;
+    n = b->node[rng_below(&b->m.rng, b->m.gates)];
+    b->crash_at_ns = now + rng_between(&b->m.rng, NS_PER_S, 12 * NS_PER_S);
+    if (!n || !node_alive(n))
+        return;
+    b->cl->cov.gateway_kills++;
+    node_kill(n, rng_between(&b->m.rng, NS_PER_MS, 4 * NS_PER_S));
+}
+
+/* --- one request after the other -------------------------------------------------------------- */
+
+/* Starts it, or takes it in: true when it has ended (and may be made anew). */
+static bool act_ended(struct boxes *b, enum act_kind kind, const char *key, const char *upload)
+{
+    if (b->act.started && b->act.done) {
+        b->act.started = false;
+        return true;
+    }
+    if (b->act.started)
+        return false;
+    for (unsigned i = 0; i < b->m.gates; i++) {
+        unsigned gate = (b->at + i) % b->m.gates;
+
+        if (!b->m.st.gate[gate].l || !b->m.st.gate[gate].ready)
+            continue;
+        act_fini(&b->act);
+        b->act = (struct act){.kind = kind, .max = 1000};
+        snprintf(b->act.key, sizeof(b->act.key), "%s", key);
+        snprintf(b->act.upload, sizeof(b->act.upload), "%s", upload);
+        act_start(&b->m.st, gate, &b->act);
+        return false;
+    }
+    return false;
+}
+
+static void next_phase(struct boxes *b)
+{
+    b->phase++;
+    b->at = 0;
+}
+
+static void each_key(struct boxes *b, enum act_kind kind)
+{
+    if (!act_ended(b, kind, model_keys[b->at], ""))
+        return;
+    if (kind == ACT_GET)
+        model_read(&b->m, &b->act);
+    else if (b->act.rc < 0 && b->act.rc != -R_NO_BUCKET)
+        cluster_broken(b->cl, "buckets: %s cannot be deleted: %s", model_keys[b->at],
+                       reason_name(b->act.rc));
+    if (++b->at == KEYS)
+        next_phase(b);
+}
+
+static void uploads_seen(struct boxes *b)
+{
+    for (unsigned i = 0; i < b->act.row_count && i < UPLOADS_LEFT_MAX; i++) {
+        snprintf(b->left[i].key, sizeof(b->left[i].key), "%s", b->act.rows[i].name);
+        snprintf(b->left[i].upload, sizeof(b->left[i].upload), "%s", b->act.rows[i].upload);
+        b->left_count = i + 1;
+    }
+}
+
+static void abort_next(struct boxes *b)
+{
+    if (b->at == b->left_count) {
+        next_phase(b);
+        return;
+    }
+    if (!act_ended(b, ACT_ABORT, b->left[b->at].key, b->left[b->at].upload))
+        return;
+    if (b->act.rc < 0)
+        cluster_broken(b->cl, "buckets: an upload listed cannot be aborted: %s",
+                       reason_name(b->act.rc));
+    b->at++;
+}
+
+/* A bucket that nobody dropped must be there, and empty by now. */
+static void drop(struct boxes *b)
+{
+    if (!act_ended(b, ACT_DROP, "", ""))
+        return;
+    if (b->act.rc < 0 && !(b->act.rc == -R_NO_BUCKET && b->m.dropped))
+        cluster_broken(b->cl, "buckets: the empty bucket cannot be deleted: %s",
+                       reason_name(b->act.rc));
+    b->collect_until_ns = sim_now_ns(b->cl->sim) + COLLECT_NS;
+    next_phase(b);
+}
+
+static void stop_next(struct boxes *b)
+{
+    struct gate *g = &b->m.st.gate[b->at];
+
+    if (g->l && !b->stop_asked) {
+        b->stop_asked = true;
+        sim_enter(g->env, layer_stop, g);
+    } else if (!g->l) {
+        b->stop_asked = false;
+        if (++b->at == b->m.gates)
+            next_phase(b);
+    }
+}
+
+/* --- the driver's clock ----------------------------------------------------------------------- */
+
+static void load(struct boxes *b)
+{
+    uint64_t passed = sim_now_ns(b->cl->sim) - b->since_ns;
+
+    b->m.draining = b->m.started % 200 > 140;
+    model_step(&b->m, b->m.started < ACTS * MIN(passed, b->cl->sc.load_ns) / b->cl->sc.load_ns);
+    crash_some(b);
+}
+
+static void play(struct boxes *b)
+{
+    switch (b->phase) {
+    case MAKE:
+        if (!act_ended(b, ACT_CREATE, "", ""))
+            break;
+        if (b->act.rc == 0 || b->act.rc == -R_BUCKET_YOURS)
+            next_phase(b);
+        b->since_ns = sim_now_ns(b->cl->sim);
+        break;
+    case LOAD:
+        load(b);
+        if (b->finals)
+            next_phase(b);
+        break;
+    case READ:
+        each_key(b, ACT_GET);
+        break;
+    case LIST:
+        if (!act_ended(b, ACT_LIST, "", ""))
+            break;
+        model_read(&b->m, &b->act);
+        next_phase(b);
+        break;
+    case UPLOADS:
+        if (!act_ended(b, ACT_UPLOADS, "", ""))
+            break;
+        uploads_seen(b);
+        next_phase(b);
+        break;
+    case ABORT:
+        abort_next(b);
+        break;
+    case DELETE:
+        each_key(b, ACT_DELETE);
+        break;
+    case DROP:
+        drop(b);
+        break;
+    case COLLECT:
+        if (sim_now_ns(b->cl->sim) >= b->collect_until_ns)
+            next_phase(b);
+        break;
+    case STOP:
+        stop_next(b);
+        break;
+    case DONE:
+        break;
+    }
+}
+
+static void turn(void *arg)
+{
+    struct boxes *b = arg;
+
+    for (unsigned i = 0; i < b->m.gates; i++)
+        if (b->m.st.gate[i].l)
+            bucket_check(b->m.st.gate[i].l);
+    if (!b->cl->broken && b->cl->started)
+        play(b);
+    if (b->phase != DONE)
+        sim_at(b->cl->sim, sim_now_ns(b->cl->sim) + TURN_NS, turn, b);
+}
+
+/* --- the interface ---------------------------------------------------------------------------- */
+
+static bool issued(const struct workload *base)
+{
+    const struct boxes *b = boxes_of(base);
+
+    return b->phase > LOAD || (b->phase == LOAD && b->m.started >= ACTS);
+}
+
+static bool answered(const struct workload *base)
+{
+    const struct boxes *b = boxes_of(base);
+
+    return b->finals ? b->phase == DONE : b->phase == LOAD && model_idle(&b->m);
+}
+
+static void final(struct workload *base, struct node *n)
+{
+    UNUSED(n);
+    boxes_of(base)->finals = true;
+    boxes_of(base)->m.broken = false;
+}
+
+static bool verify(struct workload *base, FILE *f)
+{
+    struct boxes *b = boxes_of(base);
+
+    UNUSED(f);
+    for (unsigned i = 0; i < ARRAY_LEN(b->m.ended); i++)
+        b->cl->cov.ops_answered += b->m.ended[i];
+    b->cl->cov.bucket_puts += b->m.ended[ACT_PUT];
+    b->cl->cov.bucket_gets += b->m.ended[ACT_GET];
+    b->cl->cov.bucket_deletes += b->m.ended[ACT_DELETE];
+    b->cl->cov.completions += b->m.completes;
+    b->cl->cov.bucket_drops += b->m.gone;
+    model_judge(&b->m);
+    return !b->cl->broken;
+}
+
+static void print(const struct workload *base, FILE *f)
+{
+    const struct boxes *b = boxes_of(base);
+
+    fprintf(f, "phase %d at %u, %u acts started\n", b->phase, b->at, b->m.started);
+    for (unsigned i = 0; i < SLOTS; i++)
+        if (b->m.slot[i].busy && !b->m.slot[i].a.done)
+            fprintf(f, "  act %d on %s since %.3f s\n", b->m.slot[i].a.kind, b->m.slot[i].a.key,
+                    (double)b->m.slot[i].a.began_ns / 1e9);
+    if (b->act.started && !b->act.done)
+        fprintf(f, "  act %d on %s since %.3f s\n", b->act.kind, b->act.key,
+                (double)b->act.began_ns / 1e9);
+}
+
+static void print_history(const struct workload *base, const char *name, FILE *f)
+{
+    const struct boxes *b = boxes_of(base);
+
+    for (unsigned i = 0; i < b->m.writes; i++)
+        if (strcmp(model_keys[b->m.w[i].key], name) == 0)
+            fprintf(f, "  write %llu, %.6f to %.6f, %d\n", (unsigned long long)b->m.w[i].id,
+                    (double)b->m.w[i].inv / 1e9, (double)b->m.w[i].resp / 1e9, b->m.w[i].out);
+    for (unsigned i = 0; i < b->m.reads; i++)
+        if (strcmp(model_keys[b->m.r[i].key], name) == 0)
+            fprintf(f, "  read %llu, %.6f to %.6f\n", (unsigned long long)b->m.r[i].id,
+                    (double)b->m.r[i].inv / 1e9, (double)b->m.r[i].resp / 1e9);
+}
+
+/* What was reached by names and is no more: the data pool is empty, and so are the shards. */
+static bool may_stay(const struct workload *base, const char *name)
+{
+    UNUSED(base);
+    return strncmp(name, "o.", 2) != 0 && strncmp(name, "shard.", 6) != 0;
+}
+
+static void destroy(struct workload *base)
+{
+    struct boxes *b = boxes_of(base);
+
+    for (unsigned i = 0; i < SLOTS; i++)
+        act_fini(&b->m.slot[i].a);
+    act_fini(&b->act);
+    mem_free(b->m.st.sets);
+    mem_free(b);
+}
+
+struct workload *boxes_create(struct cluster *cl)
+{
+    struct boxes *b = mem_zalloc(sizeof(*b));
+
+    ASSERT(b);
+    b->base = (struct workload){.client_up = client_up,
+                                .client_stops = client_stops,
+                                .client_down = client_down,
+                                .issued = issued,
+                                .answered = answered,
+                                .final = final,
+                                .verify = verify,
+                                .may_stay = may_stay,
+                                .print = print,
+                                .print_history = print_history,
+                                .destroy = destroy};
+    b->cl = cl;
+    b->m.fail = model_failed;
+    b->m.gates = cl->sc.clients;
+    b->m.broken = true;
+    b->m.seed = cl->sc.seed;
+    b->m.st.sim = cl->sim;
+    b->m.st.sets = mem_calloc(SETS_MAX, sizeof(*b->m.st.sets));
+    ASSERT(b->m.st.sets);
+    b->m.st.conf = (struct bucket_conf){.stripe_bytes = 4096,
+                                        .window_objects = 3,
+                                        .inline_bytes_max = 512,
+                                        .data_timeout_ms = 5000,
+                                        .reader_grace_ms = 15000,
+                                        .intent_stale_ms = 20000,
+                                        .collect_every_ms = 2000,
+                                        .collect_rows_max = 50,
+                                        .upload_keep_ms = 20000,
+                                        .part_bytes_min = 1000};
+    rng_seed(&b->m.rng, cl->sc.seed * UINT64_C(0xd6e8feb86659fd93) + 9);
+    b->crash_at_ns = rng_between(&b->m.rng, 10 * NS_PER_S, 20 * NS_PER_S);
+    sim_at(cl->sim, TURN_NS, turn, b);
+    return &b->base;
+}

@@ -1,0 +1,74 @@
+/* model.h - random requests to several gateways at the same time, and whether the answers make
+ * sense.
+ *
+ * Every write has a value of its own (its seed), so a read names the write it saw.  A read is wrong
+ * when that write cannot have taken place, when it was surely overwritten before the read began, or
+ * when an earlier read saw a write that surely came later.  A write whose answer is unknown may
+ * take place at any time, or never.  Its owner starts gateways, lets time pass, and tells which
+ * gateway died. */
+#ifndef TESTS_UNIT_S3_BUCKET_MODEL_H
+#define TESTS_UNIT_S3_BUCKET_MODEL_H
+
+#include "tests/unit/s3/bucket/stage.h"
+
+enum { KEYS = 6, SLOTS = 8, WRITES_MAX = 4000, READS_MAX = 40000, UPLOADS_MAX = 3 };
+
+extern const char *const model_keys[KEYS];
+
+enum outcome { OUT_PENDING, OUT_OK, OUT_FAILED };
+struct wr {
+    unsigned key;
+    uint64_t id;        /* 0: a deletion */
+    uint64_t inv, resp; /* resp UINT64_MAX: unknown */
+    enum outcome out;
+};
+struct rd {
+    unsigned key;
+    uint64_t id; /* 0: absent */
+    uint64_t inv, resp;
+};
+struct upload {
+    bool open;
+    unsigned key;
+    char id[S3_UPLOAD_ID_LEN + 1];
+    uint64_t seed[4];    /* by part number - 1; 0: none known */
+    struct act complete; /* the last one that went well, or that was tried */
+};
+struct slot {
+    struct act a;
+    bool busy;
+    int write;  /* the write it makes, -1 */
+    int upload; /* of the table, -1 */
+};
+struct model {
+    /* A finding.  What comes after it is judged no more. */
+    void (*fail)(struct model *m, const char *text);
+    unsigned gates; /* how many of the stage are played on */
+    bool broken;    /* operations may fail for good: the cluster below is being hurt */
+    struct stage st;
+    uint64_t seed;
+    struct rng rng;
+    struct wr w[WRITES_MAX];
+    struct rd r[READS_MAX];
+    unsigned writes, reads, started;
+    struct upload up[UPLOADS_MAX];
+    struct slot slot[SLOTS];
+    uint64_t next_id;
+    bool draining; /* mostly deletions, so that the bucket gets empty */
+    bool dropped;  /* a deletion of the bucket was tried */
+    unsigned kills, drops, completes, repeats, gone;
+    unsigned ended[ACT_USER + 1];
+};
+
+/* Take in what has ended; with `fill`, start something new in each free slot. */
+void model_step(struct model *m, bool fill);
+/* A gateway is gone; nobody knows what became of what it was asked. */
+void model_gate_lost(struct model *m, unsigned gate);
+bool model_any_done(void *model);
+bool model_idle(const struct model *m);
+/* A read of ours has ended. */
+void model_read(struct model *m, const struct act *a);
+/* Was every answer possible? */
+void model_judge(struct model *m);
+
+#endif
