@@ -289,6 +289,8 @@ void osd_maps_take(struct osd *o, struct session *s, struct msg_osdmaps *m)
         osd_maps_request(o);
     if (o->map && o->map->epoch.v != before)
         installed(o);
+    else
+        osd_wish(o); /* that nothing is newer is what a boot waits to hear */
     msg_free(&m->base);
 }
 
