@@ -204,8 +204,8 @@ uint64_t extents_take(struct extents *e, uint64_t want, uint64_t hint, uint64_t 
         return take_run(e, hint, want);
     }
     low_find(e);
-    for (uint64_t c = e->low / CHUNK_BLOCKS;
-         c < e->chunks && looked < SEARCH_CHUNKS && best < want; c++) {
+    for (uint64_t c = e->low / CHUNK_BLOCKS; c < e->chunks && looked < SEARCH_CHUNKS && best < want;
+         c++) {
         uint64_t at = 0, n;
 
         if (e->chunk_free[c] <= best)

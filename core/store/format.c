@@ -118,6 +118,11 @@ void key_omap(struct writer *w, uint64_t nid, struct bytes key)
     wr_raw(w, key.data, key.len);
 }
 
+bool key_is_omap(struct bytes key)
+{
+    return key.len && key.data[0] == 'm';
+}
+
 void key_omap_end(struct writer *w, uint64_t nid)
 {
     wr_u8(w, 'm');

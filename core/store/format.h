@@ -42,6 +42,7 @@ int superblock_decode(const uint8_t *block,
 void key_onode(struct writer *w, const struct oid *oid);
 void key_shard(struct writer *w, uint64_t nid, uint32_t index);
 void key_omap(struct writer *w, uint64_t nid, struct bytes key);
+bool key_is_omap(struct bytes key);
 void key_omap_end(struct writer *w, uint64_t nid); /* behind all of nid's */
 void key_meta(struct writer *w, struct pgid pg, struct bytes key);
 void key_meta_end(struct writer *w, struct pgid pg);

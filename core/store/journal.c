@@ -10,6 +10,8 @@
  * The ring never overwrites what a checkpoint does not cover: a group that does not fit waits. */
 #include "core/store/store_int.h"
 
+enum { GROUP_MEMORY_KEPT = 1 << 20, GROUP_MEMORY_STEP = 64 << 10 };
+
 static void journal_write(struct store *s);
 
 static void kick_run(struct env_task *task)
@@ -147,35 +149,50 @@ static uint32_t group_size(struct store *s, struct group_head *out_head)
     return h.record_count;
 }
 
-/* Head, fronts and data of the first `count` pending records as one buf, padded to blocks. */
+/* Memory for a group: one is under way at a time, so the same block serves again and again.  NULL
+ * when there is none; else a reference for the caller. */
+static struct blob *group_memory(struct journal *j, uint64_t bytes)
+{
+    if (bytes > GROUP_MEMORY_KEPT)
+        return blob_create(bytes);
+    if (j->memory && (j->memory->bytes < bytes || j->memory->refs > 1)) {
+        blob_unref(j->memory);
+        j->memory = NULL;
+    }
+    if (!j->memory)
+        j->memory = blob_create(ROUND_UP(bytes, GROUP_MEMORY_STEP));
+    return j->memory ? blob_ref(j->memory) : NULL;
+}
+
+/* Head, fronts and data of the first `count` pending records, padded to blocks.  Direct I/O wants
+ * aligned memory, and records are not; so all of it is copied here, once. */
 static int group_encode(struct store *s, struct group_head *h, struct buf *out)
 {
-    struct blob *front = blob_create(GROUP_HEAD_BYTES + h->front_bytes);
-    uint8_t *at;
+    uint64_t bytes = group_blocks(h) * DISK_BLOCK;
+    struct blob *memory = group_memory(&s->journal, bytes);
     uint32_t left = h->record_count;
-    int rc = front ? buf_append_blob(out, front, 0, front->bytes) : -ENOMEM;
+    uint8_t *front, *block;
+    int rc = memory ? buf_append_blob(out, memory, 0, (uint32_t)bytes) : -ENOMEM;
 
-    if (rc < 0) {
-        blob_unref(front);
-        return rc;
-    }
-    at = front->data + GROUP_HEAD_BYTES;
-    LIST_EACH (l, &s->journal.pending) {
-        struct tx *tx = CONTAINER_OF(l, struct tx, link);
-
-        if (left-- == 0)
-            break;
-        memcpy(at, tx->front, tx->front_bytes);
-        at += tx->front_bytes;
-        for (uint32_t i = 0; i < tx->item_count && rc == 0; i++)
-            rc = buf_append(out, &tx->items[i].data, 0, STORE_BLOCK);
-    }
     if (rc == 0) {
-        h->body_crc = buf_crc32c(out, GROUP_HEAD_BYTES, out->bytes - GROUP_HEAD_BYTES);
-        group_head_encode(h, front->data);
-        rc = buf_append_zeros(out, group_blocks(h) * DISK_BLOCK - out->bytes);
+        front = memory->data + GROUP_HEAD_BYTES;
+        block = front + h->front_bytes;
+        LIST_EACH (l, &s->journal.pending) {
+            struct tx *tx = CONTAINER_OF(l, struct tx, link);
+
+            if (left-- == 0)
+                break;
+            memcpy(front, tx->front, tx->front_bytes);
+            front += tx->front_bytes;
+            for (uint32_t i = 0; i < tx->item_count; i++, block += STORE_BLOCK)
+                buf_copy_out(&tx->items[i].data, 0, block, STORE_BLOCK);
+        }
+        memset(block, 0, bytes - (size_t)(block - memory->data));
+        h->body_crc = crc32c(0, memory->data + GROUP_HEAD_BYTES,
+                             (size_t)(block - memory->data) - GROUP_HEAD_BYTES);
+        group_head_encode(h, memory->data);
     }
-    blob_unref(front);
+    blob_unref(memory);
     return rc;
 }
 

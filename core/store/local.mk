@@ -16,6 +16,7 @@ libcore_store_a_SOURCES = \
 	core/store/list.c \
 	core/store/object.c \
 	core/store/omap.c \
+	core/store/omap_cache.c \
 	core/store/onode.c \
 	core/store/open.c \
 	core/store/overlay.c \

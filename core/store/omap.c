@@ -1,8 +1,8 @@
 /* omap.c - an object's key/value rows: some keys, or a range.
  *
- * LevelDB is asked on a worker, the overlay is merged when the answer is back (kvread.c says why
- * that is one consistent state).  Each value is verified against the checksum that binds it to its
- * key. */
+ * Keys that the overlay or the cache know all of are answered at once.  Else LevelDB is asked on a
+ * worker, and the overlay is merged when the answer is back (kvread.c says why that is one
+ * consistent state).  Each value is verified against the checksum that binds it to its key. */
 #include "core/store/read.h"
 
 enum { OMAP_ROWS_DEFAULT = 1024, OMAP_BYTES_DEFAULT = 4 << 20, PAIR_STEP = 64 };
@@ -65,8 +65,40 @@ static void get_done(struct kvread *k)
 
         if (newer == ROW_PUT || (newer == 0 && value.data))
             rc = add_pair(op->r, &cap, k->keys[i], value);
+        if (newer == 0 && rc == 0)
+            omap_cache_put(op->s, k->keys[i], value);
     }
     omap_end(op, k, rc);
+}
+
+/* 1: all keys were known in memory; 0: not all; or a failure. */
+static int get_now(struct read_op *op)
+{
+    struct store_read *r = op->r;
+    uint32_t cap = 0;
+    int rc = 0;
+
+    for (uint32_t i = 0; i < r->key_count && rc == 0; i++) {
+        uint8_t memory[STORE_KEY_MAX];
+        struct writer w = wr_over(memory, sizeof(memory));
+        struct bytes key, value = {0};
+        int newer;
+
+        key_omap(&w, op->obj->nid, r->keys[i]);
+        if (w.rc)
+            return w.rc;
+        key = (struct bytes){memory, (uint32_t)w.len};
+        newer = overlay_get(&op->s->overlay, key, &value);
+        if (newer == 0 && !omap_cache_get(op->s, key, &value)) {
+            r->pair_count = 0;
+            return 0;
+        }
+        if (newer != ROW_DEL && value.data)
+            rc = add_pair(r, &cap, key, value);
+    }
+    if (rc == 0)
+        counter_add(&op->s->m.omap_memory_rows, r->key_count);
+    return rc < 0 ? rc : 1;
 }
 
 static int get_start(struct read_op *op, struct kvread *k)
@@ -142,6 +174,15 @@ void omap_read(struct read_op *op)
     if (!op->obj->exists || (get && op->r->key_count == 0) ||
         (!get && bytes_compare(op->r->from, op->r->to) >= 0 && op->r->to.len)) {
         read_finish(op, 0);
+        return;
+    }
+    rc = get ? get_now(op) : 0;
+    if (rc) {
+        if (rc == -R_CSUM_MISMATCH)
+            counter_add(&op->s->m.csum_errors, 1);
+        if (rc < 0)
+            op->r->pair_count = 0;
+        read_finish(op, MIN(rc, 0));
         return;
     }
     k = kvread_create(op->s, get ? get_done : range_done, op);

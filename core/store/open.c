@@ -631,6 +631,8 @@ static int store_init(struct store *s)
 {
     list_init(&s->lru);
     list_init(&s->data_lru);
+    list_init(&s->omap_lru);
+    RB_INIT(&s->omap_cache);
     list_init(&s->coll_list);
     list_init(&s->scans);
     list_init(&s->reads);
@@ -663,7 +665,9 @@ int store_open(struct env *env, const struct store_conf *conf,
     }
     s->env = env;
     s->conf = *conf;
-    s->cache_max = s->data_cache_max = (conf->cache_bytes ? conf->cache_bytes : CACHE_DEFAULT) / 2;
+    s->cache_max = (conf->cache_bytes ? conf->cache_bytes : CACHE_DEFAULT) / 2;
+    s->omap_cache_max = s->cache_max / 4;
+    s->data_cache_max = s->cache_max - s->omap_cache_max;
     s->folder = mem_strdup(conf->folder);
     s->conf.folder = s->folder;
     log_init(&s->log, env_log_sink(env), "store %s", conf->folder);

@@ -4,8 +4,9 @@
  * not seen.  A range takes the place of every point it covers when it comes, so a point that is
  * here is always newer than any range over it; only keys without a point have to ask the ranges.
  *
- * A point is found by its hash; the tree that orders points is brought up to date only when somebody
- * asks for an order (`fresh` are those it lacks).  Most rows are replaced or applied before that.
+ * A point is found by its hash; the tree that orders points is brought up to date only when
+ * somebody asks for an order (`fresh` are those it lacks).  Most rows are replaced or applied
+ * before that.
  *
  * A row that was replaced leaves the tree and remembers its successor: whether it must still be
  * applied depends on whether the successor is applied in the same batch (checkpoint.c). */

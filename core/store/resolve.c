@@ -10,6 +10,8 @@
 
 #include "core/base/crc.h"
 
+enum { VALUE_KEPT_MAX = 64 << 10 };
+
 /* --- rows --- */
 
 static void add_row(struct build *b, uint8_t op, struct bytes key, struct bytes value)
@@ -45,17 +47,32 @@ static struct bytes key_bytes(const struct key *k)
     return (struct bytes){k->memory, (uint32_t)k->w.len};
 }
 
-/* A value with its CRC: written to the end of a scratch writer first, since rows are length-led. */
+/* Values are made in scratch memory first, since rows are length-led. */
+static struct writer *value_start(struct build *b)
+{
+    struct writer *w = &b->s->scratch_value;
+
+    if (w->cap > VALUE_KEPT_MAX)
+        writer_fini(w);
+    w->len = 0;
+    w->rc = 0;
+    return w;
+}
+
+static void value_end(struct build *b, struct bytes key)
+{
+    const struct writer *w = &b->s->scratch_value;
+
+    if (w->rc < 0)
+        b->rc = w->rc;
+    else
+        add_row(b, REC_PUT, key, (struct bytes){w->data, (uint32_t)w->len});
+}
+
 static void add_value_row(struct build *b, struct bytes key, struct bytes value)
 {
-    struct writer w = {0};
-
-    wr_row_value(&w, key, value);
-    if (w.rc < 0)
-        b->rc = w.rc;
-    else
-        add_row(b, REC_PUT, key, (struct bytes){w.data, (uint32_t)w.len});
-    writer_fini(&w);
+    wr_row_value(value_start(b), key, value);
+    value_end(b, key);
 }
 
 static void meta_op(struct build *b, const struct txn_op *op)
@@ -153,8 +170,7 @@ static void shard_rows(struct build *b, uint32_t o, uint32_t *tags)
 static void object_rows(struct build *b, uint32_t o)
 {
     struct tx_object *to = &b->tx->objs[o];
-    uint32_t tags[SHARDS_MAX * 2] = {0}, count = SHARDS_MAX;
-    struct writer w = {0};
+    uint32_t tags[SHARDS_MAX * 2], count = to->obj->shard_cap;
     struct key key;
 
     if (!to->touched)
@@ -168,12 +184,8 @@ static void object_rows(struct build *b, uint32_t o)
     }
     while (count && tags[count - 1] == 0)
         count--;
-    onode_encode(&w, key_bytes(&key), &to->meta, tags, count);
-    if (w.rc < 0)
-        b->rc = w.rc;
-    else
-        add_row(b, REC_PUT, key_bytes(&key), (struct bytes){w.data, (uint32_t)w.len});
-    writer_fini(&w);
+    onode_encode(value_start(b), key_bytes(&key), &to->meta, tags, count);
+    value_end(b, key_bytes(&key));
 }
 
 /* --- build and undo --- */
@@ -464,6 +476,7 @@ static void commit_rows(struct build *b)
         r->kind = wr[i].kind;
         r->tx = tx;
         overlay_insert(&tx->s->overlay, r);
+        omap_cache_forget(tx->s, r);
     }
 }
 

@@ -74,7 +74,7 @@ static void set_gauges(struct store *s)
     gauge_set(&s->m.free_bytes, (int64_t)sp.free_bytes);
     gauge_set(&s->m.full, sp.full);
     gauge_set(&s->m.objects, (int64_t)s->object_count);
-    gauge_set(&s->m.cache_bytes, (int64_t)(s->cache_bytes + s->data_cached));
+    gauge_set(&s->m.cache_bytes, (int64_t)(s->cache_bytes + s->data_cached + s->omap_cached));
     gauge_set(&s->m.overlay_bytes, (int64_t)s->unapplied_bytes);
     gauge_set(&s->m.deferred_bytes, (int64_t)s->item_bytes);
     gauge_set(&s->m.queued_bytes, (int64_t)s->queued_bytes);
@@ -154,6 +154,7 @@ void store_free(struct store *s)
     overlay_fini(&s->overlay);
     htable_fini(&s->dblocks);
     data_cache_trim(s, 0);
+    omap_cache_trim(s, 0);
     htable_fini(&s->data_cache);
     extents_destroy(s->extents);
     vec_free(&s->drops);
@@ -168,6 +169,8 @@ void store_free(struct store *s)
     vec_free(&s->scratch_needs);
     mem_free(s->scratch_build);
     writer_fini(&s->scratch);
+    writer_fini(&s->scratch_value);
+    blob_unref(s->journal.memory);
     mem_free(s->folder);
     mem_free(s);
 }
@@ -352,6 +355,7 @@ int store_metrics(struct store *s, struct metric_set *set)
         {"store_reads_total", "Data reads", &m->reads},
         {"store_read_bytes_total", "Bytes read from the data disk", &m->read_bytes},
         {"store_read_memory_blocks_total", "Blocks read from memory", &m->read_memory_blocks},
+        {"store_omap_memory_rows_total", "Omap rows read from memory", &m->omap_memory_rows},
         {"store_checksum_errors_total", "Damage found", &m->csum_errors},
         {"store_kv_reads_total", "Reads of the key-value store", &m->loads},
         {"store_no_memory_total", "Times that work waited for memory", &m->no_memory},
@@ -397,5 +401,6 @@ void store_check(const struct store *s)
     ASSERT(s->sb.tail_seq <= s->applied_seq);
     ASSERT(s->sb.tail_pos == j->tail || s->ck != CK_IDLE);
     ASSERT(s->item_bytes % STORE_BLOCK == 0);
+    ASSERT(s->omap_cached <= s->omap_cache_max);
     extents_check(s->extents);
 }

@@ -186,7 +186,7 @@ struct store_commit {
 /* Every object the transaction names must be held open by the caller (object handles) until
  * `committed`.  Takes its own reference on `t`.  0, or, with nothing changed: t->rc, -ENOMEM,
  * -R_STOPPED, or for transactions that need space and were not admitted -R_STORE_FULL or
- * -R_BACK_PRESSURE (soon there is some). */
+ * -R_BACK_PRESSURE (soon there is some).  Rows of PGs take no space. */
 int store_submit(struct store *s, struct txn *t, struct store_commit *c);
 /* Ask before ordering a write: 0, -R_STORE_FULL when the reserve would be touched, -R_BACK_PRESSURE
  * when queues are at their limits.  `bytes` of payload.  Deletes ask with 0 and are let through

@@ -8,7 +8,8 @@
  *   checkpoint.c applies rows to LevelDB, then frees the journal behind them
  * and beside it: overlay.c (rows not in LevelDB yet), kvread.c (worker reads), object.c (cache),
  * read.c, omap.c, list.c (readers), extent.c (free space), grow.c (room for it), space.c
- * (admission), open.c, replay.c, fsck.c. */
+ * (admission), cache.c, omap_cache.c (blocks and rows that come again), open.c, replay.c, fsck.c.
+ */
 #ifndef CORE_STORE_STORE_INT_H
 #define CORE_STORE_STORE_INT_H
 
@@ -85,8 +86,8 @@ struct overlay {
     struct list fresh;
     uint64_t order;
 };
-MUST_CHECK int overlay_init(struct overlay *o); /* 0 or -ENOMEM */
-void overlay_fini(struct overlay *o);           /* does not touch rows */
+MUST_CHECK int overlay_init(struct overlay *o);        /* 0 or -ENOMEM */
+void overlay_fini(struct overlay *o);                  /* does not touch rows */
 void overlay_insert(struct overlay *o, struct row *r); /* takes the place of what it covers */
 void overlay_remove(struct overlay *o, struct row *r); /* fine if it was replaced */
 /* The newest word on `key`: ROW_PUT with *out_value, ROW_DEL, or 0: LevelDB knows. */
@@ -207,6 +208,7 @@ struct dblock {
     bool dirty;
 };
 RB_HEAD(dirty_tree, dblock);
+RB_HEAD(omap_tree, omap_cached);
 /* One run of blocks written to fresh extents before the journal links them. */
 struct direct {
     struct disk_io io;
@@ -348,6 +350,7 @@ struct journal {
     uint32_t durable_crc;
     struct list pending; /* tx.link: ready, in order */
     struct group group;
+    struct blob *memory; /* owned; of groups, for the next one */
     bool writing, kicked;
     bool mark, marked; /* the group being made, the last one made: an empty one */
     struct env_task kick;
@@ -382,8 +385,8 @@ struct applied_batch {
 
 struct store_metrics {
     struct counter txns, groups, journal_bytes, direct_bytes, deferred_blocks, checkpoints,
-        applied_rows, reads, read_bytes, read_memory_blocks, csum_errors, loads, no_memory,
-        journal_full, allocated_bytes, discarded_bytes;
+        applied_rows, reads, read_bytes, read_memory_blocks, omap_memory_rows, csum_errors, loads,
+        no_memory, journal_full, allocated_bytes, discarded_bytes;
     struct gauge used_bytes, free_bytes, cache_bytes, overlay_bytes, deferred_bytes, queued_bytes,
         full, objects;
     struct histogram commit;
@@ -415,6 +418,9 @@ struct store {
     struct htable data_cache;        /* cache.c */
     struct list data_lru;
     uint64_t data_cached, data_cache_max;
+    struct omap_tree omap_cache; /* omap_cache.c */
+    struct list omap_lru;
+    uint64_t omap_cached, omap_cache_max;
 
     uint32_t items_max; /* deferred blocks of one transaction */
     struct htable colls_busy;
@@ -466,7 +472,7 @@ struct store {
         scratch_shares, scratch_shards, scratch_needs;
     struct build *scratch_build;
     uint32_t scratch_build_objects;
-    struct writer scratch;
+    struct writer scratch, scratch_value;
 
     uint32_t unit_blocks;
     struct disk_io grow_io;
@@ -524,6 +530,11 @@ void store_files_close(struct store *s);
 void data_cache_put(struct store *s, uint64_t phys, const struct buf *data, uint64_t off);
 bool data_cache_get(struct store *s, uint64_t phys, uint32_t crc, struct buf *out, int *out_rc);
 void data_cache_trim(struct store *s, uint64_t keep_bytes);
+/* True when it is known: *out_value (data NULL: no such row) is borrowed until the next put. */
+bool omap_cache_get(struct store *s, struct bytes key, struct bytes *out_value);
+void omap_cache_put(struct store *s, struct bytes key, struct bytes value);
+void omap_cache_forget(struct store *s, const struct row *r); /* whatever it changes */
+void omap_cache_trim(struct store *s, uint64_t keep_bytes);
 
 void defer_add(struct item *it);   /* visible to readers */
 void defer_durable(struct tx *tx); /* its items may be written to their blocks */

@@ -37,3 +37,7 @@ tests_unit_store_test_store_cut_SOURCES = tests/unit/store/test_store_cut.c $(st
     tests/unit/store/image.c tests/unit/store/image.h
 tests_unit_store_test_store_cut_LDFLAGS = $(AM_LDFLAGS) $(store_wrap)
 tests_unit_store_test_store_cut_LDADD = tests/unit/env_real/librig.a $(LINK_store) $(LINK_test)
+
+check_PROGRAMS += tests/unit/store/test_store_omap
+tests_unit_store_test_store_omap_SOURCES = tests/unit/store/test_store_omap.c $(store_stage)
+tests_unit_store_test_store_omap_LDADD = $(LINK_store) $(LINK_test)
