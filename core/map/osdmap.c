@@ -302,6 +302,19 @@ static bool same_incarnations(const struct osdmap *a, const struct osdmap *b,
     return true;
 }
 
+bool osdmap_osds_same(const struct osdmap *a, const struct osdmap *b)
+{
+    const uint8_t bits = OSD_EXISTS | OSD_UP;
+
+    if (a->osd_count != b->osd_count)
+        return false;
+    for (uint32_t i = 0; i < a->osd_count; i++)
+        if ((a->osds[i].state & bits) != (b->osds[i].state & bits) ||
+            a->osds[i].weight != b->osds[i].weight || a->osds[i].instance != b->osds[i].instance)
+            return false;
+    return true;
+}
+
 bool osdmap_pg_same_interval(const struct osdmap *a, const struct osdmap *b, struct pgid pg)
 {
     const struct pool *pa = osdmap_pool(a, pg.pool), *pb = osdmap_pool(b, pg.pool);

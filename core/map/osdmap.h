@@ -127,6 +127,8 @@ struct placement {
     struct osd_id primary, up_primary;
 };
 int osdmap_place(const struct osdmap *m, struct pgid pg, struct placement *out); /* -R_NO_POOL */
+/* The same OSDs, up, in, and the same incarnations? */
+bool osdmap_osds_same(const struct osdmap *a, const struct osdmap *b);
 bool osdmap_pg_same_interval(const struct osdmap *a, const struct osdmap *b, struct pgid pg);
 
 /* sealed envelope; doc/format/osdmap.md */

@@ -72,7 +72,7 @@ void mon_fail(struct mon *mon, int rc, const char *what, const struct note *why)
     mon->failed_rc = rc;
     if (why)
         mon->failed_why = *why;
-    note_add(&mon->failed_why, "mon.%u: %s", mon->id, what);
+    note_add(&mon->failed_why, "%s", what);
     log_error(&mon->log, "the monitor stops", KV_RC(rc), KV_NOTE(&mon->failed_why));
     env_timer_cancel(mon->env, &mon->raft_timer);
     env_timer_cancel(mon->env, &mon->batch);

@@ -154,8 +154,8 @@ int mon_start(struct env *env, const struct mon_conf *conf,
     mon_stored_fini(&stored);
     if (rc == 0)
         rc = msgr_start(mon, conf->hub, why);
-    if (rc < 0) { /* nothing is under way */
-        note_add(why, "mon.%u: %s", conf->id, reason_text(rc));
+    if (rc < 0) {                             /* nothing is under way */
+        note_add(why, "%s", reason_text(rc)); /* who we are, our starter says */
         msgr_destroy(mon->msgr);
         mon_store_destroy(mon->store);
         mon_free(mon);

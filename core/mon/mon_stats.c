@@ -85,19 +85,6 @@ void mon_stats_take(struct mon *mon, const struct msg_osd_stats *m)
         pg_take(mon, m, &m->pgs[i]);
 }
 
-static bool osds_same(const struct osdmap *a, const struct osdmap *b)
-{
-    const uint8_t bits = OSD_EXISTS | OSD_UP;
-
-    if (a->osd_count != b->osd_count)
-        return false;
-    for (uint32_t i = 0; i < a->osd_count; i++)
-        if ((a->osds[i].state & bits) != (b->osds[i].state & bits) ||
-            a->osds[i].weight != b->osds[i].weight || a->osds[i].instance != b->osds[i].instance)
-            return false;
-    return true;
-}
-
 struct gone {
     struct mon *mon;
     struct mon_pg *pg;
@@ -133,7 +120,7 @@ void mon_stats_map(struct mon *mon)
 
     if (!map || mon->seen == map)
         return;
-    if (!mon->seen || !osds_same(mon->seen, map))
+    if (!mon->seen || !osdmap_osds_same(mon->seen, map))
         mon->osds_changed = map->epoch;
     if (mon->seen && mon->seen->pool_count > map->pool_count)
         pgs_sweep(mon);

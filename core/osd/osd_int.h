@@ -78,6 +78,7 @@ struct mon_link {
     struct epoch oldest, newest; /* what it has, as it told */
     uint64_t stats_ns;
     bool stats_changed;
+    bool stats_void; /* the monitors count nothing from before the newest map */
 };
 
 enum role_state {

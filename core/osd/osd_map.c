@@ -178,6 +178,8 @@ int osd_map_install(struct osd *o, struct osdmap *map)
         pgs_map(o, prev, map);
     else
         pgs_begin(o);
+    if (!prev || !osdmap_osds_same(prev, map))
+        o->mon.stats_void = true;
     osdmap_unref(prev);
     heartbeat_map(o);
     check_self(o);
@@ -189,6 +191,7 @@ static void installed(struct osd *o)
 {
     osd_held_run(o);
     osd_wish(o);
+    osd_stats_send(o);
     osd_maps_trim(o);
 }
 

@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 
-enum { STATS_CHANGED_MS = 1000, STATS_EVERY_MS = 5000, STATE_TEXT_MAX = 160 };
+/* At least so long after the last ones: when they are void; when they changed; always. */
+enum { STATS_VOID_MS = 100, STATS_CHANGED_MS = 1000, STATS_EVERY_MS = 5000, STATE_TEXT_MAX = 160 };
 
 /* ---- states ---- */
 
@@ -122,10 +123,11 @@ void osd_stats_send(struct osd *o)
     uint32_t n = 0;
     bool news;
 
-    if (!o->mon.session || o->state != ROLE_ACTIVE || since < STATS_CHANGED_MS * NS_PER_MS)
+    if (!o->mon.session || o->state != ROLE_ACTIVE ||
+        since < (o->mon.stats_void ? STATS_VOID_MS : STATS_CHANGED_MS) * NS_PER_MS)
         return;
     osd_salvage_watch(o);
-    news = o->mon.stats_changed;
+    news = o->mon.stats_changed || o->mon.stats_void;
     LIST_EACH (at, &o->pg_list) {
         const struct pg *pg = LIST_ENTRY(at, struct pg, link);
 
@@ -162,7 +164,7 @@ void osd_stats_send(struct osd *o)
         pg->stat_bytes = pg->bytes;
     }
     o->mon.stats_ns = now_ns;
-    o->mon.stats_changed = false;
+    o->mon.stats_changed = o->mon.stats_void = false;
     osd_mon_send(o, &m->base);
 }
 

@@ -200,6 +200,29 @@ T(osd_role, a_dropped_pool_takes_its_objects_along)
     world_fini(&w);
 }
 
+/* What was said before such a map counts no more, though nothing changed for the PG. */
+T(osd_role, statistics_come_at_once_when_it_changes_who_is_in)
+{
+    struct world w;
+    struct placement at;
+    struct osdmap *d;
+    uint32_t other = 0;
+
+    world_init(&w, 9, 4, 3, 1);
+    T_OK(put_fill(&w, "a", 'x', 10));
+    world_wait_clean(&w, 20000);
+    world_run(&w, 7000);
+    T_OK(osdmap_place(w.map, pg_of(&w, "a"), &at));
+    while (osd_set_has(&at.up, (struct osd_id){(int32_t)other}))
+        other++;
+    d = world_draft(&w);
+    d->osds[other].weight = OSD_WEIGHT_IN / 2;
+    world_publish(&w, d);
+    world_run(&w, 700);
+    T_EQ(w.stat.epoch.v, w.map->epoch.v);
+    world_fini(&w);
+}
+
 T(osd_role, statistics_count_the_objects)
 {
     struct world w;
