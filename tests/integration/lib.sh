@@ -365,12 +365,18 @@ load_stop() # load_stop NAME: both end without an error
         fail "s3load changed nothing"
 }
 
-no_stall() # no_stall NAME MS: no operation of that load took longer
+# no_stall NAME MS: no operation of that load took longer; twice that where other programs keep the
+# machine busy, since then we wait for cores, not for a cluster.
+no_stall()
 {
-    local f
+    local f limit=$2
 
+    if awk -v cores="$(nproc)" '{ exit $1 <= 3 * cores }' /proc/loadavg; then
+        limit=$((2 * limit))
+        echo "load $(cut -d ' ' -f 1 /proc/loadavg) on $(nproc) cores: $limit ms are allowed"
+    fi
     for f in "$WORK/$1.loadgen.out" "$WORK/$1.s3load.out"; do
-        test "$(count_of slowest_ms "$f")" -le "$2" ||
+        test "$(count_of slowest_ms "$f")" -le "$limit" ||
             fail "an operation took $(count_of slowest_ms "$f") ms ($(basename "$f" .out))"
     done
 }
