@@ -170,6 +170,14 @@ static double own_cpu_s(void)
            (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
+/* A thread that ended meanwhile took its own count along. */
+static double switches_since(uint64_t before)
+{
+    uint64_t now = cluster_switches(&cluster);
+
+    return now > before ? (double)(now - before) : 0;
+}
+
 static void row_run(struct bench *b, struct row *row)
 {
     uint64_t switches = cluster_switches(&cluster);
@@ -184,7 +192,7 @@ static void row_run(struct bench *b, struct row *row)
         objects_run(&row->t, &row->r);
     row->cpu_ms = (cluster_cpu_s(&cluster) - cpu) * 1e3 / (double)row->r.ops;
     row->client_ms = (own_cpu_s() - own) * 1e3 / (double)row->r.ops;
-    row->switches = (double)(cluster_switches(&cluster) - switches) / (double)row->r.ops;
+    row->switches = switches_since(switches) / (double)row->r.ops;
     row->ran = true;
 }
 
@@ -219,7 +227,7 @@ static void idle_measure(struct bench *b)
     sleep(b->quick ? 3 : 10);
     took = (double)(bench_now_ns() - start) / 1e9;
     b->idle_cpu_percent = (cluster_cpu_s(&cluster) - cpu) * 1e2 / took;
-    b->idle_switches = (double)(cluster_switches(&cluster) - switches) / took;
+    b->idle_switches = switches_since(switches) / took;
     process_memory(&cluster.processes[0], &b->idle);
 }
 
