@@ -73,6 +73,7 @@ static void next(struct copy_query *q)
                                   .kind = STORE_DATA,
                                   .off = q->off,
                                   .len = PIECE,
+                                  .from_device = true,
                                   .arena = &q->arena,
                                   .done = was_read};
     store_read(q->o->store, &q->read);

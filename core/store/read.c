@@ -211,7 +211,8 @@ static int plan(struct read_op *op)
         else if (phys == PHYS_LOST)
             kind = SEG_LOST;
         else if (block_in_memory(op->s, phys, &memory, &rc) ||
-                 data_cache_get(op->s, phys, op->crcs[b - first], &memory, &rc))
+                 (!op->r->from_device &&
+                  data_cache_get(op->s, phys, op->crcs[b - first], &memory, &rc)))
             kind = SEG_MEMORY;
         if (rc < 0)
             return rc;

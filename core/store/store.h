@@ -108,6 +108,7 @@ struct store_read {
     struct object *obj; /* borrowed: the caller holds a reference until done */
     enum store_read_kind kind;
     uint64_t off, len;
+    bool from_device;         /* DATA: not from the cache of blocks */
     const struct bytes *keys; /* borrowed until done */
     uint32_t key_count;
     struct bytes from, to;
