@@ -31,6 +31,9 @@ struct block {
 struct mem_scope {
     struct block ring; /* of its blocks */
     uint64_t bytes, blocks;
+    uint64_t made;              /* allocations asked for */
+    uint64_t fail_at, fail_end; /* those with these numbers fail */
+    bool failed;
 };
 
 #define BLOCK_BYTES_MAX ((UINT64_C(1) << 40) - 1)
@@ -109,13 +112,25 @@ static void scope_unlink(struct block *b)
     b->scope->blocks--;
 }
 
+/* Count one more of the current scope's; whether it is one that has to fail. */
+static bool scope_refuses(void)
+{
+    struct mem_scope *scope = here.scope;
+    uint64_t n = scope ? scope->made++ : 0;
+
+    if (!scope || n < scope->fail_at || n >= scope->fail_end)
+        return false;
+    scope->failed = true;
+    return true;
+}
+
 static void *block_make(int offset_log2, size_t bytes, bool zeroed)
 {
     size_t offset = (size_t)1 << offset_log2;
     uint8_t *raw;
     struct block *b;
 
-    if (bytes > BLOCK_BYTES_MAX)
+    if (bytes > BLOCK_BYTES_MAX || scope_refuses())
         return NULL;
     if (offset_log2 > HEADER_LOG2)
         raw = aligned_alloc(offset, ROUND_UP(offset + bytes, offset));
@@ -143,7 +158,7 @@ static void *block_resize(struct block *b, size_t bytes)
     struct block *grown;
 
     ASSERT(b->offset_log2 == HEADER_LOG2); /* realloc would lose the alignment */
-    if (bytes > BLOCK_BYTES_MAX)
+    if (bytes > BLOCK_BYTES_MAX || scope_refuses())
         return NULL;
     grown = realloc(b, sizeof(*b) + bytes);
     if (!grown)
@@ -203,6 +218,23 @@ uint64_t mem_scope_bytes(const struct mem_scope *scope)
 uint64_t mem_scope_blocks(const struct mem_scope *scope)
 {
     return scope->blocks;
+}
+
+uint64_t mem_scope_made(const struct mem_scope *scope)
+{
+    return scope->made;
+}
+
+void mem_scope_fail(struct mem_scope *scope, uint64_t after, uint64_t count)
+{
+    scope->fail_at = scope->made + after;
+    scope->fail_end = scope->fail_at + count;
+    scope->failed = false;
+}
+
+bool mem_scope_failed(const struct mem_scope *scope)
+{
+    return scope->failed;
 }
 
 /* ---- allocation ---- */

@@ -43,5 +43,10 @@ void mem_scope_drop(struct mem_scope *scope); /* frees all of its blocks, then i
 struct mem_scope *mem_scope_enter(struct mem_scope *scope); /* returns the one before; NULL: none */
 uint64_t mem_scope_bytes(const struct mem_scope *scope);    /* live bytes */
 uint64_t mem_scope_blocks(const struct mem_scope *scope);
+uint64_t mem_scope_made(const struct mem_scope *scope); /* allocations so far, failed ones too */
+/* Of this scope's allocations, `count` fail when `after` more have not.  `count` 0 turns it off.
+ * True from mem_scope_failed: at least one has. */
+void mem_scope_fail(struct mem_scope *scope, uint64_t after, uint64_t count);
+bool mem_scope_failed(const struct mem_scope *scope);
 
 #endif

@@ -60,6 +60,8 @@ void sim_process_kill(struct env *env);
  * they time out, or a reset when they send and a process has been started there again. */
 void sim_machine_power_cut(struct sim_machine *m);
 bool sim_process_alive(const struct env *env);
+/* The process's memory, to make its allocations fail (mem_scope_fail).  Borrowed while it lives. */
+struct mem_scope *sim_process_memory(struct env *env);
 /* After a clean stop of the roles in it: everything must be freed and idle.  Returns what was not:
  * bytes of memory, and 1 for each open handle, connection, lock, armed timer, task, work or I/O. */
 uint64_t sim_process_end(struct env *env);

@@ -334,6 +334,11 @@ static uint64_t list_count(const struct list *l)
     return count;
 }
 
+struct mem_scope *sim_process_memory(struct env *env)
+{
+    return sim_process_of(env)->scope;
+}
+
 uint64_t sim_process_end(struct env *env)
 {
     struct sim_process *p = sim_process_of(env);

@@ -129,6 +129,28 @@ T(mem_scope, creation_fails_like_any_allocation)
     mem_fail_after(-1);
 }
 
+T(mem_scope, the_chosen_allocations_of_one_scope_fail_and_no_others)
+{
+    struct mem_scope *scope = mem_scope_create();
+    void *p[6];
+
+    mem_scope_fail(scope, 2, 2);
+    for (unsigned i = 0; i < ARRAY_LEN(p); i++) {
+        void *outside = mem_alloc(8);
+
+        T_TRUE(outside != NULL);
+        mem_free(outside);
+        T_EQ(mem_scope_failed(scope), i > 2);
+        mem_scope_enter(scope);
+        p[i] = mem_zalloc(8);
+        mem_scope_enter(NULL);
+        T_EQ(p[i] == NULL, i == 2 || i == 3);
+    }
+    T_EQ(mem_scope_made(scope), 6);
+    T_EQ(mem_scope_blocks(scope), 4);
+    mem_scope_drop(scope);
+}
+
 T(mem_scope, the_current_one_cannot_be_dropped)
 {
     struct mem_scope *scope = mem_scope_create();
