@@ -315,17 +315,22 @@ bool osdmap_osds_same(const struct osdmap *a, const struct osdmap *b)
     return true;
 }
 
-bool osdmap_pg_same_interval(const struct osdmap *a, const struct osdmap *b, struct pgid pg)
+int osdmap_pg_same_interval(const struct osdmap *a, const struct osdmap *b, struct pgid pg)
 {
     const struct pool *pa = osdmap_pool(a, pg.pool), *pb = osdmap_pool(b, pg.pool);
     struct placement at_a, at_b;
+    int rc_a, rc_b;
 
     if (!pa || !pb)
         return pa == pb;
     if (pa->size != pb->size || pa->size_min != pb->size_min || pa->pg_count != pb->pg_count)
         return false;
-    if (osdmap_place(a, pg, &at_a) < 0 || osdmap_place(b, pg, &at_b) < 0)
-        return false; /* no memory to tell: a new interval is always safe */
+    rc_a = osdmap_place(a, pg, &at_a);
+    rc_b = osdmap_place(b, pg, &at_b);
+    if (rc_a == -ENOMEM || rc_b == -ENOMEM)
+        return -ENOMEM; /* an interval that only one OSD sees would never be agreed on */
+    if (rc_a < 0 || rc_b < 0)
+        return false;
     return osd_set_equal(&at_a.up, &at_b.up) && osd_set_equal(&at_a.acting, &at_b.acting) &&
            osd_eq(at_a.primary, at_b.primary) && same_incarnations(a, b, &at_a.up) &&
            same_incarnations(a, b, &at_a.acting);

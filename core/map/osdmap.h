@@ -129,7 +129,8 @@ struct placement {
 int osdmap_place(const struct osdmap *m, struct pgid pg, struct placement *out); /* -R_NO_POOL */
 /* The same OSDs, up, in, and the same incarnations? */
 bool osdmap_osds_same(const struct osdmap *a, const struct osdmap *b);
-bool osdmap_pg_same_interval(const struct osdmap *a, const struct osdmap *b, struct pgid pg);
+/* 1, 0, or -ENOMEM. */
+int osdmap_pg_same_interval(const struct osdmap *a, const struct osdmap *b, struct pgid pg);
 
 /* sealed envelope; doc/format/osdmap.md */
 int osdmap_encode(const struct osdmap *m, struct writer *w);

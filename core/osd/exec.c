@@ -151,20 +151,22 @@ static void octx_opened(struct object_open *open)
     pg_maybe_free(pg);
 }
 
-/* True when the object is open. */
-static bool octx_open(struct octx *x)
+static void octx_load(struct octx *x)
 {
-    struct store *s = x->pg->o->store;
-
-    if (x->obj || store_object_peek(s, &x->oid, &x->obj))
-        return true;
-    if (x->opening)
-        return false;
     x->opening = true;
     x->refs++;
     x->pg->busy++;
     x->open = (struct object_open){.oid = x->oid, .done = octx_opened};
-    store_object_open(s, &x->open);
+    store_object_open(x->pg->o->store, &x->open);
+}
+
+/* True when the object is open. */
+static bool octx_open(struct octx *x)
+{
+    if (x->obj || store_object_peek(x->pg->o->store, &x->oid, &x->obj))
+        return true;
+    if (!x->opening)
+        octx_load(x);
     return false;
 }
 
@@ -575,13 +577,18 @@ void exec_unblock(struct pg *pg)
         list_remove(&op->link);
         exec_run(op);
     }
-    LIST_EACH_SAFE (at, &pg->ops) { /* objects that could not be opened for lack of memory */
+}
+
+void exec_retry(struct pg *pg)
+{
+    exec_unblock(pg);
+    if (!pg_serves(pg))
+        return;
+    LIST_EACH (at, &pg->ops) { /* their objects could not be opened */
         struct client_op *op = LIST_ENTRY(at, struct client_op, pg_link);
 
-        if (op->stage == EXEC_QUEUED && op->octx && !op->octx->obj) {
-            octx_run(op->octx);
-            break; /* it may have freed the next */
-        }
+        if (op->stage == EXEC_QUEUED && op->octx && !op->octx->obj && !op->octx->opening)
+            octx_load(op->octx);
     }
 }
 

@@ -262,7 +262,7 @@ static int take(struct osd *o, struct msg_osdmaps *m, struct txn *txn)
 
     if (m->has_full && (!o->map || m->count == 0 || m->first.v > o->map->epoch.v + 1))
         rc = take_full(o, &m->full, txn);
-    for (uint32_t i = 0; rc == 0 && o->map && i < m->count; i++)
+    for (uint32_t i = 0; rc == 0 && o->map && o->state != ROLE_FAILED && i < m->count; i++)
         if (m->first.v + i == o->map->epoch.v + 1)
             rc = apply_one(o, &m->incs[i], txn);
     return rc;
@@ -270,10 +270,16 @@ static int take(struct osd *o, struct msg_osdmaps *m, struct txn *txn)
 
 void osd_maps_take(struct osd *o, struct session *s, struct msg_osdmaps *m)
 {
-    struct txn *txn = txn_create(osd_coll());
+    struct txn *txn;
     uint32_t before = o->map ? o->map->epoch.v : 0;
-    int rc = txn ? 0 : -ENOMEM;
+    int rc;
 
+    if (o->state == ROLE_FAILED) { /* a PG may have stopped in the middle of the last one */
+        msg_free(&m->base);
+        return;
+    }
+    txn = txn_create(osd_coll());
+    rc = txn ? 0 : -ENOMEM;
     if (s == o->mon.session) {
         o->mon.oldest = m->oldest;
         o->mon.newest = m->newest;

@@ -94,7 +94,10 @@ int past_intervals_walk(struct past_intervals *p, struct pgid pg, const struct o
 
     ASSERT(prev->epoch.v == p->newest.v);
     ASSERT(next->epoch.v == prev->epoch.v + 1);
-    if (osdmap_pg_same_interval(prev, next, pg)) {
+    rc = osdmap_pg_same_interval(prev, next, pg);
+    if (rc < 0)
+        return rc;
+    if (rc == 1) {
         p->newest = next->epoch;
         return 0;
     }

@@ -345,7 +345,7 @@ void pgs_lease(struct osd *o)
 void pg_retry(struct pg *pg)
 {
     pg_subs_run(pg);
-    exec_unblock(pg);
+    exec_retry(pg);
     recovery_wake(pg);
     pg_remove_retry(pg);
 }

@@ -40,11 +40,14 @@ static void place(struct pg *pg, const struct osdmap *map)
 {
     struct placement at = {0};
     const struct pool *pool;
+    int rc = osdmap_place(map, pg->id, &at);
 
-    if (osdmap_place(map, pg->id, &at) < 0) {
+    if (rc < 0) {
         at.primary = at.up_primary = OSD_NONE;
-        pg->pool_gone = !ahead_of(pg, map);
+        pg->pool_gone = rc == -R_NO_POOL && !ahead_of(pg, map);
     }
+    if (rc == -ENOMEM)
+        osd_fail(pg->o, rc, "the place of a placement group");
     pg->at = at;
     pool = osdmap_pool(map, pg->id.pool);
     if (pool)
@@ -154,8 +157,13 @@ static void create_mapped(struct osd *o, const struct osdmap *next, const struct
         struct pgid id = {pool->id, seed};
         struct placement at;
         struct pg *pg;
+        int rc = osdmap_place(next, id, &at);
 
-        if (osdmap_place(next, id, &at) < 0 || osd_pg(o, id))
+        if (rc == -ENOMEM) {
+            osd_fail(o, rc, "the place of a placement group");
+            return;
+        }
+        if (rc < 0 || osd_pg(o, id))
             continue;
         if (!osd_set_has(&at.up, o->id) && !osd_set_has(&at.acting, o->id))
             continue;

@@ -109,11 +109,17 @@ static struct msg *send_make(struct pg *pg, struct peering_send *s)
     UNREACHABLE();
 }
 
+static bool asked_by(const struct pg *pg, struct osd_id id)
+{
+    return pg->asker && !session_dead(pg->asker) && session_peer(pg->asker)->id == (uint64_t)id.v;
+}
+
 /* An answer goes back on the session of the question: when that breaks, the asker knows. */
 static void post(struct pg *pg, struct osd_id to, bool answer, struct msg *m)
 {
-    if (answer && m && pg->asker && !session_dead(pg->asker) &&
-        session_peer(pg->asker)->id == (uint64_t)to.v)
+    if (answer && asked_by(pg, to) && !m)
+        session_close(pg->asker); /* there was no memory for it: it asks again */
+    else if (answer && asked_by(pg, to))
         session_send(pg->asker, m);
     else
         osd_send(pg->o, to, m);
@@ -149,7 +155,8 @@ void pg_send(struct pg *pg, struct peering_send *send)
     s = m ? mem_zalloc(sizeof(*s)) : NULL;
     if (!s) {
         msg_free(m);
-        return; /* the primary asks again when its timer fires */
+        post(pg, send->to, !send->unasked, NULL);
+        return;
     }
     s->m = m;
     s->to = send->to;

@@ -24,3 +24,7 @@ tests_unit_osd_role_test_osd_clients_LDADD = $(LINK_osd) $(LINK_test)
 check_PROGRAMS += tests/unit/osd_role/test_lease
 tests_unit_osd_role_test_lease_SOURCES = tests/unit/osd_role/test_lease.c
 tests_unit_osd_role_test_lease_LDADD = $(LINK_osd) $(LINK_test)
+
+check_PROGRAMS += tests/unit/osd_role/test_osd_memory
+tests_unit_osd_role_test_osd_memory_SOURCES = tests/unit/osd_role/test_osd_memory.c $(OSD_WORLD)
+tests_unit_osd_role_test_osd_memory_LDADD = $(LINK_osd) $(LINK_test)
