@@ -27,6 +27,7 @@ struct target {
     struct placement at;
     uint8_t size, size_min;
     uint32_t pg_count;
+    bool unknown; /* there was no memory to tell; asked again when it is used */
 };
 
 /* The session with one OSD. */
@@ -155,7 +156,8 @@ void mon_connect(struct cairn *c);
 void mon_reset(struct cairn *c, struct session *s, int why);
 void mon_reply(struct cairn *c, struct msg_mon_reply *m);
 void mon_commands_fail(struct cairn *c, int rc);
-void mon_map_wanted(struct cairn *c); /* an OSD knows a newer one: ask again */
+void mon_map_wanted(struct cairn *c);  /* an OSD knows a newer one: ask again */
+void mon_retry_later(struct cairn *c); /* connect, or ask for maps and send commands again */
 
 /* client_op.c */
 int client_submit(struct cairn_pool *p, struct cairn_op *op, cairn_done_fn *done, void *arg);

@@ -9,9 +9,10 @@ static bool target_update(struct cairn *c, struct target *t, bool jumped)
 {
     const struct pool *p = osdmap_pool(c->map, t->pg.pool);
     struct placement at;
+    int rc = p ? osdmap_place(c->map, t->pg, &at) : -R_NO_POOL;
 
-    if (!p || osdmap_place(c->map, t->pg, &at) < 0) {
-        /* No such PG now (or no memory to tell): nobody to send to, and a new interval. */
+    t->unknown = rc == -ENOMEM;
+    if (rc < 0) { /* no such PG now, or no memory to tell: nobody to send to, a new interval */
         at = (struct placement){.primary = OSD_NONE, .up_primary = OSD_NONE};
         jumped = true;
     } else if (p->size != t->size || p->size_min != t->size_min || p->pg_count != t->pg_count) {
@@ -35,8 +36,11 @@ struct target *client_target(struct cairn *c, struct pgid pg)
 
     for (struct hnode *n = htable_first(&c->targets, hash); n; n = htable_next(n)) {
         t = CONTAINER_OF(n, struct target, node);
-        if (pgid_eq(t->pg, pg))
-            return t;
+        if (!pgid_eq(t->pg, pg))
+            continue;
+        if (t->unknown)
+            (void)target_update(c, t, true);
+        return t;
     }
     if (!osdmap_pool(c->map, pg.pool))
         return NULL;
@@ -145,10 +149,16 @@ int client_maps_take(struct cairn *c, struct msg_osdmaps *m)
         rc = inc_take(c, &m->incs[i]);
         newer = newer || rc > 0;
     }
-    if (rc < 0)
+    if (rc < 0) {
         log_warn(&c->log, "cannot use a map that was sent", KV_RC(rc));
-    if (c->map && m->newest.v > c->map->epoch.v)
+        mon_retry_later(c);    /* and asks again */
+        if (first && c->map) { /* half-way to the present: it would miss pools that there are */
+            osdmap_unref(TAKE(c->map));
+            newer = false;
+        }
+    } else if (c->map && m->newest.v > c->map->epoch.v) {
         mon_map_wanted(c);
+    }
     if (first && c->map) {
         c->born = c->map->epoch;
         msgr_fsid_set(c->msgr, c->map->fsid);

@@ -10,12 +10,27 @@ enum { MON_RETRY_MS = 200, MON_GIVE_UP_MS = 5000 };
 
 static void command_send(struct cairn *c, struct command *k);
 
+static void mon_retry(struct env_timer *t)
+{
+    mon_connect(CONTAINER_OF(t, struct cairn, mon_retry));
+}
+
+void mon_retry_later(struct cairn *c)
+{
+    if (!c->mon_retry.fire)
+        env_timer_init(&c->mon_retry, mon_retry);
+    env_timer_after(c->env, &c->mon_retry,
+                    (MON_RETRY_MS / 2 + env_random_u64(c->env) % MON_RETRY_MS) * NS_PER_MS);
+}
+
 static void subscribe(struct cairn *c)
 {
     struct msg_mon_subscribe *m = MESSAGE_NEW(mon_subscribe);
 
-    if (!m)
-        return; /* asked again with the next retry */
+    if (!m) {
+        mon_retry_later(c);
+        return;
+    }
     m->from.v = c->map ? c->map->epoch.v + 1 : 0;
     session_send(c->mon, &m->base);
 }
@@ -34,19 +49,6 @@ static struct session *mon_open(struct cairn *c, const struct net_addr *addr)
     return session_open(c->msgr, &sc, &s) < 0 ? NULL : s;
 }
 
-static void mon_retry(struct env_timer *t)
-{
-    mon_connect(CONTAINER_OF(t, struct cairn, mon_retry));
-}
-
-static void retry_later(struct cairn *c)
-{
-    if (!c->mon_retry.fire)
-        env_timer_init(&c->mon_retry, mon_retry);
-    env_timer_after(c->env, &c->mon_retry,
-                    (MON_RETRY_MS / 2 + env_random_u64(c->env) % MON_RETRY_MS) * NS_PER_MS);
-}
-
 void mon_connect(struct cairn *c)
 {
     if (c->mon) { /* the timer was for maps or commands */
@@ -57,7 +59,7 @@ void mon_connect(struct cairn *c)
     c->mon_at = (c->mon_at + 1) % c->mon_count;
     c->mon = mon_open(c, &c->mons[c->mon_at]);
     if (!c->mon) {
-        retry_later(c);
+        mon_retry_later(c);
         return;
     }
     subscribe(c);
@@ -78,7 +80,7 @@ void mon_reset(struct cairn *c, struct session *s, int why)
         session_unref(TAKE(c->leader));
     if (s == c->mon)
         session_unref(TAKE(c->mon));
-    retry_later(c);
+    mon_retry_later(c);
 }
 
 /* ---- commands ---- */
@@ -101,8 +103,12 @@ static void command_send(struct cairn *c, struct command *k)
     struct session *s = c->leader ? c->leader : c->mon;
     struct msg_mon_command *m = s ? MESSAGE_NEW(mon_command) : NULL;
 
-    if (!m)
-        return; /* sent when there is a session, or with the retry timer */
+    if (!s)
+        return; /* sent when there is a session */
+    if (!m) {
+        mon_retry_later(c);
+        return;
+    }
     m->id = k->id;
     m->argv = mem_calloc((size_t)k->argc, sizeof(*m->argv));
     for (int i = 0; m->argv && i < k->argc; i++) {
@@ -113,7 +119,7 @@ static void command_send(struct cairn *c, struct command *k)
     }
     if (m->argc != (uint32_t)k->argc || buf_append(&m->input, &k->input, 0, k->input.bytes) < 0) {
         msg_free(&m->base);
-        retry_later(c);
+        mon_retry_later(c);
         return;
     }
     session_send(s, &m->base);
@@ -159,7 +165,7 @@ void mon_reply(struct cairn *c, struct msg_mon_reply *m)
             if (m->leader[0])
                 command_send(c, k);
             else
-                retry_later(c);
+                mon_retry_later(c);
             return;
         }
         if (buf_flatten(&m->json) < 0)

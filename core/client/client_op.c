@@ -164,7 +164,7 @@ static void op_dispatch(struct cairn *c, struct cairn_op *op)
         op->pg = oid_pg(&op->oid, pool->pg_count);
     }
     t = client_target(c, op->pg);
-    if (!t) {
+    if (!t || t->unknown) {
         resend_later(c);
         return;
     }
