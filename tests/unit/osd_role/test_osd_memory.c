@@ -202,6 +202,7 @@ static void play(struct short_of *s, uint64_t seed, bool at_start)
     s->made = mem_scope_made(sim_process_memory(w->osd[s->victim].env));
     if (s->armed)
         mem_scope_fail(sim_process_memory(w->osd[s->victim].env), 0, 0);
+    wait_clean(s);
     for (unsigned i = 0; i < OBJECTS; i++) {
         char name[16];
 
