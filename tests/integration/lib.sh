@@ -297,7 +297,7 @@ role_ready() # role_ready ROLE ID: it answers
     local i
 
     for ((i = 0; i < 600; i++)); do
-        grep -q 'is ready' "$WORK/$1.$2.out" && return 0
+        grep -qs 'is ready' "$WORK/$1.$2.out" && return 0
         kill -0 "${ROLE_PID[$1.$2]}" 2>/dev/null || fail "cairnd $1 $2 ended: $(tail -n 3 "$WORK/$1.$2.err")"
         sleep 0.1
     done
@@ -337,11 +337,25 @@ count_of() # count_of NAME FILE: a counter of the last line of loadgen or s3load
     tail -n 1 "$2" | tr ' ' '\n' | sed -n "s/^$1=//p"
 }
 
+acknowledged() # acknowledged JOURNAL: how many changes
+{
+    grep -cs '^A' "$WORK/$1" || true
+}
+
+acknowledges() # acknowledges NAME OBJECTS KEYS: more of each load than these
+{
+    test "$(acknowledged "$1.objects")" -gt "${2:-0}" && test "$(acknowledged "$1.keys")" -gt "${3:-0}"
+}
+
 # load_start NAME [LOADGEN ARGS]: loadgen and s3load at work, journals NAME.objects and NAME.keys.
+# When it returns, both have changed something.
 load_start()
 {
-    local name=$1
+    local name=$1 objects keys
     shift
+
+    objects=$(acknowledged "$name.objects")
+    keys=$(acknowledged "$name.keys")
 
     start "$name.loadgen" "$LOADGEN" --conf "$D/cairn.conf" --pool load --journal "$WORK/$name.objects" \
         "$@" run
@@ -350,6 +364,7 @@ load_start()
     start "$name.s3load" python3 "$S3LOAD" --env "$D/env" --bucket load --journal "$WORK/$name.keys" \
         ${S3LOAD_ARGS-} run
     S3LOAD_PID=$STARTED
+    wait_for 60 "both loads change something" acknowledges "$name" "$objects" "$keys"
 }
 
 load_stop() # load_stop NAME: both end without an error
