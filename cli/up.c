@@ -9,12 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -360,15 +360,16 @@ int cli_up(struct cli *cli)
 
 int cli_down(struct cli *cli)
 {
-    const char *data = cli->data ? cli->data : "./cairn-data";
     struct pollfd gone = {.events = POLLIN};
-    struct stat st;
+    char conf[CLI_PATH_BYTES];
+    const char *data;
     long pid = 0;
 
     if (cli->argc > 1)
-        return cli_usage("down", "[--data DIR]");
-    if (stat(data, &st) < 0)
-        return cli_fail("no cluster at %s: %s", data, strerror(errno));
+        return cli_usage("down", "");
+    if (!cli_conf_path(cli, conf))
+        return 1;
+    data = dirname(conf);
     if (!up_running(data, &pid) || pid <= 0) {
         fprintf(stderr, "cairn: the cluster at %s is not running\n", data);
         return 0;

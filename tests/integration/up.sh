@@ -118,6 +118,7 @@ before=$(cat "$D/s3cfg")
 endpoint=$(sed -n "s/^export AWS_ENDPOINT_URL='\(.*\)'/\1/p" "$D/env")
 down
 refuses 0 'not running' c down
+refuses 0 'not running' env CAIRN_CONF="$D/cairn.conf" "$CAIRN" down
 refuses 1 'reach|running|answer|timed' c --timeout 2 status
 fsck_all
 up
