@@ -56,6 +56,7 @@ struct s3_principal {
 struct bucket_conf {
     uint32_t stripe_bytes;     /* of one data object; 0: 4 MiB */
     uint32_t window_objects;   /* data objects in flight of one PUT or GET; 0: 4 */
+    uint64_t put_bytes_max;    /* held by all PUTs together; more of them wait; 0: 256 MiB */
     uint32_t inline_bytes_max; /* smaller objects lie in the index; 0: 16 KiB (the most) */
     uint32_t data_timeout_ms;  /* of one data object's write or read; 0: 120,000 */
     uint32_t reader_grace_ms;  /* unlinked data is kept at least so long; 0: 900,000 */

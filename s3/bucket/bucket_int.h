@@ -33,8 +33,10 @@ struct bucket_layer {
     struct list calls;   /* with libcairn, by call.link */
     struct list waiting; /* for readiness or for room in libcairn */
     struct env_timer retry;
-    uint32_t live;       /* requests, streams, background work: a stop waits for 0 */
-    struct list streams; /* PUTs and GETs in progress, by stream.link */
+    uint32_t live;            /* requests, streams, background work: a stop waits for 0 */
+    struct list streams;      /* PUTs and GETs in progress, by stream.link */
+    struct list puts_waiting; /* for their turn, by object_put.turn_link */
+    uint32_t puts_turns;      /* PUTs that have it */
     struct htable buckets;
     struct list bucket_lru; /* oldest first, by bucket.lru */
     uint32_t bucket_count;

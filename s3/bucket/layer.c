@@ -209,6 +209,7 @@ static struct bucket_conf conf_complete(const struct bucket_conf *given)
 
     c.stripe_bytes = value_or(c.stripe_bytes, 4 << 20);
     c.window_objects = value_or(c.window_objects, 4);
+    c.put_bytes_max = MAX(c.put_bytes_max ? c.put_bytes_max : MIB(256), (uint64_t)c.stripe_bytes);
     c.inline_bytes_max = MIN(value_or(c.inline_bytes_max, 16 << 10), 16u << 10);
     c.data_timeout_ms = value_or(c.data_timeout_ms, 120000);
     c.reader_grace_ms = MAX(value_or(c.reader_grace_ms, 900000), 4 * c.data_timeout_ms);
@@ -253,6 +254,7 @@ int bucket_layer_start(struct env *env, struct cairn *cluster, const struct buck
     list_init(&l->calls);
     list_init(&l->waiting);
     list_init(&l->streams);
+    list_init(&l->puts_waiting);
     list_init(&l->bucket_lru);
     list_init(&l->user_lru);
     env_timer_init(&l->retry, calls_retry);

@@ -17,9 +17,14 @@ struct stripe_write {
     uint64_t bytes;
 };
 
+/* Its share of what all may hold: a stripe at least, so that each gets on. */
 static uint64_t window_bytes(const struct object_put *p)
 {
-    return (uint64_t)p->l->conf.window_objects * p->l->conf.stripe_bytes;
+    const struct bucket_conf *c = &p->l->conf;
+    uint64_t share = c->put_bytes_max / MAX(p->l->puts_turns, 1u);
+
+    return MIN(MAX(share, (uint64_t)c->stripe_bytes),
+               (uint64_t)c->window_objects * c->stripe_bytes);
 }
 
 /* Too large, or of unknown length and grown too large, for the index; parts always are. */
@@ -42,6 +47,42 @@ static void writes_cancel(struct object_put *p)
     }
 }
 
+/* ---- turns: as many take bytes as may hold a stripe each, the others wait in order ---- */
+
+static void turn_take(struct object_put *p)
+{
+    struct bucket_layer *l = p->l;
+
+    if (!put_striped(p) && p->size != UINT64_MAX)
+        return;
+    if (l->puts_turns < l->conf.put_bytes_max / l->conf.stripe_bytes) {
+        p->turn = TURN_HAS;
+        l->puts_turns++;
+    } else {
+        p->turn = TURN_WAITS;
+        list_push_back(&l->puts_waiting, &p->turn_link);
+    }
+}
+
+static void turn_pass(struct object_put *p)
+{
+    struct bucket_layer *l = p->l;
+    struct object_put *next;
+
+    list_remove(&p->turn_link);
+    if (p->turn != TURN_HAS)
+        return;
+    l->puts_turns--;
+    if (list_empty(&l->puts_waiting))
+        return;
+    next = LIST_FIRST(&l->puts_waiting, struct object_put, turn_link);
+    list_remove(&next->turn_link);
+    next->turn = TURN_HAS;
+    l->puts_turns++;
+    next->tell_room = true;
+    put_kick(next);
+}
+
 /* ---- its end ---- */
 
 static void put_gone(struct object_put *p)
@@ -49,6 +90,7 @@ static void put_gone(struct object_put *p)
     struct bucket_layer *l = p->l;
 
     env_timer_cancel(l->env, &p->renew);
+    turn_pass(p);
     list_remove(&p->stream.link);
     buf_fini(&p->held);
     access_fini(&p->ia);
@@ -303,6 +345,8 @@ int object_put_open(struct bucket_layer *l, const struct s3_principal *who,
     }
     p->id = layer_uuid(l);
     list_init(&p->writes);
+    list_init(&p->turn_link);
+    turn_take(p);
     p->stream.stop = put_stop;
     list_push_back(&l->streams, &p->stream.link);
     access_init(&p->ia, l, who, p->bucket, p->key);
@@ -326,6 +370,8 @@ uint64_t object_put_room(const struct object_put *p)
 {
     uint64_t used = p->held.bytes + p->flying_bytes;
 
+    if (p->turn == TURN_WAITS)
+        return 0;
     return p->rc == 0 && used < window_bytes(p) ? window_bytes(p) - used : 0;
 }
 

@@ -26,10 +26,12 @@ struct object_put {
     void (*room)(void *arg); /* NULL after the commit or the abort */
     void *arg;
 
-    struct buf held;       /* taken, not sent */
-    uint64_t total;        /* taken so far */
-    uint64_t sent;         /* given to stripe writes so far */
-    uint64_t flying_bytes; /* of stripe writes under way */
+    enum { TURN_NEVER, TURN_WAITS, TURN_HAS } turn; /* never: small, waits for nobody */
+    struct list turn_link;                          /* in layer->puts_waiting */
+    struct buf held;                                /* taken, not sent */
+    uint64_t total;                                 /* taken so far */
+    uint64_t sent;                                  /* given to stripe writes so far */
+    uint64_t flying_bytes;                          /* of stripe writes under way */
     uint32_t flying;
     struct list writes; /* stripe_write.link */
     uint64_t next_stripe;

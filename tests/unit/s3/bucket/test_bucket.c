@@ -450,6 +450,52 @@ T(bucket, pages_cut_by_the_osd_make_one_listing)
     stage_end(&st);
 }
 
+/* ---- memory ---- */
+
+struct held {
+    struct stage *st;
+    int64_t most;
+};
+
+static void held_look(void *arg)
+{
+    struct held *h = arg;
+
+    h->most = MAX(h->most, gauge_get(&bucket_counters(h->st->gate[0].l)->put_bytes));
+}
+
+T(bucket, all_puts_together_hold_no_more_than_their_budget)
+{
+    enum { PUTS = 12, BUDGET = 4 * 4096 };
+    struct act a[PUTS] = {{0}};
+    struct held held = {0};
+    struct stage st;
+
+    stage_begin(&st);
+    gate_stop(&st, 0);
+    st.conf.put_bytes_max = BUDGET;
+    gate_start(&st, 0);
+    gate_wait_ready(&st, 0);
+    st.fake.delay_max_ns = 50 * NS_PER_MS;
+    held.st = &st;
+    sim_on_step(st.sim, held_look, &held);
+    for (unsigned i = 0; i < PUTS; i++) {
+        a[i] = (struct act){.kind = ACT_PUT, .seed = i, .size = 30000, .chunk = 1000};
+        a[i].give_up = i % 5 == 1; /* before or after its turn */
+        snprintf(a[i].key, sizeof(a[i].key), "%u", i);
+        act_start(&st, 0, &a[i]);
+    }
+    stage_run(&st, 60 * NS_PER_S);
+    sim_on_step(st.sim, NULL, NULL);
+    for (unsigned i = 0; i < PUTS; i++) {
+        T_TRUE(a[i].done);
+        T_EQ(a[i].rc, a[i].give_up ? -ECANCELED : 0);
+    }
+    T_GT(held.most, BUDGET / 2);
+    T_LE(held.most, BUDGET);
+    stage_end(&st);
+}
+
 /* ---- users, stop ---- */
 
 T(bucket, users_are_looked_up_and_remembered)
