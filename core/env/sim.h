@@ -67,6 +67,7 @@ struct mem_scope *sim_process_memory(struct env *env);
 uint64_t sim_process_end(struct env *env);
 void sim_process_pause(struct env *env, uint64_t for_ns); /* SIGSTOP: time goes on, events wait */
 void sim_clock_skew(struct env *env, int32_t ppm);        /* rate error of its monotonic clock */
+void sim_wall_step(struct sim_machine *m, int64_t ns);    /* somebody sets its clock */
 
 /* Network faults.  Cutting: bytes wait (TCP), connections break after 2 to 15 s of silence; healing
  * lets them go on.  Cutting one way (a to b) starves b; both ends break, for want of answers. */

@@ -215,6 +215,11 @@ void sim_clock_skew(struct env *env, int32_t ppm)
     timers_arm(p, true);
 }
 
+void sim_wall_step(struct sim_machine *m, int64_t ns)
+{
+    m->wall_offset_ns += ns;
+}
+
 /* --- works --- */
 
 static void work_done_run(struct sim_event *ev)

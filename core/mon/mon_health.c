@@ -5,10 +5,11 @@
  * primary. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/mon/mon_command.h"
 
-enum { NEARFULL_PERCENT = 85, PEERING_STUCK_S = 10, TROUBLE_S = 120 };
+enum { CLOCK_SKEW_MS = 2000, NEARFULL_PERCENT = 85, PEERING_STUCK_S = 10, TROUBLE_S = 120 };
 
 struct check {
     const char *code;
@@ -306,14 +307,32 @@ int mon_pg_sums(const struct mon *mon, struct mon_pg_sums *out_sums, json_t *sta
 
 /* ---- monitors, and the whole ---- */
 
+/* Fences and times of objects are by the monitors' and OSDs' clocks. */
+static void clock_check(struct checks *cs, const struct mon_peer *p)
+{
+    int64_t ms = mon_peer_skew_ns(cs->mon, p) / (int64_t)NS_PER_MS;
+    struct check *c;
+
+    if (llabs(ms) <= CLOCK_SKEW_MS)
+        return;
+    c = check_of(cs, "CLOCK_SKEW", MON_WARN,
+                 "let chrony or ntpd set the clocks of the monitors' hosts");
+    detail(cs, c, "the clock of mon.%u is %lld ms %s that of mon.%u", p->id, llabs(ms),
+           ms > 0 ? "behind" : "ahead of", cs->mon->id);
+    SUMMARY(c, "%u monitors' clocks differ by more than %u ms from the leader's", c->count,
+            CLOCK_SKEW_MS);
+}
+
 static void mons_check(struct checks *cs)
 {
     for (uint32_t i = 0; i < cs->mon->peer_count; i++) {
         const struct mon_peer *p = &cs->mon->peers[i];
         struct check *c;
 
-        if (mon_peer_heard(cs->mon, p))
+        if (mon_peer_heard(cs->mon, p)) {
+            clock_check(cs, p);
             continue;
+        }
         c = check_of(cs, "MON_DOWN", MON_WARN, "start it: a majority is needed for any change");
         detail(cs, c, "mon.%u at %s is not heard", p->id, p->addr.s);
         SUMMARY(c, "%u of %u monitors are not heard", c->count, cs->mon->peer_count + 1);

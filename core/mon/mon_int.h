@@ -22,6 +22,7 @@ enum {
     MON_HELD_BYTES_MAX = 32 << 20,
     MON_MAPS_MESSAGE_BYTES = 1 << 20,
     MON_MAPS_QUEUE_BYTES = 4 << 20, /* on one session, before maps wait for it to drain */
+    MON_SKEW_WINDOW_MS = 8000,      /* clocks are compared over so long */
     MON_PEER_QUEUE_BYTES = 8 << 20, /* on a session to a monitor, before messages are dropped */
     MON_SNAPSHOT_ENTRIES = 1000,
     MON_SNAPSHOT_BYTES = 384 << 10, /* of the log */
@@ -105,6 +106,10 @@ struct mon_peer { /* another monitor */
     struct net_addr addr;
     struct session *s; /* ref: opened by us; NULL: to be opened again */
     uint64_t heard_ns;
+    struct mon_skew {      /* how far its clock is behind ours, delays of messages included */
+        uint64_t since_ns; /* of the window */
+        int64_t least, least_before; /* in size: of this window; of the last whole one */
+    } skew;
 };
 struct mon_held_msg { /* a message to a peer that waits for a persist */
     struct list link;
@@ -227,7 +232,8 @@ static inline bool mon_halted(const struct mon *mon)
 {
     return mon->failed || mon->stopping;
 }
-const struct net_addr *mon_leader_addr(const struct mon *mon); /* NULL: not known */
+const struct net_addr *mon_leader_addr(const struct mon *mon);             /* NULL: not known */
+int64_t mon_peer_skew_ns(const struct mon *mon, const struct mon_peer *p); /* 0: not known */
 bool mon_peer_heard(const struct mon *mon, const struct mon_peer *p);
 
 /* mon_raft.c */

@@ -6,6 +6,8 @@
  * decoded, written, and only then becomes the state. */
 #include "core/mon/mon_int.h"
 
+#include <stdlib.h>
+
 static void step(struct mon *mon, struct raft_event *ev);
 
 static uint64_t now_ms(const struct mon *mon)
@@ -28,10 +30,37 @@ static void send_now(struct mon *mon, uint32_t to, struct msg_mon_raft *m)
     struct mon_peer *p = peer_of(mon, to);
 
     /* A peer that does not take its messages is sent less: Raft sends again what matters. */
-    if (!p || !p->s || session_queued_bytes(p->s) > MON_PEER_QUEUE_BYTES)
+    if (!p || !p->s || session_queued_bytes(p->s) > MON_PEER_QUEUE_BYTES) {
         msg_free(&m->base);
-    else
-        session_send(p->s, &m->base);
+        return;
+    }
+    m->wall_ns = env_wall_ns(mon->env);
+    session_send(p->s, &m->base);
+}
+
+/* Compare clocks.  A message may have waited on its way: of a window the one counts that says
+ * least. */
+static void skew_take(struct mon *mon, struct mon_peer *p, uint64_t wall_ns)
+{
+    int64_t skew = (int64_t)(env_wall_ns(mon->env) - wall_ns);
+    uint64_t now = mon_now(mon);
+
+    if (!wall_ns)
+        return;
+    if (!p->skew.since_ns || now - p->skew.since_ns > MON_SKEW_WINDOW_MS * NS_PER_MS) {
+        p->skew.least_before = p->skew.since_ns ? p->skew.least : 0;
+        p->skew.least = skew;
+        p->skew.since_ns = now;
+    } else if (llabs(skew) < llabs(p->skew.least)) {
+        p->skew.least = skew;
+    }
+}
+
+int64_t mon_peer_skew_ns(const struct mon *mon, const struct mon_peer *p)
+{
+    bool old = mon_now(mon) - p->skew.since_ns > 2 * MON_SKEW_WINDOW_MS * NS_PER_MS;
+
+    return p->skew.since_ns && !old ? p->skew.least_before : 0;
 }
 
 static void chunk_fill(const struct mon *mon, struct raft_msg *m, uint8_t *room)
@@ -428,6 +457,7 @@ void mon_raft_message(struct mon *mon, struct session *s, struct msg_mon_raft *m
         rc = -R_WRONG_PEER;
     if (rc == 0) {
         p->heard_ns = mon_now(mon);
+        skew_take(mon, p, m->wall_ns);
         ev.msg = &in;
         rc = step_once(mon, &ev, &todo);
     }

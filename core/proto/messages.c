@@ -150,11 +150,13 @@ MESSAGE_CODEC(mon_reply, FRONT_TEXT, MON_JSON_BYTES_MAX, mon_reply_fini)
 static void mon_raft_put(const struct msg_mon_raft *m, struct writer *w, struct buf *data)
 {
     wire_data_put(w, data, &m->payload);
+    wr_u64(w, m->wall_ns);
 }
 
 static void mon_raft_get(struct msg_mon_raft *m, struct cursor *c, struct buf *data)
 {
     wire_data(c, data, &m->payload);
+    m->wall_ns = cur_u64(c);
 }
 
 static void mon_raft_fini(struct msg *base)

@@ -58,6 +58,7 @@ struct msg_mon_reply {
 struct msg_mon_raft { /* mon <-> mon: raft_msg_encode's bytes */
     struct msg base;
     struct buf payload;
+    uint64_t wall_ns; /* the sender's clock as it left */
 };
 struct msg_mon_forward { /* follower -> leader: a report below, as it came */
     struct msg base;

@@ -290,6 +290,31 @@ T(mons, no_acknowledged_change_is_lost_and_no_command_runs_twice)
     T_GT(total_acked, seeds * 30);
 }
 
+T(mons, clocks_that_differ_are_told_and_set_ones_no_more)
+{
+    struct world w;
+    struct actor *c;
+    int other;
+
+    world_init(&w, 3, 12);
+    world_up(&w);
+    c = world_actor(&w, false, 1, (unsigned)world_wait_leader(&w, 10000));
+    other = (world_leader(&w) + 1) % 3;
+    world_run(&w, 25000);
+    T_EQ(actor_command(c, "health", NULL), 0);
+    T_TRUE(strstr(c->json, "CLOCK_SKEW") == NULL);
+    sim_wall_step(w.mon_machine[other], -(int64_t)(7 * NS_PER_S));
+    world_run(&w, 25000);
+    T_EQ(actor_command(c, "health", NULL), 0);
+    T_TRUE(strstr(c->json, "CLOCK_SKEW") != NULL);
+    T_TRUE(strstr(c->json, "behind") != NULL);
+    sim_wall_step(w.mon_machine[other], (int64_t)(7 * NS_PER_S));
+    world_run(&w, 25000);
+    T_EQ(actor_command(c, "health", NULL), 0);
+    T_TRUE(strstr(c->json, "CLOCK_SKEW") == NULL);
+    world_fini(&w);
+}
+
 T(mons, a_command_that_is_sent_again_gets_the_first_result)
 {
     struct world w;

@@ -73,6 +73,7 @@ static const struct field fields[] = {
     F(mon_reply, TEXT, leader),
 
     F(mon_raft, BUF, payload),
+    F(mon_raft, U64, wall_ns),
 
     F(mon_forward, U16, type),
     F(mon_forward, BUF, payload),
