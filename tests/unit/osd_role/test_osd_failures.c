@@ -391,3 +391,25 @@ T(osd_failures, random_crashes_lose_nothing_acknowledged)
         world_fini(&w);
     }
 }
+
+static bool ready_1(struct world *w)
+{
+    return w->osd[1].ready;
+}
+
+T(osd_failures, an_osd_that_has_the_newest_map_asks_to_be_up_at_once)
+{
+    struct world w;
+
+    world_init(&w, 21, 3, 3, 8);
+    T_OK(put_fill(&w, "a", 'x', 1000));
+    world_wait_clean(&w, 20000);
+    for (uint32_t i = 0; i < 3; i++)
+        world_osd_kill(&w, i, false); /* nobody reports: no newer map comes to wake it */
+    world_osd_launch(&w, 1);
+    T_TRUE(world_until(&w, 250, ready_1)); /* it looks around twice a second */
+    world_osd_launch(&w, 0);
+    world_osd_launch(&w, 2);
+    world_wait_clean(&w, 20000);
+    world_fini(&w);
+}
