@@ -102,6 +102,59 @@ T(osd_failures, an_osd_out_of_reach_of_the_log_is_backfilled)
     world_fini(&w);
 }
 
+/* Each write falls on some stage of the backfill: before its part, in it, as it moves on, at its
+ * end.  What waited for a part must reach the target like any member. */
+T(osd_failures, writes_during_a_backfill_reach_its_target)
+{
+    for (uint64_t seed = 40; seed < 46; seed++) {
+        struct world w;
+        uint32_t away;
+
+        world_init(&w, seed, 3, 3, 1);
+        w.conf.osd_pg_log_min = w.conf.osd_pg_log_max = 4;
+        for (uint32_t i = 0; i < 3; i++) {
+            world_osd_stop(&w, i);
+            world_osd_start(&w, i);
+        }
+        put_many(&w, 70, 'a', 3000);
+        away = (primary_of(&w, "o0") + 1) % 3;
+        world_osd_kill(&w, away, false);
+        put_many(&w, 70, 'b', 2000);
+        world_osd_launch(&w, away);
+        for (unsigned i = 0; !world_clean(&w) || i < 70; i++) {
+            char name[16];
+
+            T_LT(i, 20000);
+            name_of((i * 37) % 70, name);
+            step_data(&w, op_new(&w, name, STEP_APPEND), "more", 4);
+            T_OK(op_run(&w));
+        }
+        T_GT(SUM(&w, backfills), 0);
+        for (unsigned i = 0; i < 70; i++) {
+            char name[16];
+
+            name_of(i, name);
+            copies_equal(&w, name);
+        }
+        world_fini(&w);
+    }
+}
+
+/* A peer's session breaks as the role stops: nothing of it may be left (world_fini looks). */
+T(osd_failures, a_stop_while_a_peer_dies_leaves_nothing_behind)
+{
+    for (unsigned i = 0; i < 24; i++) {
+        struct world w;
+
+        world_init(&w, 60 + i, 3, 3, 2);
+        put_many(&w, 4, 'a', 3000);
+        world_osd_kill(&w, (i + 1) % 3, i % 2);
+        sim_run_until(w.sim, sim_now_ns(w.sim) + i * 40000, NULL, NULL);
+        world_osd_stop(&w, i % 3);
+        world_fini(&w);
+    }
+}
+
 /* A member's whole log goes into one transaction of its store, which takes an eighth of the
  * journal: entries that name many bytes of keys push older ones out. */
 T(osd_failures, a_log_of_long_keys_stays_small_enough_for_one_transaction)
