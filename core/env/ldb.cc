@@ -75,7 +75,7 @@ leveldb::Options OptionsOf(ldb *d, uint32_t cache_bytes, uint32_t write_buffer_b
     options.write_buffer_size = write_buffer_bytes;
     options.block_cache = d->cache.get();
     options.filter_policy = d->filter.get();
-    options.compression = leveldb::kNoCompression; /* keys and checksums: it costs more than it saves */
+    options.compression = leveldb::kNoCompression; /* keys and checksums: it costs too much */
     options.max_open_files = kTablesOpen;
     options.max_file_size = kTableBytes;
     return options;
