@@ -41,6 +41,7 @@ struct mon_conf {
                                   address that cluster_mons gives wins over the folder's */
     struct msgr_hub *hub;      /* borrowed; NULL: sockets only */
     const char *folder;        /* borrowed until mon_start returned */
+    uint32_t snapshot_entries; /* of the log between snapshots; 0: 1000 */
 };
 
 /* Start; opening the folder blocks.  `ready(arg, 0, _)` comes from the loop once a majority works

@@ -159,9 +159,10 @@ struct mon {
     uint64_t raft_timer_ms;
     enum raft_role role;
     uint64_t term;
-    uint32_t leader;       /* raft id; 0: not known */
-    uint64_t term_first;   /* leader: index of the first entry of its term; 0: not known */
-    bool leading;          /* and that entry is applied: may propose and answer */
+    uint32_t leader;     /* raft id; 0: not known */
+    uint64_t term_first; /* leader: index of the first entry of its term; 0: not known */
+    bool leading;        /* and that entry is applied: may propose and answer */
+    uint32_t snapshot_entries;
     struct raft_snap snap; /* the snapshot that is durable; pos 0: none */
     struct buf snap_state; /* its bytes */
     struct raft_snap incoming;

@@ -168,7 +168,7 @@ static bool snapshot_due(const struct mon *mon)
     if (mon->snapping || st.snapshot_sending || st.applied <= st.snap.pos.index ||
         !raft_entry_at(mon->raft, st.applied))
         return false;
-    return st.applied - st.snap.pos.index >= MON_SNAPSHOT_ENTRIES ||
+    return st.applied - st.snap.pos.index >= mon->snapshot_entries ||
            st.log_bytes >= MON_SNAPSHOT_BYTES;
 }
 

@@ -96,6 +96,7 @@ static void mon_init(struct mon *mon, struct env *env, const struct mon_conf *co
 {
     mon->env = env;
     mon->id = conf->id;
+    mon->snapshot_entries = conf->snapshot_entries ? conf->snapshot_entries : MON_SNAPSHOT_ENTRIES;
     mon->conf = *conf->conf;
     log_init(&mon->log, env_log_sink(env), "mon.%u", conf->id);
     do

@@ -195,7 +195,8 @@ static void role_ready(void *arg, int rc, const struct note *why)
 
 static void start_mon(struct node *n)
 {
-    struct mon_conf conf = {.id = n->id, .conf = &n->conf, .folder = "/mon"};
+    struct mon_conf conf = {
+        .id = n->id, .conf = &n->conf, .folder = "/mon", .snapshot_entries = n->cl->sc.mon_log};
     struct mon_members members;
     struct note why = {0};
     int rc = mon_members_parse(n->cl->mons_text, &members, &why);
@@ -389,6 +390,10 @@ void scenario_draw(struct scenario *sc, uint64_t seed)
     sc->drift_ppm = rng_chance(&r, 1, 2) ? 1000 : 20000;
     sc->down_out_s = rng_chance(&r, 1, 3) ? 3 + (uint32_t)rng_below(&r, 8) : 600;
     sc->load_ns = (60 + rng_below(&r, 15)) * NS_PER_S;
+    if (seed % 8 == 6) { /* a monitor that was away finds its leader's log gone */
+        sc->mons = 3;
+        sc->mon_log = 2 + (uint32_t)rng_below(&r, 10);
+    }
 }
 
 void scenario_print(const struct scenario *sc, FILE *f)
@@ -396,9 +401,9 @@ void scenario_print(const struct scenario *sc, FILE *f)
     fprintf(f,
             "seed %llu: %u mons, %u OSDs, %u clients, %u operations on %u objects, logs %u..%u, "
             "drift %u "
-            "ppm, out after %u s, %llu s\n",
+            "ppm, out after %u s, snapshots of monitors %u, %llu s\n",
             (unsigned long long)sc->seed, sc->mons, sc->osds, sc->clients, sc->ops, sc->objects,
-            sc->log_min, sc->log_max, sc->drift_ppm, sc->down_out_s,
+            sc->log_min, sc->log_max, sc->drift_ppm, sc->down_out_s, sc->mon_log,
             (unsigned long long)(sc->load_ns / NS_PER_S));
 }
 

@@ -56,6 +56,7 @@ struct scenario {
     uint64_t seed;
     uint32_t mons, osds, clients, objects, ops;
     uint32_t log_min, log_max;
+    uint32_t mon_log; /* entries between the monitors' snapshots; 0: as they like */
     uint32_t drift_ppm;
     uint32_t down_out_s;
     uint64_t load_ns; /* how long the load and the faults last */

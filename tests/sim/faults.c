@@ -154,6 +154,23 @@ static void play_kill(struct fault *ft)
         again(ft, between_ms(ft, 1, 4000));
 }
 
+static void play_lag(struct fault *ft)
+{
+    struct node *n = &ft->cl->mon[ft->victim % ft->cl->sc.mons];
+
+    if (ft->on) /* each death of an OSD makes maps */
+        n = &ft->cl->osd[rng_below(&ft->rng, ft->cl->sc.osds)];
+    else
+        ft->left = 5;
+    if (node_alive(n)) {
+        ft->cl->cov.kills++;
+        node_kill(n, ft->on ? between_ms(ft, 100, 1500) : between_ms(ft, 15000, 20000));
+    }
+    ft->on = true;
+    if (ft->left-- > 1)
+        again(ft, between_ms(ft, 2000, 3500));
+}
+
 static void cut_power(struct fault *ft, struct node *n)
 {
     uint64_t down = down_for(ft), ios = rng_between(&ft->rng, 1, 20);
@@ -274,6 +291,9 @@ static void play(void *arg)
     case FAULT_OUT:
         play_out(ft);
         break;
+    case FAULT_LAG:
+        play_lag(ft);
+        break;
     }
 }
 
@@ -315,12 +335,14 @@ void faults_plan(struct faults *fs, struct cluster *cl)
         plan(fs, cl, &r, FAULT_RESTART);
     if (rng_chance(&r, 1, 3))
         plan(fs, cl, &r, FAULT_OUT);
+    if (cl->sc.mon_log)
+        plan(fs, cl, &r, FAULT_LAG);
 }
 
 void faults_print(const struct faults *fs, FILE *f)
 {
     static const char *const names[] = {"resets",   "partition", "pause",   "kill", "power",
-                                        "blackout", "skew",      "restart", "out"};
+                                        "blackout", "skew",      "restart", "out",  "lag"};
 
     for (uint32_t i = 0; i < fs->count; i++)
         fprintf(f, "  %.3f s: %s\n", (double)fs->fault[i].at_ns / 1e9, names[fs->fault[i].kind]);

@@ -17,6 +17,7 @@ enum fault_kind {
     FAULT_KINDS,     /* what is drawn ends here; the rest are an operator's doings, on top */
     FAULT_RESTART = FAULT_KINDS,
     FAULT_OUT,
+    FAULT_LAG, /* a monitor is away while maps are made, one after the other */
 };
 struct fault {
     struct cluster *cl;

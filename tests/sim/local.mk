@@ -1,7 +1,7 @@
 # tests/sim - whole clusters in one thread on the simulated environment.
 #
 # SIM_TESTS are scripts that run seeds; one that prints TAP counts each of its cases.
-SIM_TESTS = tests/sim/sim.sh
+SIM_TESTS = tests/sim/sim.sh tests/sim/trace.sh
 
 check_SCRIPTS += $(SIM_TESTS)
 EXTRA_DIST += $(SIM_TESTS) tests/sim/caught.txt tests/sim/regressions.txt tests/sim/README.md
