@@ -305,8 +305,12 @@ static void evaluated(struct client_op *op, int rc)
 {
     struct octx *x = op->octx;
 
-    if (exec_no_answer(rc)) {
+    if (rc == -ENOMEM) {
         give_up(op);
+        return;
+    }
+    if (exec_no_answer(rc)) { /* we stop: the client asks whoever leads next */
+        exec_op_free(op);
         return;
     }
     if (rc == 0)
