@@ -116,7 +116,7 @@ int step_pairs_set(struct steps *s, struct step *st, const struct step_pair *pai
 int step_data_set(struct steps *s, struct step *st, const struct buf *data);
 /* The same steps again, payload shared.  `out` is overwritten; 0 or -ENOMEM (out is empty then). */
 int steps_copy(const struct steps *from, struct steps *out);
-bool steps_write(const struct steps *s); /* any write step */
+bool steps_write(const struct steps *s);     /* any write step */
 uint64_t steps_bytes(const struct steps *s); /* what they hold: payload, keys, values, checksums */
 /* Order, bounds, sizes: 0; -EINVAL for what has no meaning (no step, a guard or read after a write,
  * STEP_PG_LIST beside others, a flag or field out of range, missing checksums), -R_MIXED_STEPS for

@@ -1,14 +1,14 @@
 /* test_client.c - libcairn against a monitor and an OSD that answer when a test says so. */
+#include "tests/unit/t.h"
 #include "core/client/include/cairn_env.h"
 #include "core/env/sim.h"
 #include "core/map/osdmap.h"
 #include "core/msgr/msgr.h"
 #include "core/proto/messages.h"
-#include "tests/unit/t.h"
 
 enum { SEEN_MAX = 64, OSD_INSTANCE = 5 };
 
-struct seen { /* an operation as it came to the OSD */
+struct seen {                /* an operation as it came to the OSD */
     struct session *session; /* ref */
     uint64_t op, floor;
     uint32_t attempt;
