@@ -235,6 +235,8 @@ void pg_subs_free(struct pg *pg)
     while (!list_empty(&pg->inflight)) {
         struct pg_sub *sub = LIST_FIRST(&pg->inflight, struct pg_sub, link);
 
+        for (uint32_t i = 0; i < sub->count; i++)
+            sub->obj[i] = NULL; /* gone with the store */
         pg_sub_fini(sub);
         sub->durable(sub, false);
     }
