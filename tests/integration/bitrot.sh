@@ -5,6 +5,7 @@
 # reported and repaired from the good copies, and in the end fsck is content.  An OSD that has lost
 # every superblock stays down, the others serve, health names it, and it is replaced.
 . "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"
+all || skip "rot in every place takes minutes: only with CAIRN_TEST_ALL"
 ROT="python3 $SRCDIR/tests/integration/rot.py"
 S3_ADDR=127.0.0.1:$(free_ports 1)
 victim=$D/osd.1

@@ -10,11 +10,11 @@ INTEGRATION_TESTS = \
 	tests/integration/daemons.sh \
 	tests/integration/crash.sh \
 	tests/integration/disk_full.sh \
+	tests/integration/bitrot.sh \
 	tests/integration/s3_clients.sh
 
 check_SCRIPTS += $(INTEGRATION_TESTS)
 EXTRA_DIST += $(INTEGRATION_TESTS) \
-	tests/integration/bitrot.sh \
 	tests/integration/crush_x.py \
 	tests/integration/lib.sh \
 	tests/integration/rot.py \
