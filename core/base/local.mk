@@ -10,7 +10,10 @@ libcore_base_a_SOURCES = \
 	core/base/buf.c \
 	core/base/buf.h \
 	core/base/crc.c \
+	core/base/crc32.c \
 	core/base/crc.h \
+	core/base/crc64.c \
+	core/base/crc_join.h \
 	core/base/cursor.c \
 	core/base/cursor.h \
 	core/base/hash.c \

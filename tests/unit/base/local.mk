@@ -56,7 +56,8 @@ tests_unit_base_test_text_LDADD = $(LINK_base) $(LINK_test)
 
 # The checksum without ISA-L, so that it is tested where ISA-L is.
 check_PROGRAMS += tests/unit/base/test_crc_portable
-tests_unit_base_test_crc_portable_SOURCES = tests/unit/base/test_crc.c core/base/crc.c
+tests_unit_base_test_crc_portable_SOURCES = tests/unit/base/test_crc.c core/base/crc.c \
+	core/base/crc32.c core/base/crc64.c
 tests_unit_base_test_crc_portable_CPPFLAGS = $(AM_CPPFLAGS) -DCRC_PORTABLE
 tests_unit_base_test_crc_portable_LDADD = $(LINK_base) $(LINK_test)
 
