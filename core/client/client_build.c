@@ -248,6 +248,18 @@ int cairn_op_xattr_rm(struct cairn_op *op, const char *name)
     return key_add(op, STEP_XATTR_RM, 0, name, strlen(name), NULL, 0);
 }
 
+int cairn_op_xattr_add(struct cairn_op *op, const char *name, const int64_t *numbers, size_t count)
+{
+    uint8_t value[8 * STEP_COUNTERS_MAX];
+    struct writer w = wr_over(value, sizeof(value));
+
+    if (count > STEP_COUNTERS_MAX)
+        return failed(op, -E2BIG);
+    for (size_t i = 0; i < count; i++)
+        wr_u64(&w, (uint64_t)numbers[i]);
+    return key_add(op, STEP_XATTR_ADD, 0, name, strlen(name), value, w.len);
+}
+
 int cairn_op_omap_set(struct cairn_op *op, const struct cairn_pair *pairs, size_t count)
 {
     return pairs_add(op, STEP_OMAP_SET, pairs, count);

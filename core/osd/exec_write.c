@@ -29,6 +29,7 @@ bool exec_step_grows(const struct step *st, uint64_t *bytes)
     case STEP_WRITE_FULL:
     case STEP_APPEND:
     case STEP_XATTR_SET:
+    case STEP_XATTR_ADD:
     case STEP_OMAP_SET:
         return true;
     default:
@@ -113,6 +114,36 @@ static int xattr_step(struct build *b, const struct step *st)
     return 0;
 }
 
+/* What is written is the sum: copies and replays need not know how it came about.  The object is as
+ * all operations before left it, and no step before this one has changed the xattr (steps_valid). */
+static int add_step(struct build *b, const struct step *st)
+{
+    const struct object *obj = b->op->octx->obj;
+    uint8_t sum[8 * STEP_COUNTERS_MAX];
+    struct bytes have = {0};
+    uint32_t len;
+
+    if (exec_xattr_own(st->key))
+        return -EINVAL;
+    if (object_exists(obj) && object_xattr(obj, st->key, &have) < 0)
+        have = (struct bytes){0};
+    if (have.len % 8 || have.len > sizeof(sum))
+        return -R_MALFORMED;
+    len = MAX(have.len, st->value.len);
+    memset(sum, 0, len);
+    if (have.len)
+        memcpy(sum, have.data, have.len);
+    for (uint32_t at = 0; at < st->value.len; at += 8) {
+        struct cursor was = cur_over(sum + at, 8), more = cur_over(st->value.data + at, 8);
+        struct writer w = wr_over(sum + at, 8);
+
+        wr_u64(&w, cur_u64(&was) + cur_u64(&more));
+    }
+    touch(b);
+    txn_xattr_set(b->txn, b->o, st->key, (struct bytes){sum, len});
+    return 0;
+}
+
 static int omap_step(struct build *b, const struct step *st)
 {
     for (uint32_t i = 0; i < st->pair_in_count; i++) {
@@ -162,6 +193,8 @@ static int step(struct build *b, const struct step *st, uint32_t i)
         return truncate_step(b, st);
     case STEP_XATTR_SET:
         return xattr_step(b, st);
+    case STEP_XATTR_ADD:
+        return add_step(b, st);
     case STEP_OMAP_SET:
         return omap_step(b, st);
     case STEP_CLONE_RANGE:

@@ -60,6 +60,8 @@ static const struct step_kind_row kinds[STEP_KIND_END] = {
     [STEP_OMAP_CLEAR] = WRITE(HAS(0)),
     [STEP_CLONE_RANGE] = WRITE(HAS(FIELD_OFF | FIELD_LEN | FIELD_OFF2 | FIELD_KEY), .key_min = 1,
                                .key_max = OID_NAME_MAX),
+    [STEP_XATTR_ADD] = WRITE(HAS(FIELD_KEY | FIELD_VALUE), .key_min = 1, .key_max = XATTR_NAME_MAX,
+                             .value_max = 8 * STEP_COUNTERS_MAX),
 };
 
 const struct step_kind_row *step_kind_row(uint8_t kind)
@@ -240,6 +242,24 @@ static int flags_valid(const struct step_kind_row *row, const struct step *st)
     return st->flags & ~known ? -EINVAL : 0;
 }
 
+/* Numbers are added to what the xattr was before the operation: no step may have changed it. */
+static int add_valid(const struct steps *s, uint32_t i)
+{
+    const struct step *add = &s->step[i];
+
+    if (add->value.len == 0 || add->value.len % 8)
+        return -EINVAL;
+    for (uint32_t k = 0; k < i; k++) {
+        const struct step *st = &s->step[k];
+        bool xattr = st->kind == STEP_XATTR_SET || st->kind == STEP_XATTR_RM ||
+                     st->kind == STEP_XATTR_ADD;
+
+        if (st->kind == STEP_DELETE || (xattr && bytes_equal(st->key, add->key)))
+            return -EINVAL;
+    }
+    return 0;
+}
+
 static int step_valid(const struct step_kind_row *row, const struct step *st)
 {
     int rc = flags_valid(row, st);
@@ -324,6 +344,8 @@ int steps_valid(const struct steps *s)
         if (read && wrote)
             return -R_MIXED_STEPS;
         rc = step_valid(row, st);
+        if (rc == 0 && st->kind == STEP_XATTR_ADD)
+            rc = add_valid(s, i);
         if (rc < 0)
             return rc;
     }

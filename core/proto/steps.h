@@ -48,6 +48,8 @@ enum step_kind {
     STEP_OMAP_CLEAR,
     STEP_CLONE_RANGE, /* src name (same PG only) in key, off2, len -> off; other PGs: -R_UNSUPPORTED
                        */
+    STEP_XATTR_ADD,   /* key; value: rows of i64 LE, each added to the u64 LE in the same place of
+                         the xattr, modulo 2^64; what is not there counts as 0 */
     STEP_KIND_END
 };
 enum step_cmp {
@@ -65,6 +67,7 @@ enum {
     STEP_MAY_FAIL = 2 /* this step's failure does not fail the operation (reads only) */
 };
 enum { STEPS_MAX = 64, STEP_PAIRS_MAX = 10000 /* of one step */ };
+enum { STEP_COUNTERS_MAX = 32 /* numbers of one STEP_XATTR_ADD */ };
 /* What one operation may hold beside its payload, and its results beside theirs: keys, values and
  * checksums, 64 bytes for each step and 8 for each pair.  The payload of all steps of either is at
  * most OBJECT_BYTES_MAX. */
@@ -119,7 +122,8 @@ int steps_copy(const struct steps *from, struct steps *out);
 bool steps_write(const struct steps *s);     /* any write step */
 uint64_t steps_bytes(const struct steps *s); /* what they hold: payload, keys, values, checksums */
 /* Order, bounds, sizes: 0; -EINVAL for what has no meaning (no step, a guard or read after a write,
- * STEP_PG_LIST beside others, a flag or field out of range, missing checksums), -R_MIXED_STEPS for
+ * STEP_PG_LIST beside others, a flag or field out of range, missing checksums, a STEP_XATTR_ADD
+ * behind a step that changes the same xattr), -R_MIXED_STEPS for
  * reads beside writes (a repeat would not have what was read), -R_UNSUPPORTED for a kind unknown
  * here, -EFBIG past OBJECT_BYTES_MAX, -ENAMETOOLONG, -E2BIG (values, pairs, the
  * sum). What was decoded may be executed only after this. */

@@ -104,6 +104,11 @@ CAIRN_API int cairn_op_zero(struct cairn_op *op, uint64_t off, uint64_t len);
 CAIRN_API int cairn_op_delete(struct cairn_op *op);
 CAIRN_API int cairn_op_xattr_set(struct cairn_op *op, const char *name, const void *value,
                                  size_t bytes);
+/* Adds each number to the u64 (little-endian) in the same place of the xattr, which counts as zeros
+ * where it is not there: counters that need no guard.  Up to 32 numbers.  An operation that adds to
+ * an xattr does not change it before. */
+CAIRN_API int cairn_op_xattr_add(struct cairn_op *op, const char *name, const int64_t *numbers,
+                                 size_t count);
 CAIRN_API int cairn_op_xattr_rm(struct cairn_op *op, const char *name);
 CAIRN_API int cairn_op_omap_set(struct cairn_op *op, const struct cairn_pair *pairs, size_t count);
 CAIRN_API int cairn_op_omap_rm(struct cairn_op *op, const struct cairn_pair *keys, size_t count);

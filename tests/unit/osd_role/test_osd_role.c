@@ -103,6 +103,72 @@ T(osd_role, a_repeat_gets_the_first_outcome_and_does_not_run_again)
     world_fini(&w);
 }
 
+static void add(struct world *w, const char *name, const int64_t *numbers, uint32_t count)
+{
+    struct step *st = op_new(w, name, STEP_XATTR_ADD);
+    uint8_t raw[64];
+    struct writer to = wr_over(raw, sizeof(raw));
+
+    for (uint32_t i = 0; i < count; i++)
+        wr_u64(&to, (uint64_t)numbers[i]);
+    st->key = steps_dup(&w->steps, BYTES_STR("count"));
+    st->value = steps_dup(&w->steps, (struct bytes){raw, (uint32_t)to.len});
+}
+
+static uint64_t counter(struct world *w, const char *name, uint32_t i)
+{
+    uint8_t raw[64] = {0};
+    struct cursor c = cur_over(raw + 8 * i, 8);
+
+    step_key(w, op_new(w, name, STEP_XATTR_GET), "count", NULL);
+    T_OK(op_run(w));
+    T_GE(w->reply->results.result[0].data.bytes, 8 * i + 8);
+    buf_copy_out(&w->reply->results.result[0].data, 0, raw, w->reply->results.result[0].data.bytes);
+    return cur_u64(&c);
+}
+
+T(osd_role, numbers_are_added_once_and_survive_on_every_copy)
+{
+    static const int64_t first[] = {5, 7}, next[] = {-2}, wide[] = {0, -8, INT64_MAX};
+    struct world w;
+
+    world_init(&w, 21, 3, 3, 4);
+    add(&w, "a", first, 2); /* it makes the object */
+    T_OK(op_run(&w));
+    T_OK(op_repeat(&w));
+    add(&w, "a", next, 1);
+    T_OK(op_run(&w));
+    T_OK(op_repeat(&w));
+    T_EQ(counter(&w, "a", 0), 3);
+    T_EQ(counter(&w, "a", 1), 7);
+    add(&w, "a", wide, 3);
+    T_OK(op_run(&w));
+    T_EQ(counter(&w, "a", 0), 3);
+    T_EQ(counter(&w, "a", 1), UINT64_MAX);
+    T_EQ(counter(&w, "a", 2), INT64_MAX);
+    world_wait_clean(&w, 20000);
+    world_osd_kill(&w, primary_of(&w, "a"), true);
+    T_EQ(counter(&w, "a", 0), 3); /* as another copy has it */
+    world_fini(&w);
+}
+
+T(osd_role, numbers_are_not_added_to_what_is_none)
+{
+    static const int64_t one[] = {1};
+    struct world w;
+
+    world_init(&w, 22, 1, 1, 4);
+    step_key(&w, op_new(&w, "a", STEP_XATTR_SET), "count", "twelve bytes");
+    T_OK(op_run(&w));
+    add(&w, "a", one, 1);
+    T_EQ(op_run(&w), -R_MALFORMED);
+    T_OK(rm(&w, "a"));
+    add(&w, "a", one, 1);
+    T_OK(op_run(&w));
+    T_EQ(counter(&w, "a", 0), 1);
+    world_fini(&w);
+}
+
 T(osd_role, every_object_of_a_pg_is_listed_once)
 {
     struct world w;

@@ -51,7 +51,10 @@ static struct step *add(struct steps *s, unsigned kind)
         /* fallthrough */
     case STEP_XATTR_GET:
     case STEP_XATTR_RM:
+    case STEP_XATTR_ADD:
     case STEP_PG_LIST:
+        if (kind == STEP_XATTR_ADD)
+            st->value = steps_dup(s, BYTES_STR("8 bytes!and 8 .."));
         st->key = steps_dup(s, BYTES_STR("key"));
         st->rows_max = kind == STEP_OMAP_RANGE || kind == STEP_PG_LIST ? 17 : 0;
         break;
@@ -139,6 +142,9 @@ static int want_of_two(unsigned first, unsigned second)
 {
     if (first == STEP_PG_LIST || second == STEP_PG_LIST || (is_write(first) && !is_write(second)))
         return -EINVAL;
+    if (second == STEP_XATTR_ADD && (first == STEP_XATTR_ADD || first == STEP_XATTR_SET ||
+                                     first == STEP_XATTR_RM || first == STEP_DELETE))
+        return -EINVAL; /* of the same xattr, here */
     return is_write(second) && !is_write(first) && !is_guard(first) ? -R_MIXED_STEPS : 0;
 }
 
@@ -198,6 +204,12 @@ T(steps, keys_and_values_have_bounds)
         {STEP_XATTR_SET, 1, XATTR_VALUE_MAX, 0},
         {STEP_XATTR_SET, 1, XATTR_VALUE_MAX + 1, -E2BIG},
         {STEP_XATTR_RM, 0, 0, -EINVAL},
+        {STEP_XATTR_ADD, 0, 8, -EINVAL},
+        {STEP_XATTR_ADD, XATTR_NAME_MAX + 1, 8, -ENAMETOOLONG},
+        {STEP_XATTR_ADD, 1, 0, -EINVAL},
+        {STEP_XATTR_ADD, 1, 12, -EINVAL},
+        {STEP_XATTR_ADD, 1, 8 * STEP_COUNTERS_MAX, 0},
+        {STEP_XATTR_ADD, 1, 8 * STEP_COUNTERS_MAX + 8, -E2BIG},
         {STEP_CMP_XATTR, 1, XATTR_VALUE_MAX + 1, -E2BIG},
         {STEP_CMP_OMAP, 0, 0, -EINVAL},
         {STEP_CMP_OMAP, OMAP_KEY_MAX, OMAP_VALUE_MAX, 0},
@@ -223,6 +235,28 @@ T(steps, keys_and_values_have_bounds)
 
         st->key = key_of(&s, row->key);
         st->value = key_of(&s, row->value);
+        T_EQ(steps_valid(&s), row->want);
+    }
+}
+
+T(steps, do_not_add_to_an_xattr_that_they_have_changed)
+{
+    static const struct {
+        unsigned first;
+        const char *key;
+        int want;
+    } rows[] = {
+        {STEP_XATTR_SET, "key", -EINVAL}, {STEP_XATTR_RM, "key", -EINVAL},
+        {STEP_XATTR_ADD, "key", -EINVAL}, {STEP_DELETE, "key", -EINVAL},
+        {STEP_XATTR_SET, "other", 0},     {STEP_XATTR_ADD, "other", 0},
+        {STEP_OMAP_CLEAR, "key", 0},
+    };
+
+    T_CASES (row, rows) {
+        AUTO(steps) s = {0};
+
+        add(&s, row->first)->key = BYTES_STR(row->key);
+        add(&s, STEP_XATTR_ADD);
         T_EQ(steps_valid(&s), row->want);
     }
 }
