@@ -1,21 +1,22 @@
-/* checksum.c - CRC32 (IEEE 802.3), CRC32C, CRC64/NVME, SHA-1, SHA-256 as S3 uses them. */
-#include "s3/auth/checksum.h"
-#include "core/base/crc.h"
+/* checksum.c - CRC32 (IEEE 802.3), CRC32C, CRC-64/NVME, SHA-1, SHA-256 as S3 uses them: values are
+ * written big-endian. */
+#include <strings.h>
 
-/* Reflected polynomials. */
-#define POLY_CRC32     UINT64_C(0xedb88320)
-#define POLY_CRC64NVME UINT64_C(0x9a6c9329ac4bc9b5)
+#include "core/base/crc.h"
+#include "s3/auth/checksum.h"
 
 static const struct {
-    const char *name, *field;
+    const char *name, *field, *mismatch;
     unsigned bytes;
 } kinds[CHECKSUM_KINDS] = {
-    [CHECKSUM_NONE] = {"", "", 0},
-    [CHECKSUM_CRC32] = {"CRC32", "x-amz-checksum-crc32", 4},
-    [CHECKSUM_CRC32C] = {"CRC32C", "x-amz-checksum-crc32c", 4},
-    [CHECKSUM_CRC64NVME] = {"CRC64NVME", "x-amz-checksum-crc64nvme", 8},
-    [CHECKSUM_SHA1] = {"SHA1", "x-amz-checksum-sha1", SHA1_BYTES},
-    [CHECKSUM_SHA256] = {"SHA256", "x-amz-checksum-sha256", SHA256_BYTES},
+#define KIND(name, field, bytes)                                                                   \
+    [CHECKSUM_##name] = {#name, "x-amz-checksum-" field,                                           \
+                         "The " #name " you specified did not match the calculated checksum.",     \
+                         bytes}
+    [CHECKSUM_NONE] = {"", "", "", 0}, KIND(CRC32, "crc32", 4),
+    KIND(CRC32C, "crc32c", 4),         KIND(CRC64NVME, "crc64nvme", 8),
+    KIND(SHA1, "sha1", SHA1_BYTES),    KIND(SHA256, "sha256", SHA256_BYTES),
+#undef KIND
 };
 
 const char *checksum_name(enum checksum_kind kind)
@@ -28,15 +29,25 @@ const char *checksum_field(enum checksum_kind kind)
     return kinds[kind].field;
 }
 
+const char *checksum_mismatch(enum checksum_kind kind)
+{
+    return kinds[kind].mismatch;
+}
+
 unsigned checksum_bytes(enum checksum_kind kind)
 {
     return kinds[kind].bytes;
 }
 
+static bool equals_any_case(struct bytes b, const char *text)
+{
+    return b.len == strlen(text) && strncasecmp((const char *)b.data, text, b.len) == 0;
+}
+
 enum checksum_kind checksum_of_name(struct bytes name)
 {
     for (int k = CHECKSUM_NONE + 1; k < CHECKSUM_KINDS; k++)
-        if (bytes_equal(name, BYTES_STR(kinds[k].name)))
+        if (equals_any_case(name, kinds[k].name))
             return (enum checksum_kind)k;
     return CHECKSUM_NONE;
 }
@@ -44,33 +55,15 @@ enum checksum_kind checksum_of_name(struct bytes name)
 enum checksum_kind checksum_of_field(struct bytes field)
 {
     for (int k = CHECKSUM_NONE + 1; k < CHECKSUM_KINDS; k++)
-        if (bytes_equal(field, BYTES_STR(kinds[k].field)))
+        if (equals_any_case(field, kinds[k].field))
             return (enum checksum_kind)k;
     return CHECKSUM_NONE;
-}
-
-/* The table is small enough to be made for each call, so that no state is shared; that costs
- * little beside the batch it is used on. */
-static uint64_t crc_add(uint64_t crc, uint64_t poly, const uint8_t *data, size_t bytes)
-{
-    uint64_t table[256];
-
-    for (unsigned i = 0; i < 256; i++) {
-        uint64_t v = i;
-
-        for (int bit = 0; bit < 8; bit++)
-            v = v & 1 ? v >> 1 ^ poly : v >> 1;
-        table[i] = v;
-    }
-    for (size_t i = 0; i < bytes; i++)
-        crc = table[(crc ^ data[i]) & 0xff] ^ crc >> 8;
-    return crc;
 }
 
 int checksum_begin(struct checksum *c, const struct digest_kit *kit, enum checksum_kind kind)
 {
     c->kind = kind;
-    c->crc = kind == CHECKSUM_CRC32 ? UINT32_MAX : kind == CHECKSUM_CRC64NVME ? UINT64_MAX : 0;
+    c->crc = 0;
     if (kind == CHECKSUM_SHA1)
         return hash_begin(&c->hash, kit, HASH_SHA1);
     return kind == CHECKSUM_SHA256 ? hash_begin(&c->hash, kit, HASH_SHA256) : 0;
@@ -80,10 +73,10 @@ void checksum_add(struct checksum *c, const void *data, size_t bytes)
 {
     switch (c->kind) {
     case CHECKSUM_CRC32:
-        c->crc = crc_add(c->crc, POLY_CRC32, data, bytes);
+        c->crc = crc32eth((uint32_t)c->crc, data, bytes);
         break;
     case CHECKSUM_CRC64NVME:
-        c->crc = crc_add(c->crc, POLY_CRC64NVME, data, bytes);
+        c->crc = crc64nvme(c->crc, data, bytes);
         break;
     case CHECKSUM_CRC32C:
         c->crc = crc32c((uint32_t)c->crc, data, bytes);
@@ -98,19 +91,48 @@ void checksum_add(struct checksum *c, const void *data, size_t bytes)
     }
 }
 
-void checksum_end(struct checksum *c, uint8_t out[CHECKSUM_BYTES_MAX])
+static void crc_put(uint64_t crc, unsigned bytes, uint8_t *out)
 {
-    unsigned bytes = kinds[c->kind].bytes;
-    uint64_t crc = c->crc;
-
-    if (c->kind == CHECKSUM_SHA1 || c->kind == CHECKSUM_SHA256) {
-        hash_end(&c->hash, out);
-        return;
-    }
-    if (c->kind == CHECKSUM_CRC32 || c->kind == CHECKSUM_CRC64NVME)
-        crc = ~crc;
     for (unsigned i = 0; i < bytes; i++)
         out[i] = (uint8_t)(crc >> 8 * (bytes - 1 - i));
+}
+
+static uint64_t crc_get(const uint8_t *value, unsigned bytes)
+{
+    uint64_t crc = 0;
+
+    for (unsigned i = 0; i < bytes; i++)
+        crc = crc << 8 | value[i];
+    return crc;
+}
+
+void checksum_end(struct checksum *c, uint8_t out[CHECKSUM_BYTES_MAX])
+{
+    if (c->kind == CHECKSUM_SHA1 || c->kind == CHECKSUM_SHA256)
+        hash_end(&c->hash, out);
+    else
+        crc_put(c->crc, kinds[c->kind].bytes, out);
+}
+
+bool checksum_joins(enum checksum_kind kind)
+{
+    return kind == CHECKSUM_CRC32 || kind == CHECKSUM_CRC32C || kind == CHECKSUM_CRC64NVME;
+}
+
+void checksum_join(enum checksum_kind kind, uint8_t value[CHECKSUM_BYTES_MAX], const uint8_t *next,
+                   uint64_t next_bytes)
+{
+    unsigned bytes = kinds[kind].bytes;
+    uint64_t a = crc_get(value, bytes), b = crc_get(next, bytes);
+
+    ASSERT(checksum_joins(kind));
+    if (kind == CHECKSUM_CRC32)
+        a = crc32eth_join((uint32_t)a, (uint32_t)b, next_bytes);
+    else if (kind == CHECKSUM_CRC32C)
+        a = crc32c_join((uint32_t)a, (uint32_t)b, next_bytes);
+    else
+        a = crc64nvme_join(a, b, next_bytes);
+    crc_put(a, bytes, value);
 }
 
 void checksum_fini(struct checksum *c)

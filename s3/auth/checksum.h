@@ -16,7 +16,7 @@ enum checksum_kind {
     CHECKSUM_KINDS
 };
 
-enum { CHECKSUM_BYTES_MAX = SHA256_BYTES };
+enum { CHECKSUM_BYTES_MAX = SHA256_BYTES, CHECKSUM_TEXT = 48 /* in base64, terminated */ };
 
 struct checksum {
     enum checksum_kind kind;
@@ -26,7 +26,8 @@ struct checksum {
 
 const char *checksum_name(enum checksum_kind kind);       /* "CRC32" */
 const char *checksum_field(enum checksum_kind kind);      /* "x-amz-checksum-crc32" */
-enum checksum_kind checksum_of_name(struct bytes name);   /* CHECKSUM_NONE: unknown */
+const char *checksum_mismatch(enum checksum_kind kind);   /* a sentence: theirs and ours differ */
+enum checksum_kind checksum_of_name(struct bytes name);   /* any case; CHECKSUM_NONE: unknown */
 enum checksum_kind checksum_of_field(struct bytes field); /* likewise */
 unsigned checksum_bytes(enum checksum_kind kind);
 
@@ -34,5 +35,11 @@ int checksum_begin(struct checksum *c, const struct digest_kit *kit, enum checks
 void checksum_add(struct checksum *c, const void *data, size_t bytes);
 void checksum_end(struct checksum *c, uint8_t out[CHECKSUM_BYTES_MAX]); /* big-endian */
 void checksum_fini(struct checksum *c);
+
+/* Whether the value of a whole can be made from those of its parts (FULL_OBJECT): of CRCs. */
+bool checksum_joins(enum checksum_kind kind);
+/* `value` becomes that of its bytes with `next_bytes` more behind them, whose own is `next`. */
+void checksum_join(enum checksum_kind kind, uint8_t value[CHECKSUM_BYTES_MAX], const uint8_t *next,
+                   uint64_t next_bytes);
 
 #endif

@@ -12,21 +12,37 @@ void chunks_init(struct chunks *c, bool is_signed)
     c->state = LINE_HEAD;
 }
 
-static enum chunks_event bad(struct chunks *c)
+static enum chunks_event bad(struct chunks *c, enum chunks_fault fault)
 {
     c->state = BAD;
+    c->fault = fault;
     return CHUNKS_BAD;
 }
 
-/* Collect up to CRLF.  1: the line is here, without them; 0: more is needed; -1: too long. */
+bool chunks_whole(const struct chunks *c)
+{
+    return c->state == DONE;
+}
+
+static bool ends_in(const struct chunks *c, uint8_t byte)
+{
+    return c->line_len > 0 && c->line[c->line_len - 1] == byte;
+}
+
+/* Collect up to CRLF, or LF CRLF behind a trailer.  1: the line is here, without them; 0: more is
+ * needed; -1: too long, or with a bare LF. */
 static int line_take(struct chunks *c, const uint8_t **at, const uint8_t *end)
 {
     while (*at < end) {
         uint8_t byte = *(*at)++;
 
-        if (byte == '\n')
-            return c->line_len > 0 && c->line[--c->line_len] == '\r' ? 1 : -1;
-        if (c->line_len == sizeof(c->line))
+        if (byte == '\n' && ends_in(c, '\r')) {
+            c->line_len--;
+            if (ends_in(c, '\n'))
+                c->line_len--;
+            return c->line_len && memchr(c->line, '\n', c->line_len) ? -1 : 1;
+        }
+        if (c->line_len == sizeof(c->line) || (byte == '\n' && c->state != LINE_TRAILER))
             return -1;
         c->line[c->line_len++] = byte;
     }
@@ -69,13 +85,16 @@ static bool head_parse(struct chunks *c)
 static enum chunks_event head_end(struct chunks *c)
 {
     if (!head_parse(c))
-        return bad(c);
+        return bad(c, CHUNKS_FRAMING);
     c->line_len = 0;
     if (c->left) {
+        /* Each chunk costs a signature: nobody makes us check one for every byte. */
+        if (c->small)
+            return bad(c, CHUNKS_TOO_SMALL);
+        c->small = c->is_signed && c->left < CHUNKS_SIGNED_BYTES_MIN;
         c->state = DATA;
         return CHUNKS_MORE;
     }
-    c->last = true;
     c->state = LINE_TRAILER;
     return CHUNKS_END;
 }
@@ -102,7 +121,7 @@ static enum chunks_event trailer_end(struct chunks *c)
         return CHUNKS_DONE;
     }
     if (!colon || colon == c->line)
-        return bad(c);
+        return bad(c, CHUNKS_BAD_TRAILER);
     c->name = (struct bytes){c->line, (uint32_t)(colon - c->line)};
     c->value = trim((struct bytes){colon + 1, c->line_len - c->name.len - 1});
     for (uint32_t i = 0; i < c->name.len; i++)
@@ -112,7 +131,7 @@ static enum chunks_event trailer_end(struct chunks *c)
     if (!bytes_equal(c->name, BYTES_STR(mark)))
         return CHUNKS_TRAILER;
     if (!c->is_signed || c->has_signature || !hex_get(c->value, c->signature, SHA256_BYTES))
-        return bad(c);
+        return bad(c, CHUNKS_BAD_TRAILER);
     c->has_signature = true;
     return CHUNKS_MORE;
 }
@@ -138,7 +157,7 @@ static enum chunks_event step(struct chunks *c, const uint8_t **at, const uint8_
     case LINE_TRAILER:
         got = line_take(c, at, end);
         if (got < 0)
-            return bad(c);
+            return bad(c, c->state == LINE_HEAD ? CHUNKS_FRAMING : CHUNKS_BAD_TRAILER);
         if (got == 0)
             return CHUNKS_MORE;
         return c->state == LINE_HEAD ? head_end(c) : trailer_end(c);
@@ -146,15 +165,15 @@ static enum chunks_event step(struct chunks *c, const uint8_t **at, const uint8_
         return data_take(c, at, end);
     case DATA_CR:
         c->state = DATA_LF;
-        return *(*at)++ == '\r' ? CHUNKS_MORE : bad(c);
+        return *(*at)++ == '\r' ? CHUNKS_MORE : bad(c, CHUNKS_FRAMING);
     case DATA_LF:
         c->state = LINE_HEAD;
-        return *(*at)++ == '\n' ? CHUNKS_END : bad(c);
+        return *(*at)++ == '\n' ? CHUNKS_END : bad(c, CHUNKS_FRAMING);
     case DONE: /* bytes after the end */
     case BAD:
         break;
     }
-    return bad(c);
+    return bad(c, CHUNKS_FRAMING);
 }
 
 enum chunks_event chunks_next(struct chunks *c, const uint8_t **at, const uint8_t *end)

@@ -31,7 +31,8 @@ struct body {
     const struct body_calls *calls;
     void *arg;
     enum s3_error error;
-    bool wrapped; /* aws-chunked */
+    const char *why; /* a constant */
+    bool wrapped;    /* aws-chunked */
     bool ended, destroyed, told;
     uint64_t came; /* bytes inside, so far */
 
@@ -61,10 +62,17 @@ static bool needs_sha256(const struct body *b)
     return b->want.payload == PAYLOAD_HASHED || signed_chunks(b);
 }
 
+static void fail_why(struct body *b, enum s3_error e, const char *why)
+{
+    if (b->error != S3_OK || e == S3_OK)
+        return;
+    b->error = e;
+    b->why = why;
+}
+
 static void fail(struct body *b, enum s3_error e)
 {
-    if (b->error == S3_OK)
-        b->error = e;
+    fail_why(b, e, NULL);
 }
 
 /* --- hashing --- */
@@ -167,25 +175,27 @@ static void check_trailer(struct body *b)
 
 static void finish(struct body *b)
 {
-    uint8_t md5[MD5_BYTES], sum[CHECKSUM_BYTES_MAX];
+    struct body_sums sums = {
+        .bytes = b->came, .checksum = b->want.checksum, .checksum_told = b->want.checksum_told};
+    uint8_t sum[SHA256_BYTES];
 
     b->told = true;
     if (b->error == S3_OK)
         check_trailer(b);
-    hash_end(&b->md5, md5);
+    hash_end(&b->md5, sums.md5);
     if (b->error == S3_OK && b->want.payload == PAYLOAD_HASHED) {
         hash_end(&b->sha256, sum);
         if (!equal_in_constant_time(sum, b->want.sha256, SHA256_BYTES))
             fail(b, S3_XAmzContentSHA256Mismatch);
     }
-    if (b->want.has_md5 && memcmp(md5, b->want.md5, sizeof(md5)) != 0)
-        fail(b, S3_BadDigest);
-    if (b->want.checksum != CHECKSUM_NONE) {
-        checksum_end(&b->checksum, sum);
-        if (memcmp(sum, b->want.checksum_value, checksum_bytes(b->want.checksum)) != 0)
-            fail(b, S3_BadDigest);
-    }
-    b->calls->done(b->arg, b->error, md5);
+    if (b->want.has_md5 && memcmp(sums.md5, b->want.md5, MD5_BYTES) != 0)
+        fail_why(b, S3_BadDigest, "The Content-MD5 you specified did not match what we received.");
+    if (sums.checksum != CHECKSUM_NONE)
+        checksum_end(&b->checksum, sums.checksum_value);
+    if (sums.checksum_told &&
+        memcmp(sums.checksum_value, b->want.checksum_value, checksum_bytes(sums.checksum)) != 0)
+        fail_why(b, S3_BadDigest, checksum_mismatch(sums.checksum));
+    b->calls->done(b->arg, b->error, b->error == S3_OK ? &sums : NULL);
 }
 
 static void next_batch(struct body *b)
@@ -314,7 +324,22 @@ static void trailer_add(struct body *b)
     }
     b->trailer_seen = true;
     if (!base64_get(c->value, b->want.checksum_value, checksum_bytes(b->want.checksum)))
-        fail(b, S3_InvalidDigest);
+        fail_why(b, S3_InvalidRequest, "The value of the trailing checksum is not one.");
+}
+
+static void chunks_failed(struct body *b)
+{
+    switch (b->chunks.fault) {
+    case CHUNKS_FRAMING:
+        fail_why(b, S3_IncompleteBody, "The chunks of the body are malformed.");
+        break;
+    case CHUNKS_TOO_SMALL:
+        fail(b, S3_InvalidChunkSizeError);
+        break;
+    case CHUNKS_BAD_TRAILER:
+        fail(b, S3_MalformedTrailerError);
+        break;
+    }
 }
 
 /* What the parser found; true: go on with the input. */
@@ -328,7 +353,7 @@ static bool chunks_step(struct body *b, enum chunks_event event)
         trailer_add(b);
         break;
     case CHUNKS_BAD:
-        fail(b, S3_InvalidChunkSizeError);
+        chunks_failed(b);
         break;
     case CHUNKS_DATA:
     case CHUNKS_MORE:
@@ -366,12 +391,12 @@ size_t body_add(struct body *b, const uint8_t *data, size_t bytes)
 
 static void check_complete(struct body *b)
 {
-    if (b->came != b->want.bytes)
+    if (b->came != b->want.bytes && !b->want.up_to)
         fail(b, S3_IncompleteBody);
     if (!b->wrapped)
         return;
-    if (!b->chunks.last)
-        fail(b, S3_IncompleteBody);
+    if (!chunks_whole(&b->chunks))
+        fail_why(b, S3_IncompleteBody, "The request body ended unexpectedly.");
     if (b->want.checksum_in_trailer && !b->trailer_seen)
         fail(b, S3_MalformedTrailerError);
 }
@@ -389,6 +414,11 @@ void body_end(struct body *b)
 enum s3_error body_error(const struct body *b)
 {
     return b->error;
+}
+
+const char *body_why(const struct body *b)
+{
+    return b->why;
 }
 
 /* --- life --- */

@@ -22,19 +22,30 @@ struct body_want {
     uint8_t sha256[SHA256_BYTES]; /* PAYLOAD_HASHED */
     struct sigv4_chain chain;     /* signed chunks */
     uint64_t bytes;               /* what is inside, unwrapped */
+    bool up_to;                   /* `bytes` is only the most that may come */
     bool has_md5;
     uint8_t md5[MD5_BYTES];
-    enum checksum_kind checksum;
+    enum checksum_kind checksum; /* to be made; CHECKSUM_NONE: none */
+    bool checksum_told;          /* by the client: in a field, or else ... */
     bool checksum_in_trailer;
     uint8_t checksum_value[CHECKSUM_BYTES_MAX];
+};
+
+/* What the bytes inside came to; all that the client told of them agrees. */
+struct body_sums {
+    uint64_t bytes;
+    uint8_t md5[MD5_BYTES];
+    enum checksum_kind checksum;
+    bool checksum_told;                         /* by the client; otherwise made here */
+    uint8_t checksum_value[CHECKSUM_BYTES_MAX]; /* checksum_bytes() of them */
 };
 
 struct body_calls {
     bool (*room)(void *arg);                    /* may a batch come? */
     void (*batch)(void *arg, struct buf *data); /* move it out or share it */
     void (*wake)(void *arg);                    /* body_add will take more */
-    /* All was given and checked; `md5` is of the bytes inside.  Also from inside body_end. */
-    void (*done)(void *arg, enum s3_error e, const uint8_t md5[MD5_BYTES]);
+    /* All was given and checked.  `sums` only without an error.  Also from inside body_end. */
+    void (*done)(void *arg, enum s3_error e, const struct body_sums *sums);
 };
 
 struct body;
@@ -48,5 +59,7 @@ size_t body_add(struct body *b, const uint8_t *data, size_t bytes);
 void body_end(struct body *b);
 /* What is wrong already; then the rest of the body does not matter. */
 enum s3_error body_error(const struct body *b);
+/* A sentence about it, or NULL: the error's own says enough. */
+const char *body_why(const struct body *b);
 
 #endif

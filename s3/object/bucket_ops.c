@@ -118,12 +118,12 @@ static void create_batch(struct s3_request *r, struct buf *data)
         (void)xml_in_add(s->xml, span_data(&span[i]), span[i].bytes); /* remembers */
 }
 
-static void create_done(struct s3_request *r, const uint8_t md5[MD5_BYTES])
+static void create_done(struct s3_request *r, const struct body_sums *sums)
 {
     struct create_state *s = r->state;
     int rc = r->want.bytes ? xml_in_end(s->xml) : 0;
 
-    UNUSED(md5);
+    UNUSED(sums);
     if (rc < 0)
         request_reply_error(r, rc == -R_UNSUPPORTED ? S3_NotImplemented
                                : rc == -ENOMEM      ? S3_ServiceUnavailable

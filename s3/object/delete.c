@@ -200,12 +200,12 @@ static void many_batch(struct s3_request *r, struct buf *data)
         (void)xml_in_add(m->xml, span_data(&span[i]), span[i].bytes); /* remembers */
 }
 
-static void many_done(struct s3_request *r, const uint8_t md5[MD5_BYTES])
+static void many_done(struct s3_request *r, const struct body_sums *sums)
 {
     struct many *m = r->state;
     int rc = xml_in_end(m->xml);
 
-    UNUSED(md5);
+    UNUSED(sums);
     if (rc < 0 || m->count == 0) {
         request_reply_error(r, rc == -R_UNSUPPORTED ? S3_NotImplemented
                                : rc == -ENOMEM      ? S3_ServiceUnavailable

@@ -14,7 +14,7 @@ struct put_state {
     struct meta meta;
     struct buf held; /* a batch that found no room */
     bool verified;
-    uint8_t md5[MD5_BYTES];
+    struct body_sums sums; /* when `verified` */
 };
 
 static void put_fini(struct s3_request *r)
@@ -40,10 +40,24 @@ static void put_failed(struct s3_request *r, int rc)
     request_reply_rc(r, rc);
 }
 
+static enum s3_error reply_checksum(struct s3_request *r)
+{
+    const struct put_state *s = r->state;
+    enum checksum_kind kind = s->sums.checksum;
+    char *text = arena_alloc(r->arena, CHECKSUM_TEXT);
+
+    if (kind == CHECKSUM_NONE)
+        return S3_OK;
+    if (!text)
+        return S3_ServiceUnavailable;
+    base64_put(s->sums.checksum_value, checksum_bytes(kind), text);
+    request_field_set(r, checksum_field(kind), BYTES_STR(text));
+    return S3_OK;
+}
+
 static void committed(void *arg, int rc, const struct object_info *info)
 {
     struct s3_request *r = arg;
-    const struct bytes *sum = NULL;
     enum s3_error e;
 
     if (rc < 0 || !request_open(r)) {
@@ -51,11 +65,9 @@ static void committed(void *arg, int rc, const struct object_info *info)
         return;
     }
     e = meta_reply_etag(r, &info->etag);
-    if (!r->want.checksum_in_trailer && r->want.checksum != CHECKSUM_NONE)
-        sum = request_field(r, checksum_field(r->want.checksum));
     /* Of a part the checksum is not kept, so it is not told: completing goes by ETags. */
-    if (sum && r->op == &op_put_object)
-        request_field_set(r, checksum_field(r->want.checksum), *sum);
+    if (e == S3_OK && r->op == &op_put_object)
+        e = reply_checksum(r);
     if (e != S3_OK)
         request_reply_error(r, e);
     else
@@ -68,7 +80,7 @@ static void put_commit(struct s3_request *r)
     struct put_state *s = r->state;
 
     request_hold(r);
-    object_put_commit(TAKE(s->put), s->md5, committed, r);
+    object_put_commit(TAKE(s->put), s->sums.md5, committed, r);
 }
 
 /* Write what waits; false when it still does, or the PUT failed. */
@@ -118,11 +130,11 @@ static void put_batch(struct s3_request *r, struct buf *data)
     (void)put_held(r);
 }
 
-static void put_done(struct s3_request *r, const uint8_t md5[MD5_BYTES])
+static void put_done(struct s3_request *r, const struct body_sums *sums)
 {
     struct put_state *s = r->state;
 
-    memcpy(s->md5, md5, sizeof(s->md5));
+    s->sums = *sums;
     s->verified = true;
     if (s->held.bytes == 0)
         put_commit(r);
@@ -157,12 +169,14 @@ static void put_begin(struct s3_request *r)
     struct put_state *s = r->state;
     int rc;
 
+    if (!r->want.checksum_told)
+        r->want.checksum = CHECKSUM_CRC64NVME; /* as S3 does: doc/decisions/0009 */
     s->args.bucket = r->bucket;
     s->args.key = r->key;
     s->args.size = r->want.bytes;
     s->args.room = put_has_room;
     s->args.arg = r;
-    if (!r->head->has_length) {
+    if (!r->head->has_length && !r->head->chunked) {
         request_reply_error(r, S3_MissingContentLength);
         return;
     }

@@ -200,12 +200,18 @@ void request_reply_error(struct s3_request *r, enum s3_error e)
     ASSERT(e != S3_OK);
     if (e == S3_AuthorizationHeaderMalformed)
         request_field_set(r, "x-amz-bucket-region", BYTES_STR(r->g->region));
-    error_xml(&w, r->g, e, NULL, r->path, id_text(r->http, r->arena));
+    error_xml(&w, r->g, e, r->why, r->path, id_text(r->http, r->arena));
     /* A client that asked for nothing but the head, or has it already, gets no body. */
     if (s3_error_status(e) != 304 && !bytes_equal(r->head->method, BYTES_STR("HEAD")) &&
         writer_to_buf(&w, &data) == 0)
         request_field_set(r, "Content-Type", BYTES_STR("application/xml"));
     request_reply_buf(r, s3_error_status(e), &data);
+}
+
+void request_reply_why(struct s3_request *r, enum s3_error e, const char *why)
+{
+    r->why = why;
+    request_reply_error(r, e);
 }
 
 void request_reply_rc(struct s3_request *r, int rc)
@@ -229,7 +235,7 @@ void request_call_failed(struct s3_request *r, int rc)
 
 bool request_has_body(const struct s3_request *r)
 {
-    return r->head->has_length && r->head->length > 0;
+    return r->head->chunked || r->head->length > 0;
 }
 
 static bool body_room(void *arg)
@@ -252,20 +258,20 @@ static void body_wake(void *arg)
     struct s3_request *r = arg;
 
     if (body_error(r->body) != S3_OK && request_open(r))
-        request_reply_error(r, body_error(r->body));
+        request_reply_why(r, body_error(r->body), body_why(r->body));
     http_wake(r->http);
 }
 
-static void body_done(void *arg, enum s3_error e, const uint8_t md5[MD5_BYTES])
+static void body_done(void *arg, enum s3_error e, const struct body_sums *sums)
 {
     struct s3_request *r = arg;
 
     if (!request_open(r))
         return;
     if (e != S3_OK)
-        request_reply_error(r, e);
+        request_reply_why(r, e, body_why(r->body));
     else
-        r->op->body->done(r, md5);
+        r->op->body->done(r, sums);
 }
 
 static const struct body_calls body_calls = {body_room, body_batch, body_wake, body_done};
@@ -294,7 +300,7 @@ static size_t sink_data(void *user, const uint8_t *data, size_t bytes)
     ASSERT(r->reading); /* nothing else accepts a body */
     taken = body_add(r->body, data, bytes);
     if (body_error(r->body) != S3_OK && request_open(r))
-        request_reply_error(r, body_error(r->body));
+        request_reply_why(r, body_error(r->body), body_why(r->body));
     return taken;
 }
 
@@ -367,7 +373,8 @@ void request_head(void *arg, struct http_request *http)
     list_push_back(&g->requests, &r->link);
     http_attach(http, &sink, r);
     e = target_parse(r);
-    if (e == S3_OK && r->head->chunked)
+    /* Chunks of HTTP may carry chunks of S3, whose length inside is told. */
+    if (e == S3_OK && r->head->chunked && !request_field(r, "x-amz-decoded-content-length"))
         e = S3_MissingContentLength;
     request_hold(r);
     if (e == S3_OK)

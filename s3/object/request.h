@@ -35,7 +35,7 @@ struct s3_op {
 struct request_body_calls {
     bool (*room)(struct s3_request *r); /* NULL: always */
     void (*batch)(struct s3_request *r, struct buf *data);
-    void (*done)(struct s3_request *r, const uint8_t md5[MD5_BYTES]); /* verified */
+    void (*done)(struct s3_request *r, const struct body_sums *sums); /* verified */
 };
 
 enum { REPLY_FIELDS_MAX = S3_HEADERS_MAX + 24 };
@@ -65,6 +65,7 @@ struct s3_request {
     struct http_field field[REPLY_FIELDS_MAX]; /* of the answer */
     uint32_t field_count;
     struct writer xml; /* of the answer */
+    const char *why;   /* what an error says instead of its own text; NULL: nothing else */
 
     void *state; /* owned, of the operation, from the arena */
     void (*state_fini)(struct s3_request *r);
@@ -109,6 +110,8 @@ void request_reply_buf(struct s3_request *r, unsigned status, struct buf *data);
 void request_reply_stream(struct s3_request *r, unsigned status, uint64_t bytes,
                           ssize_t (*read)(void *user, uint64_t pos, uint8_t *dst, size_t max));
 void request_reply_error(struct s3_request *r, enum s3_error e);
+/* With a sentence (a constant, or of the arena) instead of the error's own. */
+void request_reply_why(struct s3_request *r, enum s3_error e, const char *why);
 /* By the code of the bucket layer. */
 void request_reply_rc(struct s3_request *r, int rc);
 /* A call that was not taken: answers and drops what request_hold took. */

@@ -98,7 +98,7 @@ static const struct {
     {"x-amz-bucket-object-lock-enabled", TAKES_BUCKET_MAKE, "false|False"},
     {"x-amz-decoded-content-length", TAKES_BODY, NULL},
     {"x-amz-trailer", TAKES_BODY, NULL},
-    {"x-amz-sdk-checksum-algorithm", TAKES_BODY, "CRC32|CRC32C|CRC64NVME|SHA1|SHA256"},
+    {"x-amz-sdk-checksum-algorithm", TAKES_BODY, NULL},
     {"x-amz-checksum-crc32", TAKES_BODY, NULL},
     {"x-amz-checksum-crc32c", TAKES_BODY, NULL},
     {"x-amz-checksum-crc64nvme", TAKES_BODY, NULL},
@@ -249,39 +249,87 @@ static enum s3_error wanted_bytes(struct s3_request *r)
     return number_get(*inside, S3_OBJECT_BYTES_MAX, &r->want.bytes) ? S3_OK : S3_InvalidArgument;
 }
 
-/* At most one checksum beside the MD5, in a field or announced for the trailer. */
-static enum s3_error wanted_sums(struct s3_request *r)
+/* At most one in a field. */
+static enum s3_error sum_in_field(struct s3_request *r)
 {
-    const struct bytes *md5 = request_field(r, "content-md5");
-    const struct bytes *trailer = request_field(r, "x-amz-trailer");
-    enum payload_kind kind = r->auth.sig.payload_kind;
     struct body_want *want = &r->want;
 
-    want->has_md5 = md5 != NULL;
-    if (md5 && !base64_get(*md5, want->md5, sizeof(want->md5)))
-        return S3_InvalidDigest;
     for (uint32_t i = 0; i < r->head->field_count; i++) {
         const struct http_field *f = &r->head->field[i];
         enum checksum_kind sum = checksum_of_field(f->name);
 
         if (sum == CHECKSUM_NONE)
             continue;
-        if (want->checksum != CHECKSUM_NONE)
+        r->why = "Expecting a single x-amz-checksum- header; several are not allowed.";
+        if (want->checksum_told)
             return S3_InvalidRequest;
         want->checksum = sum;
+        want->checksum_told = true;
+        r->why = "The value of the x-amz-checksum- header is not one.";
         if (!base64_get(f->value, want->checksum_value, checksum_bytes(sum)))
-            return S3_InvalidDigest;
+            return S3_InvalidRequest;
     }
-    if ((trailer != NULL) !=
-        (kind == PAYLOAD_CHUNKS_TRAILER || kind == PAYLOAD_CHUNKS_SIGNED_TRAILER))
-        return S3_InvalidRequest;
+    return S3_OK;
+}
+
+/* Announced for the trailer.  Where the payload may have one, none need come. */
+static enum s3_error sum_in_trailer(struct s3_request *r)
+{
+    const struct bytes *trailer = request_field(r, "x-amz-trailer");
+    enum payload_kind kind = r->auth.sig.payload_kind;
+    struct body_want *want = &r->want;
+
     if (!trailer)
         return S3_OK;
-    if (want->checksum != CHECKSUM_NONE || checksum_of_field(*trailer) == CHECKSUM_NONE)
+    r->why = "The payload that x-amz-content-sha256 names has no trailer, but x-amz-trailer does.";
+    if (kind != PAYLOAD_CHUNKS_TRAILER && kind != PAYLOAD_CHUNKS_SIGNED_TRAILER)
+        return S3_InvalidRequest;
+    r->why = "Expecting a single checksum, in a header or in the trailer.";
+    if (want->checksum_told)
         return S3_InvalidRequest;
     want->checksum = checksum_of_field(*trailer);
-    want->checksum_in_trailer = true;
-    return S3_OK;
+    want->checksum_told = want->checksum_in_trailer = true;
+    r->why = "The value specified in the x-amz-trailer header is not supported.";
+    return want->checksum == CHECKSUM_NONE ? S3_InvalidRequest : S3_OK;
+}
+
+/* What SDKs say they have done must be there, and be that. */
+static enum s3_error sum_of_sdk(struct s3_request *r)
+{
+    const struct bytes *name = request_field(r, "x-amz-sdk-checksum-algorithm");
+    enum checksum_kind kind;
+
+    if (!name)
+        return S3_OK;
+    kind = checksum_of_name(*name);
+    r->why = "The value of the x-amz-sdk-checksum-algorithm header is not supported.";
+    if (kind == CHECKSUM_NONE)
+        return S3_InvalidRequest;
+    r->why = "x-amz-sdk-checksum-algorithm was specified, but no corresponding x-amz-checksum-* or "
+             "x-amz-trailer header was found.";
+    if (!r->want.checksum_told)
+        return S3_InvalidRequest;
+    r->why = "The checksum is not of the algorithm that x-amz-sdk-checksum-algorithm names.";
+    return kind == r->want.checksum ? S3_OK : S3_BadDigest;
+}
+
+static enum s3_error wanted_sums(struct s3_request *r)
+{
+    const struct bytes *md5 = request_field(r, "content-md5");
+    enum s3_error e;
+
+    r->want.has_md5 = md5 != NULL;
+    r->why = NULL;
+    if (md5 && !base64_get(*md5, r->want.md5, sizeof(r->want.md5)))
+        return S3_InvalidDigest;
+    e = sum_in_field(r);
+    if (e == S3_OK)
+        e = sum_in_trailer(r);
+    if (e == S3_OK)
+        e = sum_of_sdk(r);
+    if (e == S3_OK)
+        r->why = NULL;
+    return e;
 }
 
 /* Nothing came and nothing was to come: what was signed must say so. */

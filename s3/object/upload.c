@@ -162,12 +162,12 @@ static void complete_batch(struct s3_request *r, struct buf *data)
         (void)xml_in_add(s->xml, span_data(&span[i]), span[i].bytes); /* remembers */
 }
 
-static void complete_done(struct s3_request *r, const uint8_t md5[MD5_BYTES])
+static void complete_done(struct s3_request *r, const struct body_sums *sums)
 {
     struct complete_state *s = r->state;
     int rc = xml_in_end(s->xml);
 
-    UNUSED(md5);
+    UNUSED(sums);
     if (rc == -R_MALFORMED || (rc == 0 && s->count == 0)) {
         request_reply_error(r, S3_MalformedXML);
         return;

@@ -134,3 +134,40 @@ T(s3_digest, hexadecimal_is_lower_case_and_whole)
     hex_put(out, 2, text);
     T_STR_EQ(text, "0aff");
 }
+
+static void sum_of(const struct digest_kit *kit, enum checksum_kind kind, const uint8_t *data,
+                   size_t bytes, uint8_t out[CHECKSUM_BYTES_MAX])
+{
+    struct checksum c = {0};
+
+    T_OK(checksum_begin(&c, kit, kind));
+    checksum_add(&c, data, bytes);
+    checksum_end(&c, out);
+    checksum_fini(&c);
+}
+
+T(s3_digest, crcs_of_parts_join_to_that_of_the_whole)
+{
+    static const enum checksum_kind joining[] = {CHECKSUM_CRC32, CHECKSUM_CRC32C,
+                                                 CHECKSUM_CRC64NVME};
+    struct digest_kit kit;
+    uint8_t data[5000];
+
+    T_OK(digest_kit_init(&kit));
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * 31 + i / 256);
+    T_CASES (kind, joining) {
+        uint8_t whole[CHECKSUM_BYTES_MAX], first[CHECKSUM_BYTES_MAX], rest[CHECKSUM_BYTES_MAX];
+
+        T_TRUE(checksum_joins(*kind));
+        sum_of(&kit, *kind, data, sizeof(data), whole);
+        for (size_t cut = 0; cut <= sizeof(data); cut += 1000) {
+            sum_of(&kit, *kind, data, cut, first);
+            sum_of(&kit, *kind, data + cut, sizeof(data) - cut, rest);
+            checksum_join(*kind, first, rest, sizeof(data) - cut);
+            T_MEM_EQ(first, whole, checksum_bytes(*kind));
+        }
+    }
+    T_TRUE(!checksum_joins(CHECKSUM_SHA1) && !checksum_joins(CHECKSUM_SHA256));
+    digest_kit_fini(&kit);
+}
