@@ -102,6 +102,11 @@ static bool number_parse(struct bytes text, bool suffixed, uint64_t *out)
     return i == text.len;
 }
 
+bool size_parse(struct bytes text, uint64_t *out_bytes)
+{
+    return number_parse(text, true, out_bytes);
+}
+
 /* A bound of a row: ours, so it parses. */
 static uint64_t bound(const struct row *row, const char *text)
 {

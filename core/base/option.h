@@ -38,6 +38,9 @@ int config_parse(struct config *conf, const char *file, const char *text, size_t
                  const char *instance, struct note *why);
 /* One option, "section.name", as from a command line.  0 or -EINVAL with `why` set. */
 int config_set(struct config *conf, const char *section_name, const char *value, struct note *why);
+/* A number of bytes as in a file: digits, perhaps with K, M, G or T behind them (powers of 1024).
+ * False: it is none, or above 2^64 - 1. */
+bool size_parse(struct bytes text, uint64_t *out_bytes);
 /* The bytes of cluster.fsid.  0, or -EINVAL (zeros) when it is no UUID (RFC 4122: 32 hexadecimal
  * digits with dashes). */
 int config_fsid(const struct config *conf, uint8_t out_fsid[16]);

@@ -7,6 +7,7 @@ libcore_mon_a_SOURCES = \
 	core/mon/mon_change.h \
 	core/mon/mon_command.c \
 	core/mon/mon_command.h \
+	core/mon/mon_command_conf.c \
 	core/mon/mon_command_info.c \
 	core/mon/mon_command_osd.c \
 	core/mon/mon_command_pool.c \
@@ -26,4 +27,6 @@ libcore_mon_a_SOURCES = \
 	core/mon/mon_store.h \
 	core/mon/mon_store_codec.c \
 	core/mon/mon_store_codec.h \
-	core/mon/mon_sub.c
+	core/mon/mon_sub.c \
+	core/mon/mon_user.c \
+	core/mon/mon_user.h

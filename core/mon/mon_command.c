@@ -31,13 +31,26 @@ const struct mon_command_row mon_commands[] = {
     {"pool rm", "NAME", 1, 1, true, "remove a pool and all its objects", mon_cmd_pool_rm},
     {"pool set", "NAME size|size_min N", 3, 3, true, "change a pool", mon_cmd_pool_set},
     {"pg ls", "[POOL]", 0, 1, false, "placement groups and their state", mon_cmd_pg_ls},
-    {"user create", "NAME", 1, 1, true, "make a user; shows the secret key once",
+    {"user create", "NAME [ACCESS]", 1, 2, true,
+     "make a user with a key; shows the secret once, or takes that of ACCESS from the input",
      mon_cmd_user_create},
-    {"user list", "", 0, 0, false, "users and their access keys", mon_cmd_user_list},
+    {"user list", "", 0, 0, false, "users, their state, quota and access keys", mon_cmd_user_list},
     {"user ls", "", 0, 0, false, "the same", mon_cmd_user_list},
-    {"user rm", "NAME", 1, 1, true, "remove a user", mon_cmd_user_rm},
-    {"user key", "ACCESS", 1, 1, false, "the user of an access key, for gateways",
-     mon_cmd_user_key},
+    {"user info", "NAME", 1, 1, false, "one of them", mon_cmd_user_info},
+    {"user rm", "NAME", 1, 1, true, "remove a user and its keys, whatever it owns",
+     mon_cmd_user_rm},
+    {"user suspend", "NAME", 1, 1, true, "refuse a user's requests until `user enable`",
+     mon_cmd_user_suspend},
+    {"user enable", "NAME", 1, 1, true, "take them again", mon_cmd_user_enable},
+    {"user quota", "NAME [bytes N|none] [objects N|none]", 1, 5, true,
+     "what a user's buckets may hold together; without more words: show it", mon_cmd_user_quota},
+    {"user key ls", "NAME", 1, 1, false, "a user's access keys, oldest first", mon_cmd_user_key_ls},
+    {"user key add", "NAME [ACCESS]", 1, 2, true,
+     "one more key; shows the secret once, or takes that of ACCESS from the input",
+     mon_cmd_user_key_add},
+    {"user key rm", "NAME ACCESS", 2, 2, true, "remove a key", mon_cmd_user_key_rm},
+    {"user find", "ACCESS", 1, 1, false, "the user of an access key, for gateways",
+     mon_cmd_user_find},
     {"config-key get", "KEY", 1, 1, false, "a stored setting", mon_cmd_key_get},
     {"config-key set", "KEY [VALUE]", 1, 2, true, "store one; without VALUE the input is stored",
      mon_cmd_key_set},
@@ -172,6 +185,11 @@ bool mon_call_option(const struct mon_call *call, uint32_t i, const char *name)
     if (arg[0] == '-' && arg[1] == '-')
         arg += 2;
     return i + 1 < call->argc && strcmp(arg, name) == 0;
+}
+
+bool mon_row_has_prefix(const struct mon_row *row, const char *prefix)
+{
+    return row && strncmp(row->key, prefix, strlen(prefix)) == 0;
 }
 
 int mon_cmd_help(struct mon_call *call)

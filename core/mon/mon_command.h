@@ -49,6 +49,8 @@ int mon_call_number(struct mon_call *call, uint32_t arg, const char *what, uint6
 /* An option "--name VALUE" or "name VALUE" at argv[i]: true when argv[i] is it and a value follows.
  */
 bool mon_call_option(const struct mon_call *call, uint32_t i, const char *name);
+/* For walking rows of one kind; false at NULL, too. */
+bool mon_row_has_prefix(const struct mon_row *row, const char *prefix);
 
 int mon_cmd_status(struct mon_call *call);
 int mon_cmd_health(struct mon_call *call);
@@ -73,7 +75,14 @@ int mon_cmd_pool_set(struct mon_call *call);
 int mon_cmd_user_create(struct mon_call *call);
 int mon_cmd_user_list(struct mon_call *call);
 int mon_cmd_user_rm(struct mon_call *call);
-int mon_cmd_user_key(struct mon_call *call);
+int mon_cmd_user_info(struct mon_call *call);
+int mon_cmd_user_suspend(struct mon_call *call);
+int mon_cmd_user_enable(struct mon_call *call);
+int mon_cmd_user_quota(struct mon_call *call);
+int mon_cmd_user_key_ls(struct mon_call *call);
+int mon_cmd_user_key_add(struct mon_call *call);
+int mon_cmd_user_key_rm(struct mon_call *call);
+int mon_cmd_user_find(struct mon_call *call);
 int mon_cmd_key_get(struct mon_call *call);
 int mon_cmd_key_set(struct mon_call *call);
 int mon_cmd_key_rm(struct mon_call *call);

@@ -20,3 +20,7 @@ tests_unit_mon_test_mon_store_LDADD = $(LINK_mon) $(LINK_test)
 check_PROGRAMS += tests/unit/mon/test_mon_commands
 tests_unit_mon_test_mon_commands_SOURCES = tests/unit/mon/test_commands.c $(MON_WORLD)
 tests_unit_mon_test_mon_commands_LDADD = $(LINK_mon) $(LINK_test)
+
+check_PROGRAMS += tests/unit/mon/test_mon_user
+tests_unit_mon_test_mon_user_SOURCES = tests/unit/mon/test_user.c
+tests_unit_mon_test_mon_user_LDADD = $(LINK_mon) $(LINK_test)

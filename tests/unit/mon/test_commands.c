@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "core/crush/crush_text.h"
+#include "core/mon/mon_user.h"
 #include "tests/unit/mon/world.h"
 
 static struct actor *one_mon(struct world *w, unsigned osds)
@@ -60,7 +61,17 @@ T(mon_commands, what_is_wrong_is_refused_with_a_reason)
         {{"pg", "ls", "p"}, -R_NO_POOL, "no pool p"},
         {{"user", "rm", "nobody"}, -ENOENT, "nobody"},
         {{"user", "create", "a b"}, -R_BAD_COMMAND, "name"},
-        {{"user", "key", "AAAA"}, -ENOENT, "access key"},
+        {{"user", "create", "a", "b/c"}, -R_BAD_COMMAND, "access key"},
+        {{"user", "create", "a", "key-of-mine"}, -R_BAD_COMMAND, "input"},
+        {{"user", "info", "nobody"}, -ENOENT, "nobody"},
+        {{"user", "suspend", "nobody"}, -ENOENT, "nobody"},
+        {{"user", "enable", "no/body"}, -ENOENT, "no/body"},
+        {{"user", "quota", "nobody", "bytes", "1"}, -ENOENT, "nobody"},
+        {{"user", "key"}, -R_BAD_COMMAND, "user key ls"},
+        {{"user", "key", "ls", "nobody"}, -ENOENT, "nobody"},
+        {{"user", "key", "add", "nobody"}, -ENOENT, "nobody"},
+        {{"user", "key", "rm", "nobody", "AAAA"}, -ENOENT, "nobody"},
+        {{"user", "find", "AAAA"}, -ENOENT, "access key"},
         {{"config-key", "get", "k"}, -ENOENT, "no such key"},
         {{"config-key", "rm", "k"}, -ENOENT, "no such key"},
         {{"blocklist", "rm", "12"}, -ENOENT, "not fenced"},
@@ -214,17 +225,102 @@ T(mon_commands, users_have_keys_that_are_shown_once_and_found_by_gateways)
     T_FALSE(says(c, access) || says(c, secret));
     T_EQ(actor_command(c, "user", "list", NULL), 0);
     T_TRUE(says(c, access) && says(c, "bob") && !says(c, secret));
+    T_EQ(actor_command(c, "user", "info", "ann", NULL), 0);
+    T_TRUE(says(c, access) && says(c, "\"state\":\"active\"") && !says(c, secret));
     world_mon_kill(&w, 0, true);
     T_OK(world_mon_start(&w, 0));
-    T_EQ(actor_command(c, "user", "key", access, NULL), 0);
+    T_EQ(actor_command(c, "user", "find", access, NULL), 0);
     T_TRUE(says(c, "\"user\":\"ann\""));
     again = field_of(c, "\"secret_key\"");
     T_STR_EQ(again, secret);
     T_EQ(actor_command(c, "user", "rm", "ann", NULL), 0);
-    T_EQ(actor_command(c, "user", "key", access, NULL), -ENOENT);
+    T_EQ(actor_command(c, "user", "find", access, NULL), -ENOENT);
     free(access);
     free(secret);
     free(again);
+    one_mon_end(&w);
+}
+
+T(mon_commands, keys_come_and_go_one_by_one_and_all_go_with_their_user)
+{
+    char *key[MON_USER_KEYS_MAX];
+    struct world w;
+    struct actor *c = one_mon(&w, 0);
+
+    T_EQ(actor_command(c, "user", "create", "ann", NULL), 0);
+    key[0] = field_of(c, "\"access_key\"");
+    for (unsigned i = 1; i < MON_USER_KEYS_MAX; i++) {
+        T_EQ(actor_command(c, "user", "key", "add", "ann", NULL), 0);
+        T_TRUE(says(c, "secret_key"));
+        key[i] = field_of(c, "\"access_key\"");
+    }
+    T_EQ(actor_command(c, "user", "key", "add", "ann", NULL), -R_OVERFLOW);
+    T_TRUE(says(c, "remove one first"));
+    T_EQ(actor_command(c, "user", "key", "rm", "ann", key[3], NULL), 0);
+    T_EQ(actor_command(c, "user", "key", "rm", "ann", key[3], NULL), -ENOENT);
+    world_mon_kill(&w, 0, true);
+    T_OK(world_mon_start(&w, 0));
+    T_EQ(actor_command(c, "user", "find", key[3], NULL), -ENOENT);
+    T_EQ(actor_command(c, "user", "key", "ls", "ann", NULL), 0);
+    for (unsigned i = 0; i < MON_USER_KEYS_MAX; i++)
+        T_EQ(says(c, key[i]), i != 3);
+    for (unsigned i = 0; i < MON_USER_KEYS_MAX; i++)
+        if (i != 3)
+            T_EQ(actor_command(c, "user", "find", key[i], NULL), 0);
+    T_EQ(actor_command(c, "user", "rm", "ann", NULL), 0);
+    for (unsigned i = 0; i < MON_USER_KEYS_MAX; i++) {
+        T_EQ(actor_command(c, "user", "find", key[i], NULL), -ENOENT);
+        free(key[i]);
+    }
+    one_mon_end(&w);
+}
+
+T(mon_commands, keys_made_elsewhere_are_taken_over_and_belong_to_one_user)
+{
+    struct world w;
+    struct actor *c = one_mon(&w, 0);
+
+    T_EQ(actor_command_input(c, "a secret", "user", "create", "ann", "MOVED.KEY-1", NULL),
+         -R_BAD_COMMAND); /* it has a blank */
+    T_EQ(actor_command_input(c, "wJalr/K7+MDENG=\n", "user", "create", "ann", "MOVED.KEY-1", NULL),
+         0);
+    T_FALSE(says(c, "wJalr"));
+    T_EQ(actor_command(c, "user", "find", "MOVED.KEY-1", NULL), 0);
+    T_TRUE(says(c, "\"secret_key\":\"wJalr/K7+MDENG=\"") && says(c, "\"user\":\"ann\""));
+    T_EQ(actor_command(c, "user", "create", "bob", NULL), 0);
+    T_EQ(actor_command_input(c, "another1", "user", "key", "add", "bob", "MOVED.KEY-1", NULL),
+         -R_EXISTS);
+    T_EQ(actor_command(c, "user", "key", "rm", "bob", "MOVED.KEY-1", NULL), -ENOENT);
+    T_EQ(actor_command(c, "user", "key", "rm", "ann", "MOVED.KEY-1", NULL), 0);
+    T_EQ(actor_command_input(c, "another1", "user", "key", "add", "bob", "MOVED.KEY-1", NULL), 0);
+    T_EQ(actor_command(c, "user", "find", "MOVED.KEY-1", NULL), 0);
+    T_TRUE(says(c, "\"user\":\"bob\"") && says(c, "another1"));
+    one_mon_end(&w);
+}
+
+T(mon_commands, state_and_quota_of_a_user_reach_gateways_with_its_key)
+{
+    struct world w;
+    struct actor *c = one_mon(&w, 0);
+    char *access;
+
+    T_EQ(actor_command(c, "user", "create", "ann", NULL), 0);
+    access = field_of(c, "\"access_key\"");
+    T_EQ(actor_command(c, "user", "suspend", "ann", NULL), 0);
+    T_EQ(actor_command(c, "user", "find", access, NULL), 0);
+    T_TRUE(says(c, "\"state\":\"suspended\"") && says(c, "\"bytes\":null,\"objects\":null"));
+    T_EQ(actor_command(c, "user", "enable", "ann", NULL), 0);
+    T_EQ(actor_command(c, "user", "quota", "ann", "--bytes", "10G", "objects", "5", NULL), 0);
+    T_EQ(actor_command(c, "user", "quota", "ann", "bytes", "0", NULL), -R_BAD_COMMAND);
+    T_EQ(actor_command(c, "user", "quota", "ann", "bytes", "1X", NULL), -R_BAD_COMMAND);
+    T_EQ(actor_command(c, "user", "quota", "ann", "bites", "1", NULL), -R_BAD_COMMAND);
+    T_EQ(actor_command(c, "user", "quota", "ann", "objects", "6", "bytes", NULL), -R_BAD_COMMAND);
+    T_EQ(actor_command(c, "user", "quota", "ann", NULL), 0);
+    T_STR_EQ(c->json, "{\"user\":\"ann\",\"bytes\":10737418240,\"objects\":5}");
+    T_EQ(actor_command(c, "user", "quota", "ann", "bytes", "none", NULL), 0);
+    T_EQ(actor_command(c, "user", "find", access, NULL), 0);
+    T_TRUE(says(c, "\"state\":\"active\"") && says(c, "\"bytes\":null,\"objects\":5"));
+    free(access);
     one_mon_end(&w);
 }
 

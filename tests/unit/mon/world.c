@@ -269,6 +269,8 @@ static void command_send(struct actor *a)
     m->argv = mem_calloc((size_t)a->argc, sizeof(*m->argv));
     for (int i = 0; i < a->argc; i++)
         m->argv[i] = mem_strdup(a->argv[i]);
+    if (a->input)
+        T_OK(buf_append_copy(&m->input, a->input, strlen(a->input)));
     a->sent++;
     session_send(a->s, &m->base);
 }
@@ -562,11 +564,12 @@ static void answer_forget(struct actor *a)
     a->rc = -ETIMEDOUT;
 }
 
-static void command_set(struct actor *a, const char *word, va_list more)
+static void command_set(struct actor *a, const char *input, const char *word, va_list more)
 {
     for (int i = 0; i < a->argc; i++)
         free(a->argv[i]);
     answer_forget(a);
+    a->input = input;
     a->argc = 0;
     a->command_id++;
     for (; word; word = va_arg(more, const char *))
@@ -590,7 +593,7 @@ void actor_command_begin(struct actor *a, const char *word, ...)
     va_list more;
 
     va_start(more, word);
-    command_set(a, word, more);
+    command_set(a, NULL, word, more);
     va_end(more);
 }
 
@@ -610,9 +613,20 @@ int actor_command(struct actor *a, const char *word, ...)
     va_list more;
 
     va_start(more, word);
-    command_set(a, word, more);
+    command_set(a, NULL, word, more);
     va_end(more);
     (void)actor_wait_answer(a, 20000); /* rc tells */
+    return a->rc;
+}
+
+int actor_command_input(struct actor *a, const char *input, const char *word, ...)
+{
+    va_list more;
+
+    va_start(more, word);
+    command_set(a, input, word, more);
+    va_end(more);
+    (void)actor_wait_answer(a, 20000);
     return a->rc;
 }
 

@@ -40,6 +40,7 @@ struct actor {
     uint64_t command_id;
     int argc;
     char *argv[8];
+    const char *input; /* borrowed; NULL: none */
     bool answered;
     int rc;
     char *text, *json;
@@ -84,6 +85,7 @@ void actor_send(struct actor *a, struct msg *m);
 void actor_move(struct actor *a, unsigned mon); /* to another monitor */
 /* Send a command (NULL ends it) and wait for the answer; its rc. */
 int actor_command(struct actor *a, const char *word, ...);
+int actor_command_input(struct actor *a, const char *input, const char *word, ...);
 void actor_command_begin(struct actor *a, const char *word, ...);
 void actor_command_again(struct actor *a); /* as if the answer had been lost */
 bool actor_wait_answer(struct actor *a, uint64_t ms);
