@@ -13,6 +13,8 @@ static void user_found(void *arg, int rc, const struct s3_user *user)
     if (e == S3_OK)
         e = sigv4_verify(&a->scratch, a->conf->kit, a->conf->keys, a->head, a->query, &a->sig,
                          BYTES_STR(user->secret_key), &a->chain);
+    if (e == S3_OK && user->suspended) /* told to nobody but the user */
+        e = S3_AccessDenied;
     if (e == S3_OK)
         memcpy(who.name, user->name, sizeof(who.name));
     a->done(a->arg, e, e == S3_OK ? &who : NULL);

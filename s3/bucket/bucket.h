@@ -46,6 +46,11 @@ enum {
 #define S3_OBJECT_BYTES_MAX (UINT64_C(5) << 40)
 #define S3_PUT_BYTES_MAX    (UINT64_C(5) << 30) /* of one PUT or one part */
 
+/* What a user's buckets, or a bucket, may hold; 0: no limit. */
+struct s3_quota {
+    uint64_t bytes, objects;
+};
+
 /* Who asks.  Only s3/auth makes one, from a request whose signature it has verified. */
 struct s3_principal {
     char name[S3_USER_NAME_MAX + 1];
@@ -65,7 +70,8 @@ struct bucket_conf {
     uint32_t collect_rows_max; /* rows a round deletes of one shard; 0: 1,000 */
     uint32_t upload_keep_ms; /* result of a completed upload is kept for a repeat; 0: 86,400,000 */
     uint32_t part_bytes_min; /* of every part but the last; 0: 5 MiB */
-    uint32_t user_ttl_ms;    /* 0: 60,000 */
+    uint32_t user_ttl_ms;    /* 0: 10,000 */
+    uint32_t user_stale_ms;  /* an old answer stands in while none comes; 0: 600,000 */
     uint32_t no_user_ttl_ms; /* 0: 3,000 */
     bool no_collector;       /* it runs only by bucket_collect */
     bool no_pools;           /* do not make the pools; they are there */
@@ -100,8 +106,12 @@ struct s3_user {
     char name[S3_USER_NAME_MAX + 1];
     char access_key[S3_ACCESS_KEY_MAX + 1];
     char secret_key[S3_SECRET_MAX + 1]; /* never logged */
+    bool suspended;                     /* its signatures hold, and nothing is granted */
+    struct s3_quota quota;              /* of all its buckets together */
 };
-/* Cached; -R_NO_USER when there is none.  `user` is NULL unless rc is 0. */
+/* -R_NO_USER when there is none.  `user` is NULL unless rc is 0.  Cached: what `cairn user` changes
+ * counts within user_ttl_ms on a gateway that reaches the monitors, within user_stale_ms on one
+ * that does not; requests already begun go on. */
 typedef void s3_user_fn(void *arg, int rc, const struct s3_user *user);
 int bucket_user(struct bucket_layer *l, struct bytes access_key, s3_user_fn *done, void *arg);
 

@@ -218,7 +218,8 @@ static struct bucket_conf conf_complete(const struct bucket_conf *given)
     c.collect_rows_max = MIN(value_or(c.collect_rows_max, 1000), 1000u);
     c.upload_keep_ms = value_or(c.upload_keep_ms, 86400000);
     c.part_bytes_min = value_or(c.part_bytes_min, S3_PART_BYTES_MIN);
-    c.user_ttl_ms = value_or(c.user_ttl_ms, 60000);
+    c.user_ttl_ms = value_or(c.user_ttl_ms, 10000);
+    c.user_stale_ms = value_or(c.user_stale_ms, 600000);
     c.no_user_ttl_ms = value_or(c.no_user_ttl_ms, 3000);
     return c;
 }

@@ -1,5 +1,7 @@
 /* user.c - access key -> user, from the monitors' command table, remembered for a while.
  *
+ * The first request in the second half of that while has the answer renewed behind its back, so
+ * that users in steady use never wait for the monitors, and these get one question for all of them.
  * That there is no such user is remembered, too, but only for seconds: a new user is not kept
  * waiting, and a client with a wrong key does not become a load on the monitors.  When the monitors
  * do not answer, a user that they named not long ago is still one: an election, or a cluster too
@@ -9,17 +11,14 @@
 #include "core/base/json.h"
 #include "s3/bucket/bucket_int.h"
 
-enum {
-    COMMAND_MS = 10000,
-    STALE_TTLS = 10, /* how long an old answer stands in for one that does not come */
-};
+enum { COMMAND_MS = 10000 };
 
 struct known_user {
     struct hnode node;
     struct list lru;
     uint64_t told_ns, until_ns; /* by the monitors; asked again after that */
     char access_key[S3_ACCESS_KEY_MAX + 1];
-    bool exists;
+    bool exists, renewing;
     struct s3_user user;
 };
 
@@ -27,6 +26,7 @@ struct user_req {
     struct req r; /* key: the access key */
     s3_user_fn *done;
     void *arg;
+    bool renews; /* nobody waits for it */
     struct s3_user user;
 };
 
@@ -99,9 +99,15 @@ static int field_take(const json_t *o, const char *name, char *out, size_t bytes
     return 0;
 }
 
+static uint64_t quota_take(const json_t *o, const char *name)
+{
+    return (uint64_t)json_integer_value(json_object_get(json_object_get(o, "quota"), name));
+}
+
 static int user_parse(const void *json, size_t json_bytes, struct s3_user *out_user)
 {
     json_t *o = json_parse(json, json_bytes, NULL);
+    char state[16];
     int rc = o ? 0 : -R_MALFORMED;
 
     if (rc == 0)
@@ -110,6 +116,13 @@ static int user_parse(const void *json, size_t json_bytes, struct s3_user *out_u
         rc = field_take(o, "access_key", out_user->access_key, sizeof(out_user->access_key));
     if (rc == 0)
         rc = field_take(o, "secret_key", out_user->secret_key, sizeof(out_user->secret_key));
+    if (rc == 0)
+        rc = field_take(o, "state", state, sizeof(state));
+    if (rc == 0) {
+        out_user->suspended = strcmp(state, "active") != 0;
+        out_user->quota.bytes = quota_take(o, "bytes");
+        out_user->quota.objects = quota_take(o, "objects");
+    }
     json_decref(o);
     return rc;
 }
@@ -121,7 +134,7 @@ static bool stale_take(struct user_req *q)
     struct known_user *k = known_find(l, q->r.key);
     uint64_t now = env_now_ns(l->env);
 
-    if (!k || !k->exists || now >= k->told_ns + l->conf.user_ttl_ms * STALE_TTLS * NS_PER_MS)
+    if (!k || !k->exists || now >= k->told_ns + l->conf.user_stale_ms * NS_PER_MS)
         return false;
     k->until_ns = MAX(k->until_ns, now + l->conf.no_user_ttl_ms * NS_PER_MS);
     q->user = k->user;
@@ -149,33 +162,56 @@ static void user_told(void *arg, int rc, const char *text, const void *json, siz
     op_finish(&q->r.op);
 }
 
+static void user_ask(struct user_req *q)
+{
+    char key[S3_ACCESS_KEY_MAX + 1] = {0};
+    const char *argv[] = {"user", "find", key};
+    int rc;
+
+    memcpy(key, q->r.key.data, q->r.key.len);
+    rc = cairn_command_env(q->r.l->cluster, ARRAY_LEN(argv), argv, NULL, 0, COMMAND_MS, user_told,
+                           q);
+    if (rc < 0)
+        user_told(q, rc, NULL, NULL, 0);
+}
+
+static int user_begin(struct bucket_layer *l, struct bytes access_key, bool renews,
+                      s3_user_fn *done, void *arg);
+
 static void user_run(struct op *op)
 {
     struct user_req *q = CONTAINER_OF(op, struct user_req, r.op);
     struct bucket_layer *l = q->r.l;
     struct known_user *k = known_find(l, q->r.key);
-    char key[S3_ACCESS_KEY_MAX + 1] = {0};
-    const char *argv[] = {"user", "key", key};
-    int rc;
+    uint64_t now = env_now_ns(l->env);
 
-    if (k && env_now_ns(l->env) < k->until_ns) {
-        q->user = k->user;
-        if (!k->exists)
-            op_fail(op, -R_NO_USER);
-        op_finish(op);
+    if (q->renews || !k || now >= k->until_ns) {
+        user_ask(q);
         return;
     }
-    memcpy(key, q->r.key.data, q->r.key.len);
-    rc = cairn_command_env(l->cluster, ARRAY_LEN(argv), argv, NULL, 0, COMMAND_MS, user_told, q);
-    if (rc < 0)
-        user_told(q, rc, NULL, NULL, 0);
+    q->user = k->user;
+    if (!k->exists) {
+        op_fail(op, -R_NO_USER);
+    } else if (!k->renewing && now - k->told_ns >= l->conf.user_ttl_ms * NS_PER_MS / 2) {
+        k->renewing = true;
+        if (user_begin(l, q->r.key, true, NULL, NULL) < 0)
+            k->renewing = false; /* the next request tries again */
+    }
+    op_finish(op);
 }
 
 static void user_finish(struct req *r)
 {
     struct user_req *q = CONTAINER_OF(r, struct user_req, r);
 
-    q->done(q->arg, r->op.rc, r->op.rc < 0 ? NULL : &q->user);
+    if (q->renews) {
+        struct known_user *k = known_find(r->l, r->key);
+
+        if (k)
+            k->renewing = false;
+    } else {
+        q->done(q->arg, r->op.rc, r->op.rc < 0 ? NULL : &q->user);
+    }
     explicit_bzero(&q->user, sizeof(q->user));
 }
 
@@ -188,18 +224,26 @@ static bool key_plausible(struct bytes key)
     return key.len > 0 && key.len <= S3_ACCESS_KEY_MAX;
 }
 
-int bucket_user(struct bucket_layer *l, struct bytes access_key, s3_user_fn *done, void *arg)
+static int user_begin(struct bucket_layer *l, struct bytes access_key, bool renews,
+                      s3_user_fn *done, void *arg)
 {
     static const struct s3_principal nobody = {{0}};
-    int rc = key_plausible(access_key) ? 0 : -R_NO_USER;
-    struct user_req *q = NULL;
+    struct user_req *q;
+    int rc;
 
-    if (rc == 0)
-        q = req_create(sizeof(*q), l, &nobody, (struct bytes){0}, access_key, user_run, &rc);
+    q = req_create(sizeof(*q), l, &nobody, (struct bytes){0}, access_key, user_run, &rc);
     if (!q)
         return rc;
     q->done = done;
     q->arg = arg;
+    q->renews = renews;
     req_start(&q->r, user_finish, NULL);
     return 0;
+}
+
+int bucket_user(struct bucket_layer *l, struct bytes access_key, s3_user_fn *done, void *arg)
+{
+    if (!key_plausible(access_key))
+        return -R_NO_USER;
+    return user_begin(l, access_key, false, done, arg);
 }

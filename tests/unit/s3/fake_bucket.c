@@ -215,16 +215,20 @@ void fake_destroy(struct bucket_layer *l)
 
 static void run_user(struct call *c)
 {
-    static const struct s3_user alice = {"alice", FAKE_KEY, FAKE_SECRET};
+    static const struct s3_user alice = {"alice", FAKE_KEY, FAKE_SECRET, false, {0}},
+                                sue = {"sue", FAKE_SUSPENDED_KEY, FAKE_SECRET, true, {0}};
 
-    c->user(c->arg, c->rc, c->rc ? NULL : &alice);
+    c->user(c->arg, c->rc, c->rc ? NULL : c->suspended ? &sue : &alice);
 }
 
 int bucket_user(struct bucket_layer *l, struct bytes access_key, s3_user_fn *done, void *arg)
 {
-    int rc = bytes_equal(access_key, BYTES_STR(FAKE_KEY)) ? 0 : -R_NO_USER;
+    bool suspended = bytes_equal(access_key, BYTES_STR(FAKE_SUSPENDED_KEY));
+    int rc = suspended || bytes_equal(access_key, BYTES_STR(FAKE_KEY)) ? 0 : -R_NO_USER;
+    struct call *c = fake_call(l, rc, run_user, arg);
 
-    fake_call(l, rc, run_user, arg)->user = done;
+    c->suspended = suspended;
+    c->user = done;
     return 0;
 }
 

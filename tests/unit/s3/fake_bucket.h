@@ -1,14 +1,16 @@
 /* fake_bucket.h - a bucket layer in memory behind s3/bucket/bucket.h, to test what is above it.
  *
- * One user, "alice", with FAKE_KEY and FAKE_SECRET.  Everything answers from the loop.
+ * One user, "alice", with FAKE_KEY and FAKE_SECRET; FAKE_SUSPENDED_KEY has the same secret, and a
+ * user who is suspended.  Everything answers from the loop.
  * Threads: the env's reactor; the knobs are set before, or from it. */
 #ifndef TESTS_UNIT_S3_FAKE_BUCKET_H
 #define TESTS_UNIT_S3_FAKE_BUCKET_H
 
 #include "s3/bucket/bucket.h"
 
-#define FAKE_KEY    "AKIDEXAMPLE"
-#define FAKE_SECRET "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+#define FAKE_KEY           "AKIDEXAMPLE"
+#define FAKE_SUSPENDED_KEY "AKIDSUSPENDED"
+#define FAKE_SECRET        "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 struct fake_knobs {
     uint32_t piece_bytes;  /* of a GET; 0: all in one */

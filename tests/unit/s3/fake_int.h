@@ -54,6 +54,7 @@ struct call {
         object_info_fn *object;
         s3_user_fn *user;
     };
+    bool suspended; /* of a user */
     void *arg;
     struct fake_bucket *bucket;
     struct fake_object *o; /* owned */

@@ -40,6 +40,10 @@ T(s3_auth, what_is_wrong_with_a_signature_is_told_apart)
         {{.method = "GET", .target = "/"}, 200, NULL},
         {{.method = "GET", .target = "/", .secret = "guess"}, 403, "SignatureDoesNotMatch"},
         {{.method = "GET", .target = "/", .key = "NOBODY"}, 403, "InvalidAccessKeyId"},
+        {{.method = "GET", .target = "/", .key = FAKE_SUSPENDED_KEY}, 403, "AccessDenied"},
+        {{.method = "GET", .target = "/", .key = FAKE_SUSPENDED_KEY, .secret = "guessed"},
+         403,
+         "SignatureDoesNotMatch"}, /* whoever has no secret learns nothing */
         {{.method = "GET", .target = "/", .skew_s = 1200}, 403, "RequestTimeTooSkewed"},
         {{.method = "GET", .target = "/", .skew_s = -1200}, 403, "RequestTimeTooSkewed"},
         {{.method = "GET", .target = "/", .skew_s = 600}, 200, NULL},

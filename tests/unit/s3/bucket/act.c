@@ -200,6 +200,8 @@ static void on_user(void *arg, int rc, const struct s3_user *user)
     if (user) {
         strcpy(a->user, user->name);
         strcpy(a->secret, user->secret_key);
+        a->suspended = user->suspended;
+        a->quota = user->quota;
     }
     act_end(a, rc);
 }

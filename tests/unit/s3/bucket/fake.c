@@ -488,7 +488,9 @@ static void command_run(void *arg)
         f->pool[pool] = true;
     } else if (strcmp(k->argv[2], "AKNOWN") == 0) {
         snprintf(k->json, sizeof(k->json),
-                 "{\"user\":\"alice\",\"access_key\":\"%s\",\"secret_key\":\"hush\"}", k->argv[2]);
+                 "{\"user\":\"alice\",\"state\":\"%s\",\"access_key\":\"%s\","
+                 "\"secret_key\":\"hush\",\"quota\":{\"bytes\":null,\"objects\":7}}",
+                 f->suspended ? "suspended" : "active", k->argv[2]);
     } else {
         k->rc = -ENOENT;
     }

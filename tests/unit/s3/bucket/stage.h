@@ -93,6 +93,8 @@ struct act {
     unsigned row_count;
     char next[S3_KEY_MAX + 8];
     char user[S3_USER_NAME_MAX + 1], secret[S3_SECRET_MAX + 1];
+    bool suspended;
+    struct s3_quota quota;
     /* under way */
     struct object_put *put;
     struct object_get *get;

@@ -517,12 +517,57 @@ T(bucket, users_are_looked_up_and_remembered)
     T_EQ(act_do(&st, 0, &none), -R_NO_USER);
     T_OK(act_do(&st, 0, &user));
     T_EQ(st.fake.commands - commands, 3);
+    T_TRUE(!user.suspended && user.quota.bytes == 0 && user.quota.objects == 7);
     stage_run(&st, 60 * NS_PER_S);
     T_OK(act_do(&st, 0, &user));
     T_EQ(st.fake.commands - commands, 4);
     strcpy(none.key, "no blanks");
     T_EQ(act_do(&st, 0, &none), -R_NO_USER);
     T_EQ(st.fake.commands - commands, 4);
+    stage_end(&st);
+}
+
+T(bucket, a_user_in_steady_use_is_renewed_by_one_question_and_never_waits)
+{
+    struct act user = {.kind = ACT_USER, .key = "AKNOWN"};
+    struct stage st;
+    uint64_t commands;
+
+    stage_begin(&st);
+    T_OK(act_do(&st, 0, &user));
+    commands = st.fake.commands;
+    stage_run(&st, 6 * NS_PER_S);
+    st.fake.suspended = true;
+    for (unsigned i = 0; i < 5; i++) { /* from memory; the first of them asks */
+        T_OK(act_do(&st, 0, &user));
+        T_FALSE(user.suspended);
+    }
+    stage_run(&st, NS_PER_S);
+    T_EQ(st.fake.commands - commands, 1);
+    T_OK(act_do(&st, 0, &user));
+    T_TRUE(user.suspended);
+    for (unsigned s = 0; s < 20; s++) {
+        stage_run(&st, NS_PER_S);
+        T_OK(act_do(&st, 0, &user));
+    }
+    T_LE(st.fake.commands - commands, 6);
+    stage_end(&st);
+}
+
+T(bucket, a_user_changed_at_the_monitors_is_another_one_within_the_time_stated)
+{
+    struct act user = {.kind = ACT_USER, .key = "AKNOWN"};
+    struct stage st;
+
+    stage_begin(&st);
+    T_OK(act_do(&st, 0, &user));
+    st.fake.suspended = true;
+    stage_run(&st, 10 * NS_PER_S);
+    T_OK(act_do(&st, 0, &user));
+    T_TRUE(user.suspended);
+    st.fake.command_rc = -ENOENT;
+    stage_run(&st, 10 * NS_PER_S);
+    T_EQ(act_do(&st, 0, &user), -R_NO_USER);
     stage_end(&st);
 }
 
