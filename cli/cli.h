@@ -29,7 +29,11 @@ int cli_down(struct cli *cli);
 int cli_object(struct cli *cli);
 int cli_crush_test(struct cli *cli);
 int cli_osd_fsck(struct cli *cli);
+int cli_user_create(struct cli *cli);
+int cli_user_key(struct cli *cli);
+int cli_user_rm(struct cli *cli);
 int cli_mon_command(struct cli *cli); /* argv as it is, to the monitors' table */
+int cli_mon_command_with(struct cli *cli, const void *input, size_t input_bytes);
 
 int cli_usage(const char *verb, const char *form);                        /* prints it; returns 2 */
 int cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* prints; returns 1 */

@@ -1,6 +1,8 @@
 # cli - the `cairn` command.
 bin_PROGRAMS += cairn
 cairn_SOURCES = \
+	cli/buckets.c \
+	cli/buckets.h \
 	cli/cli.h \
 	cli/crush.c \
 	cli/fsck.c \
@@ -10,5 +12,6 @@ cairn_SOURCES = \
 	cli/up.c \
 	cli/up.h \
 	cli/up_files.c \
-	cli/up_make.c
+	cli/up_make.c \
+	cli/user.c
 cairn_LDADD = $(LINK_node)

@@ -24,7 +24,15 @@ static const char help[] =
     "\n"
     "looking after it\n"
     "  status | health | help                      how it is; every command of the monitors\n"
-    "  user create|list|rm NAME                    S3 users and their keys\n"
+    "  user create NAME [ACCESS] | list | info NAME | rm NAME [--force]\n"
+    "                                              S3 users\n"
+    "  user key ls NAME | add NAME [ACCESS] | rm NAME ACCESS\n"
+    "                                              their keys; of one made elsewhere (ACCESS) "
+    "the\n"
+    "                                              secret is read from standard input\n"
+    "  user suspend|enable NAME                    refuse a user's requests; take them again\n"
+    "  user quota NAME [bytes N|none] [objects N|none]\n"
+    "                                              what all its buckets may hold together\n"
     "  pool ls | create NAME | rm NAME             pools\n"
     "  osd ls | stop N | start N | out N | in N    OSDs\n"
     "  osd fsck PATH                               prove a stopped OSD's store\n"
@@ -45,7 +53,8 @@ static const struct verb {
 } verbs[] = {
     {"up", NULL, cli_up},          {"down", NULL, cli_down},
     {"object", NULL, cli_object},  {"crush", "test", cli_crush_test},
-    {"osd", "fsck", cli_osd_fsck},
+    {"osd", "fsck", cli_osd_fsck}, {"user", "create", cli_user_create},
+    {"user", "key", cli_user_key}, {"user", "rm", cli_user_rm},
 };
 
 int cli_usage(const char *verb, const char *form)
@@ -159,14 +168,19 @@ struct cairn *cli_connect(const struct cli *cli)
 
 int cli_mon_command(struct cli *cli)
 {
+    return cli_mon_command_with(cli, NULL, 0);
+}
+
+int cli_mon_command_with(struct cli *cli, const void *input, size_t input_bytes)
+{
     struct cairn *c = cli_connect(cli);
     struct cairn_reply reply;
     int rc;
 
     if (!c)
         return 1;
-    rc = cairn_command(c, cli->argc, (const char *const *)cli->argv, NULL, 0, cli->timeout_ms,
-                       &reply);
+    rc = cairn_command(c, cli->argc, (const char *const *)cli->argv, input, input_bytes,
+                       cli->timeout_ms, &reply);
     if (rc < 0) {
         cli_fail("%s", reply.text && reply.text[0] ? reply.text : cli_error_text(rc));
     } else {

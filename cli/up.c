@@ -163,7 +163,7 @@ static int keys_take(struct up *u, json_t *j)
 static int user_make(struct up *u, struct note *why)
 {
     static const char *const create[] = {"user", "create", "admin"};
-    static const char *const show[] = {"user", "show", "admin"};
+    static const char *const add[] = {"user", "key", "add", "admin"};
     char path[CLI_PATH_BYTES], text[256] = "";
     struct cairn *c;
     json_t *j;
@@ -178,8 +178,8 @@ static int user_make(struct up *u, struct note *why)
         return rc;
     }
     rc = command(c, create, 3, &j, why);
-    if (rc == -EEXIST) /* an earlier run made it, and ended before it wrote the files */
-        rc = command(c, show, 3, &j, why);
+    if (rc == -EEXIST) /* the files that hold its key are gone, or were never written */
+        rc = command(c, add, 4, &j, why);
     if (rc == 0)
         rc = keys_take(u, j);
     cairn_shutdown(c);

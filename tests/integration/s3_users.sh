@@ -1,0 +1,79 @@
+#!/bin/bash
+# timeout: 200
+# Users as an operator keeps them: several keys, keys from elsewhere, rotation, suspension, removal;
+# each counts on the gateway within the time that is stated.
+. "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"
+need curl
+
+WITHIN=12 # seconds: ten as stated, and time to ask
+
+up
+S3=$(sed -n "s/^export AWS_ENDPOINT_URL='\(.*\)'/\1/p" "$D/env")
+
+s3() # s3 ACCESS SECRET METHOD TARGET [CURL ARGS]: the answer's body, its status on a line behind it
+{
+    local keys=$1:$2 method=$3 target=$4
+    shift 4
+
+    curl -s --aws-sigv4 aws:amz:us-east-1:s3 -u "$keys" -X "$method" -w '\n%{http_code}\n' \
+        -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' "$@" "$S3$target"
+}
+
+answers() # answers REGEX S3 ARGS...: the answer holds it
+{
+    local regex=$1
+    shift
+
+    s3 "$@" >answer || return 1
+    grep -qE -- "$regex" answer
+}
+
+step "a user with a key from elsewhere, and one of ours"
+printf 'a/secret+of=mine\n' | c user create ann MOVED.KEY >ann.txt || fail "the pair is not taken over"
+! grep -q secret ann.txt || fail "the secret that was given is shown: $(cat ann.txt)"
+refuses 1 'standard input' c user key add ann OTHER.KEY
+printf 'a/secret+of=mine\n' | c user create eve MOVED.KEY 2>said && fail "a key has two users"
+grep -q 'in use' said || fail "of a key in use: $(cat said)"
+c user key add ann --json >key.json || fail "no second key"
+ACCESS=$(jq -r .access_key key.json) SECRET=$(jq -r .secret_key key.json)
+same 2 "$(c user info ann --json | jq '.keys | length')" "the number of ann's keys"
+same "MOVED.KEY $ACCESS" "$(c user key ls ann | tr '\n' ' ' | sed 's/ $//')" "ann's keys"
+answers '^200$' MOVED.KEY a/secret+of=mine PUT /anns || fail "ann's own key: $(cat answer)"
+answers 'anns' "$ACCESS" "$SECRET" GET / || fail "ann's second key: $(cat answer)"
+answers SignatureDoesNotMatch MOVED.KEY "$SECRET" GET / || fail "keys are mixed up: $(cat answer)"
+
+step "a suspended user is refused, an enabled one is served"
+ok c user suspend ann
+wait_for $WITHIN "ann is refused" answers AccessDenied MOVED.KEY a/secret+of=mine GET /
+wait_for $WITHIN "by both keys" answers AccessDenied "$ACCESS" "$SECRET" GET /
+c user list | grep -q 'ann.*suspended' || fail "the list does not say it: $(c user list)"
+ok c user enable ann
+wait_for $WITHIN "ann is served" answers anns MOVED.KEY a/secret+of=mine GET /
+
+step "a removed key is unknown, the other one goes on"
+ok c user key rm ann MOVED.KEY
+wait_for $WITHIN "the key is unknown" answers InvalidAccessKeyId MOVED.KEY a/secret+of=mine GET /
+answers '^200$' "$ACCESS" "$SECRET" GET / || fail "the other key: $(cat answer)"
+refuses 1 'no such access key' c user key rm ann MOVED.KEY
+
+step "a user who owns a bucket stays"
+refuses 1 'owns 1 bucket .*anns' c user rm ann
+refuses 2 usage c user rm
+answers '^204$' "$ACCESS" "$SECRET" DELETE /anns || fail "delete bucket: $(cat answer)"
+ok c user rm ann
+wait_for $WITHIN "the user is unknown" answers InvalidAccessKeyId "$ACCESS" "$SECRET" GET /
+refuses 1 'no user ann' c user info ann
+c user create ben --json >key.json || fail "no ben"
+ACCESS=$(jq -r .access_key key.json) SECRET=$(jq -r .secret_key key.json)
+answers '^200$' "$ACCESS" "$SECRET" PUT /bens || fail "create bucket: $(cat answer)"
+ok c user rm ben --force
+
+step "the administrator's key comes back when its files are lost"
+down
+rm "$D/env" "$D/s3cfg" "$D/rclone.conf"
+up
+S3=$(sed -n "s/^export AWS_ENDPOINT_URL='\(.*\)'/\1/p" "$D/env")
+# shellcheck disable=SC1091
+. "$D/env"
+answers '^200$' "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" GET / || fail "admin: $(cat answer)"
+down
