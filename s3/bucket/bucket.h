@@ -143,6 +143,17 @@ typedef void bucket_list_fn(void *arg, int rc, const struct bucket_info *rows, u
 int bucket_list(struct bucket_layer *l, const struct s3_principal *who, bucket_list_fn *done,
                 void *arg);
 
+struct bucket_usage {
+    uint64_t objects, bytes; /* of whole objects; parts of uploads in progress are not among them */
+    uint64_t index_bytes;
+    uint32_t shards;
+};
+/* What lies in the bucket: counters that change with every link, read shard by shard.  Exact when
+ * nothing changes meanwhile.  `who` NULL: whoever owns it.  `usage` is NULL unless rc is 0. */
+typedef void bucket_usage_fn(void *arg, int rc, const struct bucket_usage *usage);
+int bucket_usage(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                 bucket_usage_fn *done, void *arg);
+
 /* ---- objects ---- */
 
 struct s3_header { /* kept and given back as they are: content-type, cache-control, x-amz-meta-… */

@@ -221,8 +221,8 @@ struct link_rows {
 /* The key to fill, or the value to write: for one row of the transaction. */
 struct row_key *link_gone(struct link_rows *r);
 struct writer *link_set(struct link_rows *r, struct row_key **out_key);
-/* Garbage for stripes that nobody refers to from now on. */
-void link_garbage(struct link_rows *r, uint64_t epoch, const struct uuid *id,
+/* Garbage of this key for stripes that nobody refers to from now on. */
+void link_garbage(struct link_rows *r, struct bytes object_key, const struct uuid *id,
                   const struct garbage_row *g);
 void rows_begin(struct link_rows *r);
 int rows_end(struct link_rows *r, struct cairn_op *op); /* adds the steps; 0 or -ENOMEM */

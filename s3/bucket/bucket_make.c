@@ -110,6 +110,7 @@ static int note_build(struct make_req *q)
 static int shard_build(struct make_req *q)
 {
     struct shard_row row = {.bucket = q->id, .state = SHARD_OPEN, .generation = 1, .epoch = 1};
+    static const uint8_t nothing[SHARD_COUNT_BYTES] = {0};
     struct cairn_op *op = call_begin(&q->call, CALL_INDEX);
     AUTO(writer) w = {0};
 
@@ -119,6 +120,7 @@ static int shard_build(struct make_req *q)
         return -ENOMEM;
     cairn_op_cmp_xattr(op, "shard", CAIRN_ABSENT, NULL, 0);
     cairn_op_xattr_set(op, "shard", w.data, w.len);
+    cairn_op_xattr_set(op, "count", nothing, sizeof(nothing));
     return 0;
 }
 

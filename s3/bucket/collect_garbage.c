@@ -55,20 +55,21 @@ static void row_remove(struct job *j)
     unsigned n = 1;
 
     if (j->g.kind == GARBAGE_MANIFEST || j->g.kind == GARBAGE_RESULT) {
-        row_key_uuid(&key, j->g.kind == GARBAGE_MANIFEST ? ROW_MANIFEST : ROW_RESULT, &j->gid);
+        row_key_of(&key, j->g.kind == GARBAGE_MANIFEST ? ROW_MANIFEST : ROW_RESULT, j->gkey,
+                   &j->gid);
         gone[n++] = pair_of(key_bytes(&key), (struct bytes){0});
     }
-    if (op)
-        cairn_op_omap_rm(op, gone, n);
     if (op && j->g.kind == GARBAGE_STRIPES && j->g.passes) {
         struct garbage_row again = j->g;
 
         again.state = GARBAGE_WAITING;
+        again.epoch = j->row.epoch;
         again.passes--;
         garbage_row_encode(&again, &w);
-        row_key_garbage(&key, j->row.epoch, again.kind, &j->gid);
-        next = pair_of(key_bytes(&key), written(&w));
+        next = pair_of(garbage_key(j), written(&w));
         cairn_op_omap_set(op, &next, 1);
+    } else if (op) {
+        cairn_op_omap_rm(op, gone, n);
     }
     call_submit_if(&j->call, w.rc, row_gone);
 }
@@ -114,7 +115,8 @@ struct parts_change {
 
 static int part_add(struct job *j, struct parts_change *x, struct cairn_pair p)
 {
-    struct garbage_row g = {.state = GARBAGE_WAITING, .kind = GARBAGE_STRIPES};
+    struct garbage_row g = {
+        .state = GARBAGE_WAITING, .kind = GARBAGE_STRIPES, .epoch = j->row.epoch};
     struct part_row part;
     int rc = part_row_decode(pair_value(p), &part);
 
@@ -125,7 +127,7 @@ static int part_add(struct job *j, struct parts_change *x, struct cairn_pair p)
         return 0;
     g.stripes = part.stripes;
     garbage_row_encode(&g, &x->value[x->set_count]);
-    row_key_garbage(&x->key[x->set_count], j->row.epoch, g.kind, &part.stripes.id);
+    row_key_garbage(&x->key[x->set_count], j->gkey, g.kind, &part.stripes.id);
     x->set[x->set_count] =
         pair_of(key_bytes(&x->key[x->set_count]), written(&x->value[x->set_count]));
     return x->value[x->set_count++].rc;
@@ -177,8 +179,8 @@ static void parts_page(struct job *j)
     struct row_key from, to;
 
     memcpy(j->parts.name, j->name, sizeof(j->name));
-    row_key_part(&from, &j->gid, 0);
-    row_key_part(&to, &j->gid, S3_PART_NUMBER_MAX + 1);
+    row_key_part(&from, j->gkey, &j->gid, 0);
+    row_key_part(&to, j->gkey, &j->gid, S3_PART_NUMBER_MAX + 1);
     if (op)
         cairn_op_omap_range(op, from.b, from.len, to.b, to.len, PARTS_PAGE);
     call_submit(&j->parts, parts_read);
@@ -210,7 +212,7 @@ static void manifest_ask(struct job *j, const struct uuid *version)
     struct row_key key;
 
     memcpy(j->parts.name, j->name, sizeof(j->name));
-    row_key_uuid(&key, ROW_MANIFEST, version);
+    row_key_of(&key, ROW_MANIFEST, j->gkey, version);
     pair = pair_of(key_bytes(&key), (struct bytes){0});
     if (op)
         cairn_op_omap_get(op, &pair, 1);

@@ -66,8 +66,8 @@ struct job {
     struct cairn_pair pair; /* borrows from page */
     struct garbage_row g;
     struct writer claimed;
-    uint64_t epoch;
-    struct uuid gid;
+    struct bytes gkey;  /* in pair: the object's key ... */
+    struct uuid gid;    /* ... and whose version or upload it is */
     struct arena arena; /* the manifest */
     struct stripes *list;
     uint32_t list_count;

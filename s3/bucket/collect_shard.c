@@ -108,20 +108,20 @@ static void uploads_changed(struct call *c)
 
 static void upload_give_up(struct job *j, struct cairn_pair p)
 {
-    struct garbage_row g = {.state = GARBAGE_WAITING, .kind = GARBAGE_PARTS};
+    struct garbage_row g = {.state = GARBAGE_WAITING, .kind = GARBAGE_PARTS, .epoch = j->row.epoch};
     struct cairn_op *op = job_change(j, &j->call);
     struct cairn_pair gone = pair_of(pair_key(p), (struct bytes){0}), set;
     AUTO(writer) w = {0};
     struct row_key key;
     struct uuid id;
     struct bytes name;
-    int rc = row_key_upload_parse(pair_key(p), &name, &id);
+    int rc = row_key_parse(pair_key(p), &name, &id);
 
     garbage_row_encode(&g, &w);
     if (rc == 0)
         rc = w.rc;
     if (op && rc == 0) {
-        row_key_garbage(&key, j->row.epoch, g.kind, &id);
+        row_key_garbage(&key, name, g.kind, &id);
         set = pair_of(key_bytes(&key), written(&w));
         cairn_op_omap_rm(op, &gone, 1);
         cairn_op_omap_set(op, &set, 1);
@@ -173,16 +173,16 @@ static int garbage_take(struct job *j)
     int rc;
 
     j->pair = cairn_op_pair(j->page.op, 1, j->at);
-    rc = row_key_garbage_parse(pair_key(j->pair), &j->epoch, &j->gid);
+    rc = row_key_garbage_parse(pair_key(j->pair), &j->gkey, &j->gid);
     if (rc == 0)
         rc = garbage_row_decode(pair_value(j->pair), &j->g);
     if (rc < 0)
         return rc;
-    if (j->epoch == j->row.epoch)
+    if (j->g.epoch == j->row.epoch)
         j->dated_now = true;
     if (j->g.state == GARBAGE_CLAIMED || (j->dead && j->g.kind == GARBAGE_RESULT))
         return 1;
-    return ripe(j, j->epoch, need_ms(j, &j->g));
+    return ripe(j, j->g.epoch, need_ms(j, &j->g));
 }
 
 static void garbage_next(struct job *j)
@@ -231,23 +231,26 @@ static void intent_changed(struct call *c)
 }
 
 /* Two passes: its writer may not know yet, and be late. */
-static void intent_give_up(struct job *j, struct cairn_pair p, const struct uuid *id)
+static void intent_give_up(struct job *j, struct cairn_pair p, const struct intent_row *i)
 {
-    struct garbage_row g = {.state = GARBAGE_WAITING, .kind = GARBAGE_STRIPES, .passes = 1};
+    struct garbage_row g = {.state = GARBAGE_WAITING,
+                            .kind = GARBAGE_STRIPES,
+                            .passes = 1,
+                            .stripes = i->stripes,
+                            .epoch = j->row.epoch};
     struct cairn_op *op = job_change(j, &j->call);
     struct cairn_pair gone = pair_of(pair_key(p), (struct bytes){0}), set;
     AUTO(writer) w = {0};
-    struct intent_row i;
     struct row_key key;
-    int rc = intent_row_decode(pair_value(p), &i);
+    struct bytes name;
+    struct uuid id;
+    int rc = row_key_parse(pair_key(p), &name, &id);
 
-    if (rc == 0) {
-        g.stripes = i.stripes;
-        garbage_row_encode(&g, &w);
+    garbage_row_encode(&g, &w);
+    if (rc == 0)
         rc = w.rc;
-    }
     if (op && rc == 0) {
-        row_key_garbage(&key, j->row.epoch, g.kind, id);
+        row_key_garbage(&key, name, g.kind, &id);
         set = pair_of(key_bytes(&key), written(&w));
         cairn_op_cmp_omap(op, p.key, p.key_bytes, CAIRN_EQ, p.value, p.value_bytes);
         cairn_op_omap_rm(op, &gone, 1);
@@ -263,15 +266,16 @@ static void intents_next(struct job *j)
 
     for (; j->at < n; j->at++) {
         struct cairn_pair p = cairn_op_pair(j->page.op, 2, j->at);
-        struct uuid id;
-        uint64_t epoch;
+        struct intent_row i;
 
-        if (row_key_intent_parse(pair_key(p), &epoch, &id) < 0)
+        if (intent_row_decode(pair_value(p), &i) < 0) {
+            log_error(&j->l->log, "an intent cannot be read", KV_STR("shard", j->name));
             continue;
-        if (epoch == j->row.epoch)
+        }
+        if (i.epoch == j->row.epoch)
             j->dated_now = true;
-        if (j->dead || ripe(j, epoch, j->l->conf.intent_stale_ms)) {
-            intent_give_up(j, p, &id);
+        if (j->dead || ripe(j, i.epoch, j->l->conf.intent_stale_ms)) {
+            intent_give_up(j, p, &i);
             return;
         }
     }

@@ -2,7 +2,7 @@
  *
  *   guards: shard row (access), entry as we believe it to be, what the maker adds (intent, upload)
  *   writes: entry or its removal; the row beside an inline one; garbage for what was replaced;
- *           what the maker adds
+ *           what the shard counts; what the maker adds
  *
  * The first try believes that the key is new.  A failed guard on the entry returns the present one
  * and is not logged by the OSDs; the next try replaces just that.  Each failed try means that
@@ -33,13 +33,13 @@ struct writer *link_set(struct link_rows *r, struct row_key **out_key)
     return &r->value[r->set_count++];
 }
 
-void link_garbage(struct link_rows *r, uint64_t epoch, const struct uuid *id,
+void link_garbage(struct link_rows *r, struct bytes object_key, const struct uuid *id,
                   const struct garbage_row *g)
 {
     struct row_key *key;
     struct writer *w = link_set(r, &key);
 
-    row_key_garbage(key, epoch, g->kind, id);
+    row_key_garbage(key, object_key, g->kind, id);
     garbage_row_encode(g, w);
 }
 
@@ -87,7 +87,7 @@ static struct bytes before_of(const struct link *k)
 /* What becomes of the version that was there. */
 static void drop_before(struct link *k, struct link_rows *r)
 {
-    struct garbage_row g = {.state = GARBAGE_WAITING};
+    struct garbage_row g = {.state = GARBAGE_WAITING, .epoch = access_epoch(&k->a)};
 
     if (!k->had)
         return;
@@ -99,7 +99,7 @@ static void drop_before(struct link *k, struct link_rows *r)
     g.kind = k->was.place == ENTRY_STRIPES ? GARBAGE_STRIPES : GARBAGE_MANIFEST;
     if (k->was.place == ENTRY_STRIPES)
         g.stripes = (struct stripes){k->was.version, k->was.size, k->was.stripe};
-    link_garbage(r, access_epoch(&k->a), &k->was.version, &g);
+    link_garbage(r, k->a.key, &k->was.version, &g);
 }
 
 static void put_next(struct link *k, struct link_rows *r)
@@ -121,12 +121,36 @@ static void put_next(struct link *k, struct link_rows *r)
     wr_raw(w, k->data.data, k->data.len);
 }
 
+/* What the shard counts changes with the entry, in the same transaction. */
+static int count_change(const struct link *k, struct cairn_op *op)
+{
+    struct shard_count was = {0}, next = {0};
+    struct entry_row e;
+    int64_t numbers[3];
+    int rc = 0;
+
+    if (k->had)
+        was = entry_count(k->a.key.len, k->before_bytes, &k->was);
+    if (k->next.len) {
+        rc = entry_row_decode(written(&k->next), &e);
+        if (rc < 0)
+            return rc;
+        next = entry_count(k->a.key.len, (uint32_t)k->next.len, &e);
+    }
+    numbers[0] = (int64_t)(next.entries - was.entries);
+    numbers[1] = (int64_t)(next.object_bytes - was.object_bytes);
+    numbers[2] = (int64_t)(next.row_bytes - was.row_bytes);
+    cairn_op_xattr_add(op, "count", numbers, ARRAY_LEN(numbers));
+    return 0;
+}
+
 static int link_build(struct access *a, struct cairn_op *op)
 {
     struct link *k = CONTAINER_OF(a, struct link, a);
     struct link_rows *r = k->rows_now;
     struct bytes before = before_of(k);
     struct row_key key;
+    int rc, rows_rc;
 
     if (!r || k->next.rc < 0 || k->data.rc < 0)
         return -ENOMEM;
@@ -142,7 +166,9 @@ static int link_build(struct access *a, struct cairn_op *op)
     drop_before(k, r);
     if (k->rows)
         k->rows(k, r);
-    return rows_end(r, op);
+    rc = count_change(k, op);
+    rows_rc = rows_end(r, op);
+    return rc < 0 ? rc : rows_rc;
 }
 
 /* Believe what the failed guard has shown. */

@@ -5,6 +5,7 @@ libs3_a_SOURCES += \
 	s3/bucket/bucket_int.h \
 	s3/bucket/bucket_make.c \
 	s3/bucket/bucket_query.c \
+	s3/bucket/bucket_usage.c \
 	s3/bucket/call.c \
 	s3/bucket/collect.c \
 	s3/bucket/collect_garbage.c \

@@ -92,76 +92,69 @@ void row_key_named(struct row_key *k, enum row_prefix prefix, struct bytes key)
     key_add(k, key.data, key.len);
 }
 
-void row_key_uuid(struct row_key *k, enum row_prefix prefix, const struct uuid *id)
+/* A key has no NUL: rows of one come before those of any that goes on. */
+static void key_end(struct row_key *k)
 {
-    key_begin(k, prefix);
+    key_add(k, "", 1);
+}
+
+void row_key_of(struct row_key *k, enum row_prefix prefix, struct bytes key, const struct uuid *id)
+{
+    row_key_named(k, prefix, key);
+    key_end(k);
     key_add(k, id->b, UUID_BYTES);
 }
 
-void row_key_intent(struct row_key *k, uint64_t epoch, const struct uuid *id)
+void row_key_garbage(struct row_key *k, struct bytes key, uint8_t kind, const struct uuid *id)
 {
-    key_begin(k, ROW_INTENT);
-    key_add_number(k, epoch, 8);
-    key_add(k, id->b, UUID_BYTES);
-}
-
-void row_key_garbage(struct row_key *k, uint64_t epoch, uint8_t kind, const struct uuid *id)
-{
-    key_begin(k, ROW_GARBAGE);
-    key_add_number(k, epoch, 8);
+    row_key_named(k, ROW_GARBAGE, key);
+    key_end(k);
     key_add_number(k, kind, 1);
     key_add(k, id->b, UUID_BYTES);
 }
 
-void row_key_upload(struct row_key *k, struct bytes key, const struct uuid *upload)
+void row_key_part(struct row_key *k, struct bytes key, const struct uuid *upload, uint32_t number)
 {
-    key_begin(k, ROW_UPLOAD);
-    key_add(k, key.data, key.len);
-    key_add(k, "", 1);
-    key_add(k, upload->b, UUID_BYTES);
-}
-
-void row_key_part(struct row_key *k, const struct uuid *upload, uint32_t number)
-{
-    row_key_uuid(k, ROW_PART, upload);
+    row_key_of(k, ROW_PART, key, upload);
     key_add_number(k, number, 2);
 }
 
-/* A prefix, the epoch, perhaps a kind, and the id at the end. */
-static int dated_parse(struct bytes k, unsigned kind_bytes, uint64_t *out_epoch,
-                       struct uuid *out_id)
+/* The object's key in front of a tail of so many bytes. */
+static int tail_parse(struct bytes k, uint32_t tail, struct bytes *out_key)
 {
-    if (k.len != 1 + 8 + kind_bytes + UUID_BYTES)
+    if (k.len < 1 + 1 + 1 + tail || k.len > 1 + S3_KEY_MAX + 1 + tail || k.data[k.len - tail - 1])
         return -R_MALFORMED;
-    *out_epoch = number_of(k.data + 1, 8);
-    memcpy(out_id->b, k.data + 9 + kind_bytes, UUID_BYTES);
+    *out_key = (struct bytes){k.data + 1, k.len - tail - 2};
     return 0;
 }
 
-int row_key_intent_parse(struct bytes k, uint64_t *out_epoch, struct uuid *out_id)
+int row_key_parse(struct bytes k, struct bytes *out_key, struct uuid *out_id)
 {
-    return dated_parse(k, 0, out_epoch, out_id);
+    int rc = tail_parse(k, UUID_BYTES, out_key);
+
+    if (rc == 0)
+        memcpy(out_id->b, k.data + k.len - UUID_BYTES, UUID_BYTES);
+    return rc;
 }
 
-int row_key_garbage_parse(struct bytes k, uint64_t *out_epoch, struct uuid *out_id)
+int row_key_garbage_parse(struct bytes k, struct bytes *out_key, struct uuid *out_id)
 {
-    return dated_parse(k, 1, out_epoch, out_id);
+    int rc = tail_parse(k, 1 + UUID_BYTES, out_key);
+
+    if (rc == 0)
+        memcpy(out_id->b, k.data + k.len - UUID_BYTES, UUID_BYTES);
+    return rc;
 }
 
-int row_key_upload_parse(struct bytes k, struct bytes *out_key, struct uuid *out_upload)
+int row_key_part_parse(struct bytes k, struct bytes *out_key, struct uuid *out_upload,
+                       uint32_t *out_number)
 {
-    if (k.len < 1 + 1 + 1 + UUID_BYTES || k.len > ROW_KEY_MAX || k.data[k.len - UUID_BYTES - 1])
-        return -R_MALFORMED;
-    *out_key = (struct bytes){k.data + 1, k.len - UUID_BYTES - 2};
-    memcpy(out_upload->b, k.data + k.len - UUID_BYTES, UUID_BYTES);
-    return 0;
-}
+    int rc = tail_parse(k, UUID_BYTES + 2, out_key);
 
-int row_key_part_parse(struct bytes k, uint32_t *out_number)
-{
-    if (k.len != 1 + UUID_BYTES + 2)
-        return -R_MALFORMED;
-    *out_number = (uint32_t)number_of(k.data + 1 + UUID_BYTES, 2);
+    if (rc < 0)
+        return rc;
+    memcpy(out_upload->b, k.data + k.len - 2 - UUID_BYTES, UUID_BYTES);
+    *out_number = (uint32_t)number_of(k.data + k.len - 2, 2);
     return 0;
 }
 

@@ -5,14 +5,13 @@
  * ahead and handed out in order.
  *
  * The version stays readable because we renew (README.md): every eighth of the collector's grace we
- * look whether the entry still has it; once it is replaced, its garbage row is moved to the shard's
- * present epoch, as often as needed.  The row's date is somewhere between the epoch of our last
- * look and now.  If a collector has claimed the row we were too slow, and the stream fails; stripes
- * that are missing fail it as well.  So nothing here depends on time for being right, only for
- * going well. */
+ * look whether the entry still has it; once it is replaced, its garbage row gets the shard's
+ * present epoch, as often as needed.  If a collector has claimed the row we were too slow, and the
+ * stream fails; stripes that are missing fail it as well.  So nothing here depends on time for
+ * being right, only for going well. */
 #include "s3/bucket/bucket_int.h"
 
-enum { LOOK_EPOCHS_MAX = 64, LOOK_TRIES_MAX = 8 };
+enum { LOOK_TRIES_MAX = 8 };
 
 enum get_stage {
     GET_OPENING,
@@ -48,11 +47,7 @@ struct object_get {
     object_info_fn *opened;
     void *arg;
 
-    uint64_t epoch;    /* of the shard when the version was last seen linked or dated */
-    uint64_t epoch_to; /* the last one that the present look covers */
-    bool dating;       /* garbage_was is to be moved */
-    struct writer garbage_was;
-    struct row_key garbage_key;
+    struct writer garbage_was; /* the row that is to get another date */
     uint8_t garbage_kind;
     uint32_t look_tries;
     struct env_timer renew;
@@ -255,53 +250,51 @@ static void renew_later(struct object_get *g)
     env_timer_after(g->l->env, &g->renew, g->l->conf.reader_grace_ms * NS_PER_MS / 8);
 }
 
-/* The entry, and the garbage row under each epoch that it can have. */
+static void garbage_key(const struct object_get *g, struct row_key *k)
+{
+    row_key_garbage(k, g->key, g->garbage_kind, &g->e.version);
+}
+
+/* The entry, and the garbage row that there is when it has gone. */
 static int look_build(struct access *a, struct cairn_op *op)
 {
     struct object_get *g = CONTAINER_OF(a, struct object_get, a);
-    uint64_t from = g->epoch, to = access_epoch(a), n = to - from + 1;
-    struct row_key *keys;
-    struct cairn_pair *pairs;
+    struct row_key entry, garbage;
+    struct cairn_pair pairs[2];
 
-    if (from > to || n > LOOK_EPOCHS_MAX)
-        return -R_DATA_LOST;
-    keys = mem_calloc(n + 1, sizeof(*keys));
-    pairs = mem_calloc(n + 1, sizeof(*pairs));
-    if (keys && pairs) {
-        row_key_named(&keys[0], ROW_ENTRY, g->key);
-        for (uint64_t i = 0; i < n; i++)
-            row_key_garbage(&keys[i + 1], from + i, g->garbage_kind, &g->e.version);
-        for (uint64_t i = 0; i <= n; i++)
-            pairs[i] = pair_of(key_bytes(&keys[i]), (struct bytes){0});
-        cairn_op_omap_get(op, pairs, n + 1);
-    }
-    g->epoch_to = to;
-    mem_free(keys);
-    mem_free(pairs);
-    return keys && pairs ? 0 : -ENOMEM;
+    row_key_named(&entry, ROW_ENTRY, g->key);
+    garbage_key(g, &garbage);
+    pairs[0] = pair_of(key_bytes(&entry), (struct bytes){0});
+    pairs[1] = pair_of(key_bytes(&garbage), (struct bytes){0});
+    cairn_op_omap_get(op, pairs, 2);
+    return 0;
 }
 
 static int date_build(struct access *a, struct cairn_op *op)
 {
     struct object_get *g = CONTAINER_OF(a, struct object_get, a);
-    struct cairn_pair pair = pair_of(key_bytes(&g->garbage_key), (struct bytes){0});
+    struct garbage_row row;
+    AUTO(writer) w = {0};
+    struct cairn_pair pair;
     struct row_key key;
+    int rc = garbage_row_decode(written(&g->garbage_was), &row);
 
-    cairn_op_cmp_omap(op, g->garbage_key.b, g->garbage_key.len, CAIRN_EQ, g->garbage_was.data,
-                      g->garbage_was.len);
-    g->epoch_to = access_epoch(a);
-    row_key_garbage(&key, g->epoch_to, g->garbage_kind, &g->e.version);
-    if (bytes_equal(key_bytes(&key), key_bytes(&g->garbage_key)))
+    if (rc < 0)
+        return rc;
+    garbage_key(g, &key);
+    cairn_op_cmp_omap(op, key.b, key.len, CAIRN_EQ, g->garbage_was.data, g->garbage_was.len);
+    if (row.epoch == access_epoch(a))
         return 0;
-    cairn_op_omap_rm(op, &pair, 1);
-    pair = pair_of(key_bytes(&key), written(&g->garbage_was));
-    cairn_op_omap_set(op, &pair, 1);
-    return 0;
+    row.epoch = access_epoch(a);
+    garbage_row_encode(&row, &w);
+    pair = pair_of(key_bytes(&key), written(&w));
+    if (w.rc == 0)
+        cairn_op_omap_set(op, &pair, 1);
+    return w.rc;
 }
 
 static void looked_well(struct object_get *g)
 {
-    g->epoch = g->epoch_to;
     g->look_tries = 0;
     counter_add(&g->l->n.renewals, 1);
     renew_later(g);
@@ -326,7 +319,7 @@ static void dated(struct access *a)
         looked_well(g);
         return;
     }
-    if (rc == -R_GUARD_FAILED) /* another reader has moved it, or a collector claimed it */
+    if (rc == -R_GUARD_FAILED) /* another reader has dated it, or a collector claimed it */
         rc = look_try_again(g);
     if (rc == -ENOMEM)
         renew_later(g);
@@ -339,23 +332,17 @@ static void dated(struct access *a)
 /* The garbage row among what was read: 0 and it is in garbage_was, or -R_DATA_LOST. */
 static int garbage_find(struct object_get *g)
 {
-    size_t n = cairn_op_pair_count(g->a.call.op, 1, NULL);
+    struct garbage_row row;
+    struct row_key key;
+    struct bytes value;
 
-    for (size_t i = 0; i < n; i++) {
-        struct cairn_pair p = cairn_op_pair(g->a.call.op, 1, i);
-        struct garbage_row row;
-
-        if (pair_key(p).data[0] != ROW_GARBAGE)
-            continue;
-        if (garbage_row_decode(pair_value(p), &row) < 0 || row.state != GARBAGE_WAITING)
-            return -R_DATA_LOST;
-        writer_fini(&g->garbage_was);
-        wr_raw(&g->garbage_was, p.value, p.value_bytes);
-        g->garbage_key.len = (uint32_t)p.key_bytes;
-        memcpy(g->garbage_key.b, p.key, p.key_bytes);
-        return g->garbage_was.rc;
-    }
-    return -R_DATA_LOST;
+    garbage_key(g, &key);
+    if (!call_row(&g->a.call, 1, key_bytes(&key), &value) || garbage_row_decode(value, &row) < 0 ||
+        row.state != GARBAGE_WAITING)
+        return -R_DATA_LOST;
+    writer_fini(&g->garbage_was);
+    wr_raw(&g->garbage_was, value.data, value.len);
+    return g->garbage_was.rc;
 }
 
 static void looked(struct access *a)
@@ -442,7 +429,7 @@ static int manifest_build(struct access *a, struct cairn_op *op)
     struct cairn_pair pair;
     struct row_key key;
 
-    row_key_uuid(&key, ROW_MANIFEST, &g->e.version);
+    row_key_of(&key, ROW_MANIFEST, g->key, &g->e.version);
     pair = pair_of(key_bytes(&key), (struct bytes){0});
     cairn_op_omap_get(op, &pair, 1);
     return 0;
@@ -457,7 +444,7 @@ static void manifest_read(struct access *a)
     uint32_t count = 0;
     int rc = a->code;
 
-    row_key_uuid(&key, ROW_MANIFEST, &g->e.version);
+    row_key_of(&key, ROW_MANIFEST, g->key, &g->e.version);
     if (rc == 0 && !call_row(&a->call, 1, key_bytes(&key), &value))
         rc = -R_DATA_LOST;
     if (rc == 0)
@@ -478,7 +465,6 @@ static int open_build(struct access *a, struct cairn_op *op)
     pairs[0] = pair_of(key_bytes(&entry), (struct bytes){0});
     pairs[1] = pair_of(key_bytes(&data), (struct bytes){0});
     cairn_op_omap_get(op, pairs, 2);
-    g->epoch = access_epoch(a);
     return 0;
 }
 

@@ -85,7 +85,7 @@ static void begin_after(struct list_req *q, struct bytes after, const struct uui
     } else if (q->letter == ROW_ENTRY) {
         k.b[k.len++] = 0;
     } else if (upload) {
-        row_key_upload(&k, cut(after), upload);
+        row_key_of(&k, q->letter, cut(after), upload);
         if (!key_behind(&k))
             q->none = true;
     } else {
@@ -160,7 +160,7 @@ static int row_take(struct list_req *q, struct bytes k, struct bytes value)
     int rc = 0;
 
     if (q->letter == ROW_UPLOAD)
-        rc = row_key_upload_parse(k, &key, &upload);
+        rc = row_key_parse(k, &key, &upload);
     if (rc < 0)
         return rc;
     if (bytes_compare(k, key_bytes(&q->from)) < 0)

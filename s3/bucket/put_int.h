@@ -39,7 +39,6 @@ struct object_put {
 
     enum put_intent_state intent;
     struct access ia;                  /* for the intent row, one thing after the other */
-    uint64_t epoch, epoch_asked;       /* the row's date */
     uint64_t promised, promised_asked; /* bytes of stripes that the row allows for */
     uint64_t valid_ns;                 /* the intent was there after this time */
     uint64_t asked_ns;

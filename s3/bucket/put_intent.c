@@ -5,8 +5,7 @@
  * length was not announced that is a few stripes at first, and doubles each time that they are used
  * up.
  *
- * One access serves all three, one at a time; the link waits for it, since a re-dating changes the
- * key that the link is guarded on. */
+ * One access serves all three, one at a time. */
 #include "s3/bucket/put_int.h"
 
 enum { PROMISE_STRIPES = 16 };
@@ -24,7 +23,7 @@ bool put_intent_fresh(const struct object_put *p)
 
 void put_intent_key(const struct object_put *p, struct row_key *k)
 {
-    row_key_intent(k, p->epoch, &p->id);
+    row_key_of(k, ROW_INTENT, p->key, &p->id);
 }
 
 static void renew_later(struct object_put *p)
@@ -34,7 +33,7 @@ static void renew_later(struct object_put *p)
 
 static int intent_value(const struct object_put *p, struct writer *w)
 {
-    struct intent_row row = {.instance = p->l->instance, .key = p->key};
+    struct intent_row row = {.instance = p->l->instance, .epoch = access_epoch(&p->ia)};
 
     row.stripes = (struct stripes){p->id, p->promised_asked, p->l->conf.stripe_bytes};
     intent_row_encode(&row, w);
@@ -68,10 +67,9 @@ static int write_build(struct access *a, struct cairn_op *op)
         return rc;
     p->upload_step = -1;
     if (p->part_number) { /* no upload: say so before any data */
-        row_key_upload(&key, p->key, &p->upload);
+        row_key_of(&key, ROW_UPLOAD, p->key, &p->upload);
         p->upload_step = cairn_op_cmp_omap(op, key.b, key.len, CAIRN_PRESENT, NULL, 0);
     }
-    p->epoch = access_epoch(a);
     put_intent_key(p, &key);
     intent_set(op, &key, &w);
     return 0;
@@ -123,12 +121,6 @@ static int renew_build(struct access *a, struct cairn_op *op)
         return rc;
     put_intent_key(p, &key);
     cairn_op_cmp_omap(op, key.b, key.len, CAIRN_PRESENT, NULL, 0);
-    p->epoch_asked = access_epoch(a);
-    if (p->epoch_asked == p->epoch && p->promised_asked == p->promised)
-        return 0; /* seeing it there is enough */
-    if (p->epoch_asked != p->epoch)
-        key_remove(op, &key);
-    row_key_intent(&key, p->epoch_asked, &p->id);
     intent_set(op, &key, &w);
     return 0;
 }
@@ -139,7 +131,6 @@ static void renewed(struct access *a)
 
     if (a->code == 0) {
         p->intent = INTENT_HELD;
-        p->epoch = p->epoch_asked;
         p->promised = p->promised_asked;
         p->valid_ns = p->asked_ns;
         counter_add(&p->l->n.renewals, 1);
@@ -192,6 +183,7 @@ static int dispose_build(struct access *a, struct cairn_op *op)
     struct cairn_pair pair;
     struct row_key key;
 
+    g.epoch = access_epoch(a);
     g.stripes = (struct stripes){p->id, p->sent, p->l->conf.stripe_bytes};
     garbage_row_encode(&g, &w);
     if (w.rc < 0)
@@ -200,7 +192,7 @@ static int dispose_build(struct access *a, struct cairn_op *op)
     cairn_op_cmp_omap(op, key.b, key.len, CAIRN_PRESENT, NULL, 0);
     key_remove(op, &key);
     if (p->sent) {
-        row_key_garbage(&key, access_epoch(a), g.kind, &p->id);
+        row_key_garbage(&key, p->key, g.kind, &p->id);
         pair = pair_of(key_bytes(&key), written(&w));
         cairn_op_omap_set(op, &pair, 1);
     }

@@ -77,13 +77,8 @@ static void part_read(struct object_put *p);
 
 static void part_keys(const struct object_put *p, struct row_key *upload, struct row_key *part)
 {
-    row_key_upload(upload, p->key, &p->upload);
-    row_key_part(part, &p->upload, p->part_number);
-}
-
-static struct garbage_row garbage_of(const struct stripes *s)
-{
-    return (struct garbage_row){.state = GARBAGE_WAITING, .kind = GARBAGE_STRIPES, .stripes = *s};
+    row_key_of(upload, ROW_UPLOAD, p->key, &p->upload);
+    row_key_part(part, p->key, &p->upload, p->part_number);
 }
 
 /* A completion reads the parts under its seal; we have changed them. */
@@ -97,7 +92,7 @@ static int seal_break(struct object_put *p, struct link_rows *r)
     if (rc < 0 || u.state == UPLOAD_OPEN)
         return rc;
     w = link_set(r, &key);
-    row_key_upload(key, p->key, &p->upload);
+    row_key_of(key, ROW_UPLOAD, p->key, &p->upload);
     u.state = UPLOAD_OPEN;
     memset(&u.token, 0, sizeof(u.token));
     upload_row_encode(&u, w);
@@ -115,15 +110,18 @@ static int part_rows(struct object_put *p, struct link_rows *r, uint64_t epoch)
 
     memcpy(part.md5, p->md5, 16);
     w = link_set(r, &key);
-    row_key_part(key, &p->upload, p->part_number);
+    row_key_part(key, p->key, &p->upload, p->part_number);
     part_row_encode(&part, w);
     put_intent_key(p, link_gone(r));
     if (p->had_part)
         rc = part_row_decode(written(&p->part_was), &was);
     if (rc == 0 && p->had_part) {
-        struct garbage_row g = garbage_of(&was.stripes);
+        struct garbage_row g = {.state = GARBAGE_WAITING,
+                                .kind = GARBAGE_STRIPES,
+                                .stripes = was.stripes,
+                                .epoch = epoch};
 
-        link_garbage(r, epoch, &was.stripes.id, &g);
+        link_garbage(r, p->key, &was.stripes.id, &g);
     }
     return rc < 0 ? rc : seal_break(p, r);
 }

@@ -5,7 +5,7 @@
  * with their fields), since rows may come from a newer writer or from a bad disk. */
 #include "s3/bucket/rows.h"
 
-enum { ROW_VERSION = 1, HEADER_MIN = 8, STRIPES_LEN = UUID_BYTES + 12 };
+enum { ROW_VERSION = 1, ROW_ENVELOPE = 12, HEADER_MIN = 8, STRIPES_LEN = UUID_BYTES + 12 };
 
 static struct uuid cur_uuid(struct cursor *c)
 {
@@ -383,8 +383,8 @@ void intent_row_encode(const struct intent_row *r, struct writer *w)
     size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
 
     wr_u64(w, r->instance);
-    wr_bytes(w, r->key);
     wr_stripes(w, &r->stripes);
+    wr_u64(w, r->epoch);
     wr_end(w, mark);
 }
 
@@ -396,8 +396,8 @@ int intent_row_decode(struct bytes value, struct intent_row *out_row)
 
     open_row(value, &c, &body);
     r.instance = cur_u64(&body);
-    r.key = cur_bytes(&body, S3_KEY_MAX);
     r.stripes = cur_stripes(&body);
+    r.epoch = cur_u64(&body);
     rc = close_row(&c, &body);
     if (rc == 0)
         *out_row = r;
@@ -413,6 +413,7 @@ void garbage_row_encode(const struct garbage_row *r, struct writer *w)
     wr_u8(w, r->passes);
     wr_stripes(w, &r->stripes);
     wr_uuid(w, &r->manifest);
+    wr_u64(w, r->epoch);
     wr_end(w, mark);
 }
 
@@ -428,6 +429,7 @@ int garbage_row_decode(struct bytes value, struct garbage_row *out_row)
     r.passes = cur_u8(&body);
     r.stripes = cur_stripes(&body);
     r.manifest = cur_uuid(&body);
+    r.epoch = cur_u64(&body);
     rc = close_row(&c, &body);
     if (rc == 0)
         *out_row = r;
@@ -496,7 +498,6 @@ void result_row_encode(const struct result_row *r, struct writer *w)
 {
     size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
 
-    wr_bytes(w, r->key);
     wr_raw(w, r->request, 16);
     wr_u64(w, r->size);
     wr_u64(w, r->mtime_ns);
@@ -512,7 +513,6 @@ int result_row_decode(struct bytes value, struct result_row *out_row)
     int rc;
 
     open_row(value, &c, &body);
-    r.key = cur_bytes(&body, S3_KEY_MAX);
     cur_md5(&body, r.request);
     r.size = cur_u64(&body);
     r.mtime_ns = cur_u64(&body);
@@ -522,4 +522,32 @@ int result_row_decode(struct bytes value, struct result_row *out_row)
     if (rc == 0)
         *out_row = r;
     return rc;
+}
+
+/* ---- counters ---- */
+
+int shard_count_decode(struct bytes value, struct shard_count *out_count)
+{
+    struct cursor c = cur_over(value.data, value.len);
+    struct shard_count n = {.entries = cur_u64(&c)};
+    int rc;
+
+    n.object_bytes = cur_u64(&c);
+    n.row_bytes = cur_u64(&c);
+    rc = cur_finish(&c);
+    if (rc == 0)
+        *out_count = n;
+    return rc;
+}
+
+struct shard_count entry_count(uint32_t key_bytes, uint32_t value_bytes, const struct entry_row *e)
+{
+    struct shard_count n = {1, e->size, (uint64_t)1 + key_bytes + value_bytes};
+
+    if (e->place == ENTRY_INLINE)
+        n.row_bytes += (uint64_t)1 + key_bytes + ROW_ENVELOPE + UUID_BYTES + 4 + e->size;
+    else if (e->place == ENTRY_MANIFEST)
+        n.row_bytes += (uint64_t)1 + key_bytes + 1 + UUID_BYTES + ROW_ENVELOPE + 4 +
+                       (uint64_t)STRIPES_LEN * e->etag.parts;
+    return n;
 }

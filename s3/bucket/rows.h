@@ -15,7 +15,7 @@ enum {
     SHARD_NOTES = 16, /* objects shards.<n> */
     BUCKET_SHARDS_MAX = 65536,
     MANIFEST_ROWS_MAX = S3_PART_NUMBER_MAX,
-    ROW_KEY_MAX = 1 + S3_KEY_MAX + 1 + UUID_BYTES,
+    ROW_KEY_MAX = 1 + S3_KEY_MAX + 1 + UUID_BYTES + 2,
 };
 
 struct uuid {
@@ -108,8 +108,8 @@ int manifest_decode(struct bytes value, struct arena *arena, struct stripes **ou
 
 struct intent_row {
     uint64_t instance;
-    struct bytes key;
     struct stripes stripes;
+    uint64_t epoch; /* of the shard when it was written or renewed */
 };
 void intent_row_encode(const struct intent_row *r, struct writer *w);
 int intent_row_decode(struct bytes value, struct intent_row *out_row);
@@ -120,6 +120,7 @@ struct garbage_row {
     uint8_t state, kind, passes;
     struct stripes stripes;
     struct uuid manifest;
+    uint64_t epoch; /* of the shard when it was written, or renewed by a reader */
 };
 void garbage_row_encode(const struct garbage_row *r, struct writer *w);
 int garbage_row_decode(struct bytes value, struct garbage_row *out_row);
@@ -143,7 +144,6 @@ void part_row_encode(const struct part_row *r, struct writer *w);
 int part_row_decode(struct bytes value, struct part_row *out_row);
 
 struct result_row {
-    struct bytes key;
     uint8_t request[16];
     uint64_t size, mtime_ns;
     struct s3_etag etag;
@@ -151,7 +151,20 @@ struct result_row {
 void result_row_encode(const struct result_row *r, struct writer *w);
 int result_row_decode(struct bytes value, struct result_row *out_row);
 
-/* ---- keys of rows ---- */
+/* ---- how much there is in a shard ---- */
+
+struct shard_count {
+    uint64_t entries, object_bytes;
+    uint64_t row_bytes; /* of entries with what belongs to them: inline data, manifests */
+};
+enum { SHARD_COUNT_BYTES = 24 };
+/* The xattr `count`: raw, since the OSDs add to it.  0 or -R_MALFORMED. */
+int shard_count_decode(struct bytes value, struct shard_count *out_count);
+/* What one entry counts, its key and value having these lengths. */
+struct shard_count entry_count(uint32_t key_bytes, uint32_t value_bytes, const struct entry_row *e);
+
+/* ---- keys of rows: a letter and the object's key, then what tells the rows of one key apart.
+ * So the rows of a range of keys are a range for each letter. ---- */
 
 enum row_prefix {
     ROW_DATA = 'd',
@@ -168,16 +181,15 @@ struct row_key {
     uint8_t b[ROW_KEY_MAX];
 };
 /* `key` has at most S3_KEY_MAX bytes. */
-void row_key_named(struct row_key *k, enum row_prefix prefix, struct bytes key);
-void row_key_uuid(struct row_key *k, enum row_prefix prefix, const struct uuid *id);
-void row_key_intent(struct row_key *k, uint64_t epoch, const struct uuid *id);
-void row_key_garbage(struct row_key *k, uint64_t epoch, uint8_t kind, const struct uuid *id);
-void row_key_upload(struct row_key *k, struct bytes key, const struct uuid *upload);
-void row_key_part(struct row_key *k, const struct uuid *upload, uint32_t number);
-int row_key_intent_parse(struct bytes k, uint64_t *out_epoch, struct uuid *out_id);
-int row_key_garbage_parse(struct bytes k, uint64_t *out_epoch, struct uuid *out_id);
-int row_key_upload_parse(struct bytes k, struct bytes *out_key, struct uuid *out_upload);
-int row_key_part_parse(struct bytes k, uint32_t *out_number);
+void row_key_named(struct row_key *k, enum row_prefix prefix, struct bytes key); /* e, d */
+void row_key_of(struct row_key *k, enum row_prefix prefix, struct bytes key,
+                const struct uuid *id); /* i, m, u, c */
+void row_key_garbage(struct row_key *k, struct bytes key, uint8_t kind, const struct uuid *id);
+void row_key_part(struct row_key *k, struct bytes key, const struct uuid *upload, uint32_t number);
+int row_key_parse(struct bytes k, struct bytes *out_key, struct uuid *out_id);
+int row_key_garbage_parse(struct bytes k, struct bytes *out_key, struct uuid *out_id);
+int row_key_part_parse(struct bytes k, struct bytes *out_key, struct uuid *out_upload,
+                       uint32_t *out_number);
 
 /* ---- names of objects, each at most NAME_BYTES with its NUL ---- */
 

@@ -21,7 +21,7 @@ static int begin_build(struct access *a, struct cairn_op *op)
     struct cairn_pair pair;
     struct row_key key;
 
-    row_key_upload(&key, q->r.key, &q->id);
+    row_key_of(&key, ROW_UPLOAD, q->r.key, &q->id);
     pair = pair_of(key_bytes(&key), written(&q->value));
     cairn_op_omap_set(op, &pair, 1);
     return 0;
@@ -113,12 +113,13 @@ static void abort_guard(struct abort_req *q);
 static int abort_build(struct access *a, struct cairn_op *op)
 {
     struct abort_req *q = CONTAINER_OF(a, struct abort_req, a);
-    struct garbage_row g = {.state = GARBAGE_WAITING, .kind = GARBAGE_PARTS};
+    struct garbage_row g = {
+        .state = GARBAGE_WAITING, .kind = GARBAGE_PARTS, .epoch = access_epoch(a)};
     AUTO(writer) w = {0};
     struct cairn_pair pair;
     struct row_key upload, key;
 
-    row_key_upload(&upload, q->r.key, &q->id);
+    row_key_of(&upload, ROW_UPLOAD, q->r.key, &q->id);
     q->step = cairn_op_cmp_omap(op, upload.b, upload.len, q->was.len ? CAIRN_EQ : CAIRN_ABSENT,
                                 q->was.data, q->was.len);
     if (!q->was.len)
@@ -128,7 +129,7 @@ static int abort_build(struct access *a, struct cairn_op *op)
         return w.rc;
     pair = pair_of(key_bytes(&upload), (struct bytes){0});
     cairn_op_omap_rm(op, &pair, 1);
-    row_key_garbage(&key, access_epoch(a), g.kind, &q->id);
+    row_key_garbage(&key, q->r.key, g.kind, &q->id);
     pair = pair_of(key_bytes(&key), written(&w));
     cairn_op_omap_set(op, &pair, 1);
     return 0;
@@ -225,11 +226,11 @@ static int parts_build(struct access *a, struct cairn_op *op)
     struct row_key upload, from, to;
     struct cairn_pair pair;
 
-    row_key_upload(&upload, q->r.key, &q->id);
+    row_key_of(&upload, ROW_UPLOAD, q->r.key, &q->id);
     pair = pair_of(key_bytes(&upload), (struct bytes){0});
     cairn_op_omap_get(op, &pair, 1);
-    row_key_part(&from, &q->id, MIN(q->after, (uint32_t)S3_PART_NUMBER_MAX) + 1);
-    row_key_part(&to, &q->id, S3_PART_NUMBER_MAX + 2);
+    row_key_part(&from, q->r.key, &q->id, MIN(q->after, (uint32_t)S3_PART_NUMBER_MAX) + 1);
+    row_key_part(&to, q->r.key, &q->id, S3_PART_NUMBER_MAX + 2);
     cairn_op_omap_range(op, from.b, from.len, to.b, to.len, q->max - q->count + 1);
     return 0;
 }
@@ -238,8 +239,10 @@ static int part_take(struct parts_req *q, struct cairn_pair p)
 {
     struct upload_part_row *row = &q->rows[q->count];
     struct part_row part;
+    struct bytes key;
+    struct uuid upload;
     uint32_t number;
-    int rc = row_key_part_parse(pair_key(p), &number);
+    int rc = row_key_part_parse(pair_key(p), &key, &upload, &number);
 
     if (rc == 0)
         rc = part_row_decode(pair_value(p), &part);
@@ -262,7 +265,7 @@ static int parts_take(struct parts_req *q)
     bool more;
     size_t n;
 
-    row_key_upload(&upload, q->r.key, &q->id);
+    row_key_of(&upload, ROW_UPLOAD, q->r.key, &q->id);
     if (!call_row(c, 1, key_bytes(&upload), &value))
         return -R_NO_UPLOAD;
     n = cairn_op_pair_count(c->op, 2, &more);

@@ -89,33 +89,34 @@ static void complete_guards(struct link *k, struct cairn_op *op)
     struct complete_req *q = CONTAINER_OF(k, struct complete_req, link);
     struct row_key key;
 
-    row_key_upload(&key, q->r.key, &q->id);
+    row_key_of(&key, ROW_UPLOAD, q->r.key, &q->id);
     q->step = cairn_op_cmp_omap(op, key.b, key.len, CAIRN_EQ, q->sealed.data, q->sealed.len);
 }
 
 static void complete_rows(struct link *k, struct link_rows *rows)
 {
     struct complete_req *q = CONTAINER_OF(k, struct complete_req, link);
-    struct garbage_row parts = {
-        .state = GARBAGE_WAITING, .kind = GARBAGE_PARTS, .manifest = q->version};
-    struct garbage_row result = {.state = GARBAGE_WAITING, .kind = GARBAGE_RESULT};
-    struct result_row r = {.key = q->r.key,
-                           .size = q->entry.size,
-                           .mtime_ns = q->entry.mtime_ns,
-                           .etag = q->entry.etag};
+    struct garbage_row parts = {.state = GARBAGE_WAITING,
+                                .kind = GARBAGE_PARTS,
+                                .manifest = q->version,
+                                .epoch = access_epoch(&k->a)};
+    struct garbage_row result = {
+        .state = GARBAGE_WAITING, .kind = GARBAGE_RESULT, .epoch = access_epoch(&k->a)};
+    struct result_row r = {
+        .size = q->entry.size, .mtime_ns = q->entry.mtime_ns, .etag = q->entry.etag};
     struct row_key *key;
     struct writer *w;
 
     memcpy(r.request, q->request, 16);
-    row_key_upload(link_gone(rows), q->r.key, &q->id);
+    row_key_of(link_gone(rows), ROW_UPLOAD, q->r.key, &q->id);
     w = link_set(rows, &key);
-    row_key_uuid(key, ROW_MANIFEST, &q->version);
+    row_key_of(key, ROW_MANIFEST, q->r.key, &q->version);
     wr_raw(w, q->manifest.data, q->manifest.len);
     w = link_set(rows, &key);
-    row_key_uuid(key, ROW_RESULT, &q->id);
+    row_key_of(key, ROW_RESULT, q->r.key, &q->id);
     result_row_encode(&r, w);
-    link_garbage(rows, access_epoch(&k->a), &q->id, &parts);
-    link_garbage(rows, access_epoch(&k->a), &q->id, &result);
+    link_garbage(rows, q->r.key, &q->id, &parts);
+    link_garbage(rows, q->r.key, &q->id, &result);
 }
 
 static void complete_linked(struct link *k)
@@ -184,8 +185,10 @@ static void link_parts(struct complete_req *q)
 static int part_match(struct complete_req *q, struct cairn_pair p)
 {
     struct part_row row;
+    struct bytes key;
+    struct uuid upload;
     uint32_t number;
-    int rc = row_key_part_parse(pair_key(p), &number);
+    int rc = row_key_part_parse(pair_key(p), &key, &upload, &number);
 
     if (rc == 0)
         rc = part_row_decode(pair_value(p), &row);
@@ -207,9 +210,9 @@ static int page_build(struct access *a, struct cairn_op *op)
     struct complete_req *q = CONTAINER_OF(k, struct complete_req, link);
     struct row_key upload, from, to;
 
-    row_key_upload(&upload, q->r.key, &q->id);
-    row_key_part(&from, &q->id, q->after + 1);
-    row_key_part(&to, &q->id, S3_PART_NUMBER_MAX + 1);
+    row_key_of(&upload, ROW_UPLOAD, q->r.key, &q->id);
+    row_key_part(&from, q->r.key, &q->id, q->after + 1);
+    row_key_part(&to, q->r.key, &q->id, S3_PART_NUMBER_MAX + 1);
     q->step = cairn_op_cmp_omap(op, upload.b, upload.len, CAIRN_EQ, q->sealed.data, q->sealed.len);
     cairn_op_omap_range(op, from.b, from.len, to.b, to.len, PART_ROWS);
     return 0;
@@ -246,7 +249,7 @@ static int seal_build(struct access *a, struct cairn_op *op)
     struct row_key upload;
     struct cairn_pair pair;
 
-    row_key_upload(&upload, q->r.key, &q->id);
+    row_key_of(&upload, ROW_UPLOAD, q->r.key, &q->id);
     cairn_op_cmp_omap(op, upload.b, upload.len, CAIRN_EQ, q->was.data, q->was.len);
     pair = pair_of(key_bytes(&upload), written(&q->sealed));
     cairn_op_omap_set(op, &pair, 1);
@@ -293,8 +296,8 @@ static int look_build(struct access *a, struct cairn_op *op)
     struct row_key upload, result;
     struct cairn_pair keys[2];
 
-    row_key_upload(&upload, q->r.key, &q->id);
-    row_key_uuid(&result, ROW_RESULT, &q->id);
+    row_key_of(&upload, ROW_UPLOAD, q->r.key, &q->id);
+    row_key_of(&result, ROW_RESULT, q->r.key, &q->id);
     keys[0] = pair_of(key_bytes(&upload), (struct bytes){0});
     keys[1] = pair_of(key_bytes(&result), (struct bytes){0});
     cairn_op_omap_get(op, keys, 2);
@@ -309,7 +312,7 @@ static int result_take(struct complete_req *q, struct bytes value)
 
     if (rc < 0)
         return rc;
-    if (!bytes_equal(r.key, q->r.key) || memcmp(r.request, q->request, 16) != 0)
+    if (memcmp(r.request, q->request, 16) != 0)
         return -R_NO_UPLOAD;
     q->info = (struct object_info){.size = r.size, .mtime_ns = r.mtime_ns, .etag = r.etag};
     return 0;
@@ -323,8 +326,8 @@ static void looked(struct access *a)
     struct bytes value;
     int rc = a->code;
 
-    row_key_upload(&upload, q->r.key, &q->id);
-    row_key_uuid(&result, ROW_RESULT, &q->id);
+    row_key_of(&upload, ROW_UPLOAD, q->r.key, &q->id);
+    row_key_of(&result, ROW_RESULT, q->r.key, &q->id);
     if (rc == 0 && call_row(&a->call, 1, key_bytes(&upload), &value)) {
         writer_fini(&q->was);
         wr_raw(&q->was, value.data, value.len);

@@ -11,13 +11,13 @@ static void keys_parse(struct bytes key)
 {
     struct uuid id;
     struct bytes name;
-    uint64_t epoch;
     uint32_t number;
 
-    (void)row_key_intent_parse(key, &epoch, &id); /* whatever they say */
-    (void)row_key_garbage_parse(key, &epoch, &id);
-    (void)row_key_part_parse(key, &number);
-    if (row_key_upload_parse(key, &name, &id) == 0)
+    if (row_key_garbage_parse(key, &name, &id) == 0)
+        ASSERT(name.len <= S3_KEY_MAX);
+    if (row_key_part_parse(key, &name, &id, &number) == 0)
+        ASSERT(name.len <= S3_KEY_MAX);
+    if (row_key_parse(key, &name, &id) == 0)
         ASSERT(name.len <= S3_KEY_MAX);
     (void)s3_key_check(key);
     (void)bucket_name_valid(key);

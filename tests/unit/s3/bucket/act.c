@@ -206,6 +206,15 @@ static void on_user(void *arg, int rc, const struct s3_user *user)
     act_end(a, rc);
 }
 
+static void on_usage(void *arg, int rc, const struct bucket_usage *usage)
+{
+    struct act *a = arg;
+
+    if (usage)
+        a->usage = *usage;
+    act_end(a, rc);
+}
+
 /* ---- a PUT, fed as room allows ---- */
 
 static void put_feed(struct act *a);
@@ -416,6 +425,8 @@ static int act_call(struct act *a, const struct s3_principal *who)
     }
     case ACT_COLLECT:
         return bucket_collect(l, on_done, a);
+    case ACT_USAGE:
+        return bucket_usage(l, who, bucket, on_usage, a);
     default:
         return bucket_user(l, key, on_user, a);
     }

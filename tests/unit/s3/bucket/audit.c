@@ -68,7 +68,8 @@ static void entry_audit(struct audit *x, const struct fake_object *o, const stru
         one = (struct stripes){e.version, e.size, e.stripe};
         refer(x, &one, true, "entry");
     }
-    row_key_uuid(&k, ROW_MANIFEST, &e.version);
+    row_key_of(&k, ROW_MANIFEST, (struct bytes){r->key + 1, (uint32_t)r->key_bytes - 1},
+               &e.version);
     if (e.place == ENTRY_MANIFEST && !fake_row_find(&o->omap, k.b, k.len))
         fault(x, "an entry's manifest is missing");
 }
@@ -93,11 +94,12 @@ static void manifest_audit(struct audit *x, const struct fake_object *o, const s
     struct stripes *rows;
     struct arena arena;
     struct uuid version;
+    struct bytes key;
     uint32_t n;
 
     arena_init(&arena);
-    memcpy(version.b, r->key + 1, UUID_BYTES);
-    if (manifest_decode((struct bytes){r->value, (uint32_t)r->value_bytes}, &arena, &rows, &n) < 0)
+    if (row_key_parse((struct bytes){r->key, (uint32_t)r->key_bytes}, &key, &version) < 0 ||
+        manifest_decode((struct bytes){r->value, (uint32_t)r->value_bytes}, &arena, &rows, &n) < 0)
         fault(x, "a manifest cannot be read");
     else
         for (uint32_t i = 0; i < n; i++)
@@ -148,6 +150,43 @@ static void row_audit(struct audit *x, const struct fake_object *o, const struct
     }
 }
 
+/* Rows of the shard, and what it counts: the same? */
+static void count_audit(struct audit *x, const struct fake_object *o)
+{
+    const struct fake_row *have = fake_row_find(&o->xattrs, "count", 5);
+    struct shard_count want = {0}, got;
+
+    for (size_t i = 0; i < o->omap.count; i++) {
+        const struct fake_row *r = &o->omap.row[i];
+        struct entry_row e;
+        struct shard_count n;
+
+        if (r->key[0] == ROW_MANIFEST) {
+            struct row_key k = {.len = (uint32_t)r->key_bytes};
+            struct bytes key;
+            struct uuid id;
+
+            memcpy(k.b, r->key, r->key_bytes);
+            if (row_key_parse((struct bytes){k.b, k.len}, &key, &id) == 0 && has_entry(o, &id))
+                want.row_bytes += r->key_bytes + r->value_bytes;
+        }
+        if (r->key[0] == ROW_DATA)
+            want.row_bytes += r->key_bytes + r->value_bytes;
+        if (r->key[0] != ROW_ENTRY ||
+            entry_row_decode((struct bytes){r->value, (uint32_t)r->value_bytes}, &e) < 0)
+            continue;
+        n = entry_count((uint32_t)r->key_bytes - 1, (uint32_t)r->value_bytes, &e);
+        want.entries += n.entries;
+        want.object_bytes += n.object_bytes;
+        want.row_bytes += r->key_bytes + r->value_bytes;
+    }
+    if (!have ||
+        shard_count_decode((struct bytes){have->value, (uint32_t)have->value_bytes}, &got) < 0)
+        fault(x, "a shard has no counters");
+    else if (memcmp(&want, &got, sizeof(want)) != 0)
+        fault(x, "a shard does not count its rows");
+}
+
 unsigned stage_audit(struct stage *st, unsigned *out_intents, unsigned *out_garbage,
                      unsigned *out_shards)
 {
@@ -161,6 +200,7 @@ unsigned stage_audit(struct stage *st, unsigned *out_intents, unsigned *out_garb
         if (strncmp(o->name, "shard.", 6) != 0)
             continue;
         x.shards++;
+        count_audit(&x, o);
         for (size_t n = 0; n < o->omap.count; n++)
             row_audit(&x, o, &o->omap.row[n]);
     }

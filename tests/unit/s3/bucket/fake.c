@@ -239,7 +239,7 @@ static int read_step(const struct fake *f, struct fstep *st, struct fake_object 
 /* What must exist for this write? */
 static int write_check(const struct fstep *st, bool *exists)
 {
-    if (st->kind == DELETE || st->kind == OMAP_RM) {
+    if (st->kind == DELETE || st->kind == OMAP_RM || st->kind == OMAP_RM_RANGE) {
         if (!*exists)
             return -R_NO_OBJECT;
         *exists = st->kind != DELETE;
@@ -247,6 +247,38 @@ static int write_check(const struct fstep *st, bool *exists)
         *exists = true;
     }
     return 0;
+}
+
+/* As core/osd does: u64 each, little-endian. */
+static void xattr_add(struct fake_object *o, const struct fake_row *kv)
+{
+    const struct fake_row *have = fake_row_find(&o->xattrs, kv->key, kv->key_bytes);
+    size_t n = have && have->value_bytes > kv->value_bytes ? have->value_bytes : kv->value_bytes;
+    struct fake_row sum = {kv->key, calloc(1, n), kv->key_bytes, n};
+
+    if (have)
+        memcpy(sum.value, have->value, have->value_bytes);
+    for (size_t at = 0; at < kv->value_bytes; at += 8) {
+        uint64_t a, b;
+
+        memcpy(&a, sum.value + at, 8);
+        memcpy(&b, kv->value + at, 8);
+        a += b;
+        memcpy(sum.value + at, &a, 8);
+    }
+    rows_set(&o->xattrs, &sum);
+    free(sum.value);
+}
+
+static void rows_rm_range(struct fake_rows *r, const struct fake_row *span)
+{
+    size_t at = row_at(r, span->key, span->key_bytes), end = at;
+
+    while (end < r->count &&
+           (!span->value_bytes || key_cmp(&r->row[end], span->value, span->value_bytes) < 0))
+        fake_row_free(&r->row[end++]);
+    memmove(&r->row[at], &r->row[end], (r->count - end) * sizeof(*r->row));
+    r->count -= end - at;
 }
 
 static void write_step(struct frun *run, struct fstep *st)
@@ -268,6 +300,12 @@ static void write_step(struct frun *run, struct fstep *st)
         break;
     case XATTR_SET:
         rows_set(&o->xattrs, &st->kv);
+        break;
+    case XATTR_ADD:
+        xattr_add(o, &st->kv);
+        break;
+    case OMAP_RM_RANGE:
+        rows_rm_range(&o->omap, &st->kv);
         break;
     case OMAP_SET:
         for (size_t i = 0; i < st->pairs.count; i++)

@@ -19,8 +19,10 @@ enum kind {
     WRITE_FULL = FIRST_WRITE,
     DELETE,
     XATTR_SET,
+    XATTR_ADD,
     OMAP_SET,
     OMAP_RM,
+    OMAP_RM_RANGE,
 };
 
 struct fstep {

@@ -82,7 +82,8 @@ static int kv_add(struct cairn_op *op, enum kind kind, const void *key, size_t k
 
     if (!st)
         return op->rc;
-    ASSERT(kind == OMAP_RANGE || kind == WRITE_FULL || (key_bytes > 0 && key_bytes <= 4096));
+    ASSERT(kind == OMAP_RANGE || kind == OMAP_RM_RANGE || kind == WRITE_FULL ||
+           (key_bytes > 0 && key_bytes <= 4096));
     ASSERT(value_bytes <= (kind == XATTR_SET || kind == CMP_XATTR ? 65536u : 1u << 20) ||
            kind == WRITE_FULL);
     st->kv = (struct fake_row){fake_dup(key, key_bytes), fake_dup(value, value_bytes), key_bytes,
@@ -187,6 +188,17 @@ int cairn_op_delete(struct cairn_op *op)
 int cairn_op_xattr_set(struct cairn_op *op, const char *name, const void *value, size_t bytes)
 {
     return kv_add(op, XATTR_SET, name, strlen(name), value, bytes);
+}
+
+int cairn_op_xattr_add(struct cairn_op *op, const char *name, const int64_t *numbers, size_t count)
+{
+    return kv_add(op, XATTR_ADD, name, strlen(name), numbers, 8 * count);
+}
+
+int cairn_op_omap_rm_range(struct cairn_op *op, const void *from, size_t from_bytes, const void *to,
+                           size_t to_bytes)
+{
+    return kv_add(op, OMAP_RM_RANGE, from, from_bytes, to, to_bytes);
 }
 
 int cairn_op_omap_set(struct cairn_op *op, const struct cairn_pair *pairs, size_t count)

@@ -57,7 +57,7 @@ struct model {
     bool draining; /* mostly deletions, so that the bucket gets empty */
     bool dropped;  /* a deletion of the bucket was tried */
     unsigned kills, drops, completes, repeats, gone;
-    unsigned ended[ACT_USER + 1];
+    unsigned ended[ACT_USAGE + 1];
 };
 
 /* Take in what has ended; with `fill`, start something new in each free slot. */

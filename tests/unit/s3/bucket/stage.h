@@ -53,6 +53,7 @@ enum act_kind {
     ACT_UPLOADS,
     ACT_COLLECT,
     ACT_USER,
+    ACT_USAGE,
 };
 struct act_row {
     char name[S3_KEY_MAX + 1];
@@ -92,6 +93,7 @@ struct act {
     struct act_row *rows; /* ACT_ROWS of them, owned, when there are any */
     unsigned row_count;
     char next[S3_KEY_MAX + 8];
+    struct bucket_usage usage;
     char user[S3_USER_NAME_MAX + 1], secret[S3_SECRET_MAX + 1];
     bool suspended;
     struct s3_quota quota;

@@ -264,6 +264,45 @@ static unsigned buckets_of(struct stage *st, unsigned gate, const char *who, cha
     return n;
 }
 
+static void usage_is(struct stage *st, uint64_t objects, uint64_t bytes)
+{
+    struct act a = {.kind = ACT_USAGE};
+
+    T_OK(act_do(st, 0, &a));
+    T_EQ(a.usage.objects, objects);
+    T_EQ(a.usage.bytes, bytes);
+    T_EQ(a.usage.index_bytes == 0, objects == 0);
+}
+
+T(bucket, usage_follows_every_change)
+{
+    struct act c, other = {.kind = ACT_USAGE, .who = "bob"},
+                  none = {.kind = ACT_USAGE, .bucket = "not"};
+    struct stage st;
+
+    stage_begin(&st);
+    usage_is(&st, 0, 0);
+    T_OK(do_put(&st, 0, "a", 1, 100));
+    T_OK(do_put(&st, 1, "b", 2, 9000));
+    usage_is(&st, 2, 9100);
+    T_OK(do_put(&st, 1, "a", 3, 6000)); /* striped where it was inline */
+    T_OK(do_put(&st, 1, "b", 4, 7));
+    usage_is(&st, 2, 6007);
+    upload_begin(&st, &c, "a", three_parts, 3);
+    usage_is(&st, 2, 6007);
+    T_OK(act_do(&st, 0, &c));
+    T_OK(act_do(&st, 0, &c));
+    usage_is(&st, 2, 6007 + 7);
+    T_OK(do_delete(&st, 0, "b"));
+    T_OK(do_delete(&st, 0, "b"));
+    usage_is(&st, 1, 6007);
+    T_OK(do_delete(&st, 0, "a"));
+    usage_is(&st, 0, 0);
+    T_EQ(act_do(&st, 0, &other), -R_DENIED);
+    T_EQ(act_do(&st, 0, &none), -R_NO_BUCKET);
+    stage_end(&st);
+}
+
 T(bucket, buckets_come_and_go_and_are_listed)
 {
     struct stage st;
