@@ -7,6 +7,7 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/auth/chunks.c s3/auth/chunks.h \
 	s3/auth/digest.c s3/auth/digest.h \
 	s3/auth/sigv4.c s3/auth/sigv4.h \
+	s3/auth/sigv4_parse.c \
 	s3/error.c s3/error.def s3/error.h \
 	s3/gateway.c s3/gateway.h \
 	s3/http.h s3/http/guard.c s3/http/guard.h s3/http/http.c \
@@ -25,6 +26,7 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/object/upload_list.c \
 	s3/object/values.c \
 	s3/object/xml_parts.c s3/object/xml_parts.h \
+	s3/text.h \
 	s3/uri.c s3/uri.h \
 	s3/xml.h s3/xml/xml_in.c s3/xml/xml_out.c
 

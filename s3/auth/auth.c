@@ -1,13 +1,109 @@
 /* auth.c - from a head to a principal.
  *
  * Form and time are looked at before the key is looked up, so that what cannot succeed costs
- * nobody anything. */
+ * nobody anything.  Who signs nothing is anonymous: a principal too, which owns nothing.
+ *
+ * A presigned URL may carry x-amz-* fields in its query: whoever signed it wants them to count as
+ * if they were sent.  They become fields of the head here, and the query keeps what is of the
+ * operation. */
 #include "s3/auth/auth.h"
+#include "s3/text.h"
+
+static void finish(struct auth *a, enum s3_error e, const struct s3_principal *who)
+{
+    a->done(a->arg, e, e == S3_OK ? who : NULL);
+}
+
+/* --- what a presigned URL carries --- */
+
+static bool is_of_signature(struct bytes name)
+{
+    static const char *const names[] = {
+        "X-Amz-Algorithm",     "X-Amz-Credential", "X-Amz-Date",          "X-Amz-Expires",
+        "X-Amz-SignedHeaders", "X-Amz-Signature",  "X-Amz-Content-Sha256"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (text_is(name, names[i]))
+            return true;
+    return false;
+}
+
+/* A decoded value is not yet one that a field could have. */
+static bool is_field_value(struct bytes value)
+{
+    for (uint32_t i = 0; i < value.len; i++)
+        if ((value.data[i] < 0x20 && value.data[i] != '\t') || value.data[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static enum s3_error field_from_arg(struct auth *a, struct http_head *head,
+                                    const struct uri_arg *arg)
+{
+    char name[HTTP_NAME_BYTES_MAX + 1];
+    const struct bytes *sent;
+    char *kept;
+
+    a->why = "An x-amz- parameter of the query is not one that a header could be.";
+    if (arg->name.len > HTTP_NAME_BYTES_MAX || !is_field_value(arg->value))
+        return S3_InvalidArgument;
+    for (uint32_t i = 0; i < arg->name.len; i++) {
+        uint8_t c = arg->name.data[i];
+
+        name[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    }
+    name[arg->name.len] = '\0';
+    sent = http_field(head, name);
+    a->why = "A header and a parameter of the query differ.";
+    if (sent)
+        return bytes_equal(*sent, text_trim(arg->value)) ? S3_OK : S3_InvalidArgument;
+    if (head->field_count == HTTP_FIELDS_MAX)
+        return S3_RequestHeaderSectionTooLarge;
+    kept = arena_strdup(a->arena, name, arg->name.len);
+    if (!kept)
+        return S3_ServiceUnavailable;
+    head->field[head->field_count++] = (struct http_field){BYTES_STR(kept), text_trim(arg->value)};
+    return S3_OK;
+}
+
+static enum s3_error unwrap_query(struct auth *a)
+{
+    struct http_head *head = NULL;
+    enum s3_error e = S3_OK;
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < a->query->count && e == S3_OK; i++) {
+        const struct uri_arg *arg = &a->query->arg[i];
+
+        if (is_of_signature(arg->name))
+            continue;
+        if (!text_starts_any_case(arg->name, "x-amz-")) {
+            a->query->arg[kept++] = *arg;
+            continue;
+        }
+        if (!head) {
+            head = arena_alloc(a->arena, sizeof(*head));
+            if (!head)
+                return S3_ServiceUnavailable;
+            *head = *a->head;
+        }
+        e = field_from_arg(a, head, arg);
+    }
+    if (e != S3_OK)
+        return e;
+    a->why = NULL;
+    a->query->count = kept;
+    if (head)
+        a->head = head;
+    return S3_OK;
+}
+
+/* --- who --- */
 
 static void user_found(void *arg, int rc, const struct s3_user *user)
 {
     struct auth *a = arg;
-    struct s3_principal who = {{0}};
+    struct s3_principal who = {{0}, false};
     enum s3_error e = s3_error_of(rc);
 
     if (e == S3_OK)
@@ -15,13 +111,41 @@ static void user_found(void *arg, int rc, const struct s3_user *user)
                          BYTES_STR(user->secret_key), &a->chain);
     if (e == S3_OK && user->suspended) /* told to nobody but the user */
         e = S3_AccessDenied;
+    if (e == S3_OK && a->sig.form == SIGV4_IN_QUERY)
+        e = unwrap_query(a);
     if (e == S3_OK)
         memcpy(who.name, user->name, sizeof(who.name));
-    a->done(a->arg, e, e == S3_OK ? &who : NULL);
+    finish(a, e, &who);
 }
 
-enum s3_error auth_start(struct auth *a, const struct auth_conf *conf, const struct http_head *head,
-                         const struct uri_query *query,
+static void nobody(struct env_task *task)
+{
+    static const struct s3_principal anonymous = {S3_ANONYMOUS, true};
+
+    finish(CONTAINER_OF(task, struct auth, task), S3_OK, &anonymous);
+}
+
+static enum s3_error ask(struct auth *a)
+{
+    if (a->sig.access_key.len == 0 || a->sig.access_key.len > S3_ACCESS_KEY_MAX)
+        return S3_InvalidAccessKeyId;
+    return s3_error_of(bucket_user(a->conf->buckets, a->sig.access_key, user_found, a));
+}
+
+static enum s3_error ask_nobody(struct auth *a)
+{
+    a->why = "The chunks of the body are signed, but the request is not.";
+    if (a->sig.payload_kind == PAYLOAD_CHUNKS_SIGNED ||
+        a->sig.payload_kind == PAYLOAD_CHUNKS_SIGNED_TRAILER)
+        return S3_InvalidRequest;
+    a->why = NULL;
+    env_task_init(&a->task, nobody);
+    env_post(a->conf->env, &a->task);
+    return S3_OK;
+}
+
+enum s3_error auth_start(struct auth *a, const struct auth_conf *conf, struct arena *arena,
+                         const struct http_head *head, struct uri_query *query,
                          void (*done)(void *arg, enum s3_error e, const struct s3_principal *who),
                          void *arg)
 {
@@ -29,21 +153,17 @@ enum s3_error auth_start(struct auth *a, const struct auth_conf *conf, const str
 
     memset(a, 0, sizeof(*a));
     a->conf = conf;
+    a->arena = arena;
     a->head = head;
     a->query = query;
     a->done = done;
     a->arg = arg;
-    /* Signatures in the query are a form of their own, which is not spoken here. */
-    if (uri_arg(query, "X-Amz-Signature") || uri_arg(query, "Signature"))
-        return S3_NotImplemented;
-    e = sigv4_parse(head, conf->region, &a->sig);
+    e = sigv4_parse(head, query, conf->region, &a->sig, &a->why);
+    if (e == S3_OK && a->sig.form == SIGV4_NOWHERE)
+        return ask_nobody(a);
     if (e == S3_OK)
-        e = sigv4_check_time(&a->sig, (int64_t)(env_wall_ns(conf->env) / NS_PER_S));
-    if (e == S3_OK && (a->sig.access_key.len == 0 || a->sig.access_key.len > S3_ACCESS_KEY_MAX))
-        e = S3_InvalidAccessKeyId;
-    if (e == S3_OK)
-        e = s3_error_of(bucket_user(conf->buckets, a->sig.access_key, user_found, a));
-    return e;
+        e = sigv4_check_time(&a->sig, (int64_t)(env_wall_ns(conf->env) / NS_PER_S), &a->why);
+    return e == S3_OK ? ask(a) : e;
 }
 
 void auth_fini(struct auth *a)

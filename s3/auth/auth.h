@@ -1,7 +1,8 @@
 /* auth.h - who asks: the one place where a principal is made.
  *
  * A request is authenticated once, before anything looks at what it wants; what it asks for may
- * then rely on `who`.
+ * then rely on `who`.  Without a signature that is the anonymous principal: whether it may do what
+ * it asks for is for the bucket's access list to say.
  * Threads: the env's reactor. */
 #ifndef S3_AUTH_AUTH_H
 #define S3_AUTH_AUTH_H
@@ -19,9 +20,12 @@ struct auth_conf {
 
 /* One authentication under way; part of its request. */
 struct auth {
-    const struct auth_conf *conf;  /* borrowed */
-    const struct http_head *head;  /* borrowed */
-    const struct uri_query *query; /* borrowed */
+    const struct auth_conf *conf; /* borrowed */
+    struct arena *arena;          /* borrowed: the request's */
+    const struct http_head *head; /* borrowed; after success with what a presigned URL adds to it */
+    struct uri_query *query;      /* borrowed; after success without what is of the signature */
+    struct env_task task;
+    const char *why; /* a sentence about a refusal, or NULL */
     struct hash scratch;
     struct sigv4 sig;
     struct sigv4_chain chain; /* after success: for signed chunks */
@@ -30,8 +34,8 @@ struct auth {
 };
 
 /* S3_OK: `done` comes once, from the loop; the struct stays until then.  Otherwise it does not. */
-enum s3_error auth_start(struct auth *a, const struct auth_conf *conf, const struct http_head *head,
-                         const struct uri_query *query,
+enum s3_error auth_start(struct auth *a, const struct auth_conf *conf, struct arena *arena,
+                         const struct http_head *head, struct uri_query *query,
                          void (*done)(void *arg, enum s3_error e, const struct s3_principal *who),
                          void *arg);
 void auth_fini(struct auth *a); /* forgets the keys */

@@ -51,9 +51,12 @@ struct s3_quota {
     uint64_t bytes, objects;
 };
 
-/* Who asks.  Only s3/auth makes one, from a request whose signature it has verified. */
+/* Who asks.  Only s3/auth makes one: from a request whose signature it has verified, or, for one
+ * without a signature, the anonymous one, which owns nothing and may do what is open to all. */
+#define S3_ANONYMOUS "*"
 struct s3_principal {
     char name[S3_USER_NAME_MAX + 1];
+    bool anonymous; /* its name, S3_ANONYMOUS, is one that no user can have */
 };
 
 /* ---- the layer ---- */

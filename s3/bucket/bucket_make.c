@@ -225,7 +225,7 @@ static void make_fini(struct req *r)
 int bucket_create(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                   bucket_done_fn *done, void *arg)
 {
-    int rc = bucket_name_valid(bucket) ? 0 : -R_BAD_BUCKET_NAME;
+    int rc = who->anonymous ? -R_DENIED : bucket_name_valid(bucket) ? 0 : -R_BAD_BUCKET_NAME;
     struct make_req *q = NULL;
 
     if (rc == 0)

@@ -261,10 +261,11 @@ static void all_fini(struct req *r)
 int bucket_list(struct bucket_layer *l, const struct s3_principal *who, bucket_list_fn *done,
                 void *arg)
 {
-    int rc = 0;
-    struct all_req *q =
-        req_create(sizeof(*q), l, who, (struct bytes){0}, (struct bytes){0}, all_run, &rc);
+    int rc = who->anonymous ? -R_DENIED : 0;
+    struct all_req *q = NULL;
 
+    if (rc == 0)
+        q = req_create(sizeof(*q), l, who, (struct bytes){0}, (struct bytes){0}, all_run, &rc);
     if (!q)
         return rc;
     q->done = done;

@@ -174,6 +174,12 @@ void request_reply_xml(struct s3_request *r)
     request_reply_buf(r, 200, &data);
 }
 
+/* Clients sign again for the region that they are told. */
+static bool names_region(enum s3_error e)
+{
+    return e == S3_AuthorizationHeaderMalformed || e == S3_AuthorizationQueryParametersError;
+}
+
 static void error_xml(struct writer *w, const struct s3_gateway *g, enum s3_error e,
                       const char *detail, struct bytes resource, const char *id)
 {
@@ -183,7 +189,7 @@ static void error_xml(struct writer *w, const struct s3_gateway *g, enum s3_erro
     xml_open(w, "Error");
     xml_put_str(w, "Code", s3_error_code(e));
     xml_put_str(w, "Message", detail ? detail : s3_error_text(e));
-    if (e == S3_AuthorizationHeaderMalformed) /* clients sign again for this region */
+    if (names_region(e))
         xml_put_str(w, "Region", g->region);
     xml_put(w, "Resource", resource);
     if (id)
@@ -198,7 +204,7 @@ void request_reply_error(struct s3_request *r, enum s3_error e)
     AUTO(buf) data = {0};
 
     ASSERT(e != S3_OK);
-    if (e == S3_AuthorizationHeaderMalformed)
+    if (names_region(e))
         request_field_set(r, "x-amz-bucket-region", BYTES_STR(r->g->region));
     error_xml(&w, r->g, e, r->why, r->path, id_text(r->http, r->arena));
     /* A client that asked for nothing but the head, or has it already, gets no body. */
@@ -330,9 +336,10 @@ static void authenticated(void *arg, enum s3_error e, const struct s3_principal 
     struct s3_request *r = arg;
 
     if (request_open(r) && e != S3_OK) {
-        request_reply_error(r, e);
+        request_reply_why(r, e, r->auth.why);
     } else if (request_open(r)) {
         r->who = *who;
+        r->head = r->auth.head;
         route(r);
     }
     request_drop(r);
@@ -378,10 +385,10 @@ void request_head(void *arg, struct http_request *http)
         e = S3_MissingContentLength;
     request_hold(r);
     if (e == S3_OK)
-        e = auth_start(&r->auth, &g->auth, r->head, &r->query, authenticated, r);
+        e = auth_start(&r->auth, &g->auth, r->arena, r->head, &r->query, authenticated, r);
     if (e == S3_OK)
         return;
-    request_reply_error(r, e);
+    request_reply_why(r, e, r->auth.why);
     request_drop(r);
 }
 

@@ -340,7 +340,9 @@ static void sign(const struct call_args *args, struct names *names, const char *
     sig.day = (struct bytes){sig.stamp.data, 8};
     sig.region = BYTES_STR(region);
     sig.service = BYTES_STR("s3");
-    sigv4_canonical(&text, &names->head, &query, BYTES_STR(names->text), BYTES_STR(payload));
+    sig.signed_names = BYTES_STR(names->text);
+    sig.payload = BYTES_STR(payload);
+    sigv4_canonical(&text, &names->head, &query, &sig);
     T_OK(text.rc);
     T_OK(sigv4_sign(&h, &kit, NULL, BYTES_STR(args->secret ? args->secret : FAKE_SECRET), &sig,
                     (struct bytes){text.data, (uint32_t)text.len}, chain));

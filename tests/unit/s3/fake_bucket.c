@@ -237,6 +237,9 @@ int bucket_user(struct bucket_layer *l, struct bytes access_key, s3_user_fn *don
 int bucket_create(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                   bucket_done_fn *done, void *arg)
 {
+    if (who->anonymous)
+        return -R_DENIED;
+
     struct fake_bucket *b;
 
     ASSERT(strcmp(who->name, "alice") == 0);
@@ -253,9 +256,11 @@ int bucket_create(struct bucket_layer *l, const struct s3_principal *who, struct
 int bucket_delete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                   bucket_done_fn *done, void *arg)
 {
+    if (who->anonymous)
+        return -R_DENIED;
+
     struct fake_bucket *b = fake_bucket_find(l, bucket);
 
-    UNUSED(who);
     if (!b || b->count)
         return fake_answer(l, b ? -R_BUCKET_NOT_EMPTY : -R_NO_BUCKET, done, arg);
     bucket_free(b);
@@ -274,10 +279,12 @@ static void run_bucket(struct call *c)
 int bucket_stat(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                 bucket_info_fn *done, void *arg)
 {
+    if (who->anonymous)
+        return -R_DENIED;
+
     struct fake_bucket *b = fake_bucket_find(l, bucket);
     struct call *c = fake_call(l, b ? 0 : -R_NO_BUCKET, run_bucket, arg);
 
-    UNUSED(who);
     c->info = done;
     c->bucket = b;
     return 0;
@@ -309,9 +316,11 @@ static void run_list(struct env_task *task)
 int bucket_list(struct bucket_layer *l, const struct s3_principal *who, bucket_list_fn *done,
                 void *arg)
 {
+    if (who->anonymous)
+        return -R_DENIED;
+
     struct list_call *c = mem_zalloc(sizeof(*c));
 
-    UNUSED(who);
     c->l = l;
     c->done = done;
     c->arg = arg;
@@ -334,11 +343,13 @@ void s3_etag_text(const struct s3_etag *etag, char out[S3_ETAG_TEXT])
 int object_head(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                 struct bytes key, object_info_fn *done, void *arg)
 {
+    if (who->anonymous)
+        return -R_DENIED;
+
     struct fake_bucket *b = fake_bucket_find(l, bucket);
     struct fake_object *o = object_find(b, key);
     struct call *c = fake_call(l, !b ? -R_NO_BUCKET : o ? 0 : -R_NO_KEY, fake_run_object, arg);
 
-    UNUSED(who);
     c->object = done;
     c->o = o ? fake_object_copy(o) : NULL;
     return 0;
@@ -347,9 +358,11 @@ int object_head(struct bucket_layer *l, const struct s3_principal *who, struct b
 int object_delete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                   struct bytes key, bucket_done_fn *done, void *arg)
 {
+    if (who->anonymous)
+        return -R_DENIED;
+
     struct fake_bucket *b = fake_bucket_find(l, bucket);
 
-    UNUSED(who);
     if (!b)
         return fake_answer(l, -R_NO_BUCKET, done, arg);
     object_drop(b, key);
@@ -384,10 +397,12 @@ static void put_drain(struct env_task *task)
 int object_put_open(struct bucket_layer *l, const struct s3_principal *who,
                     const struct object_put_args *args, struct object_put **out_put)
 {
+    if (who->anonymous)
+        return -R_DENIED;
+
     struct object_put *p = mem_zalloc(sizeof(*p));
     struct fake_bucket *b = fake_bucket_find(l, args->bucket);
 
-    UNUSED(who);
     p->l = l;
     p->args = *args;
     p->args.bucket = fake_own(args->bucket);
@@ -499,12 +514,14 @@ int object_get_open(struct bucket_layer *l, const struct s3_principal *who, stru
                     struct bytes key, object_info_fn *opened, void *arg,
                     struct object_get **out_get)
 {
+    if (who->anonymous)
+        return -R_DENIED;
+
     struct fake_bucket *b = fake_bucket_find(l, bucket);
     struct fake_object *o = object_find(b, key);
     struct object_get *g = mem_zalloc(sizeof(*g));
     struct call *c = fake_call(l, !b ? -R_NO_BUCKET : o ? 0 : -R_NO_KEY, run_opened, arg);
 
-    UNUSED(who);
     g->l = l;
     g->o = o ? fake_object_copy(o) : NULL;
     g->calling = true;
@@ -651,10 +668,12 @@ static void rows_fill(struct rows_call *c, const struct fake_bucket *b,
 int object_list(struct bucket_layer *l, const struct s3_principal *who,
                 const struct object_list_args *args, object_list_fn *done, void *arg)
 {
+    if (who->anonymous)
+        return -R_DENIED;
+
     struct fake_bucket *b = fake_bucket_find(l, args->bucket);
     struct rows_call *c = mem_zalloc(sizeof(*c));
 
-    UNUSED(who);
     c->l = l;
     c->rc = b ? 0 : -R_NO_BUCKET;
     c->row = mem_calloc(args->max + 1, sizeof(c->row[0]));

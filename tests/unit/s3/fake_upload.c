@@ -67,10 +67,12 @@ int upload_create(struct bucket_layer *l, const struct s3_principal *who, struct
                   struct bytes key, const struct s3_header *headers, uint32_t header_count,
                   upload_create_fn *done, void *arg)
 {
+    if (who->anonymous)
+        return -R_DENIED;
+
     struct id_call *c = mem_zalloc(sizeof(*c));
     struct fake_upload *u;
 
-    UNUSED(who);
     c->l = l;
     c->done = done;
     c->arg = arg;
@@ -128,12 +130,14 @@ int upload_complete(struct bucket_layer *l, const struct s3_principal *who, stru
                     struct bytes key, struct bytes upload, const struct upload_part *parts,
                     uint32_t part_count, object_info_fn *done, void *arg)
 {
+    if (who->anonymous)
+        return -R_DENIED;
+
     struct fake_upload *u = fake_upload_find(l, key, upload);
     struct fake_object *o = mem_zalloc(sizeof(*o));
     int rc = u ? parts_join(u, parts, part_count, o) : -R_NO_UPLOAD;
     struct call *c = fake_call(l, rc, fake_run_object, arg);
 
-    UNUSED(who);
     c->object = done;
     c->o = o;
     if (rc)
@@ -152,9 +156,11 @@ int upload_complete(struct bucket_layer *l, const struct s3_principal *who, stru
 int upload_abort(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                  struct bytes key, struct bytes upload, bucket_done_fn *done, void *arg)
 {
+    if (who->anonymous)
+        return -R_DENIED;
+
     struct fake_upload *u = fake_upload_find(l, key, upload);
 
-    UNUSED(who);
     UNUSED(bucket);
     if (!u)
         return fake_answer(l, -R_NO_UPLOAD, done, arg);
@@ -185,10 +191,12 @@ int upload_list_parts(struct bucket_layer *l, const struct s3_principal *who, st
                       struct bytes key, struct bytes upload, uint32_t after_number, uint32_t max,
                       upload_parts_fn *done, void *arg)
 {
+    if (who->anonymous)
+        return -R_DENIED;
+
     struct fake_upload *u = fake_upload_find(l, key, upload);
     struct parts_call *c = mem_zalloc(sizeof(*c));
 
-    UNUSED(who);
     UNUSED(bucket);
     c->l = l;
     c->rc = u ? 0 : -R_NO_UPLOAD;
@@ -237,9 +245,11 @@ static void run_uploads(struct env_task *task)
 int upload_list(struct bucket_layer *l, const struct s3_principal *who,
                 const struct upload_list_args *args, upload_list_fn *done, void *arg)
 {
+    if (who->anonymous)
+        return -R_DENIED;
+
     struct uploads_call *c = mem_zalloc(sizeof(*c));
 
-    UNUSED(who);
     c->l = l;
     c->rc = fake_bucket_find(l, args->bucket) ? 0 : -R_NO_BUCKET;
     c->list.rows = c->row;

@@ -38,6 +38,10 @@ check_PROGRAMS += tests/unit/s3/test_auth
 tests_unit_s3_test_auth_SOURCES = tests/unit/s3/test_auth.c $(S3_WIRE)
 tests_unit_s3_test_auth_LDADD = $(LINK_s3) $(LINK_test)
 
+check_PROGRAMS += tests/unit/s3/test_presign
+tests_unit_s3_test_presign_SOURCES = tests/unit/s3/test_presign.c $(S3_WIRE)
+tests_unit_s3_test_presign_LDADD = $(LINK_s3) $(LINK_test)
+
 check_PROGRAMS += tests/unit/s3/test_streams
 tests_unit_s3_test_streams_SOURCES = tests/unit/s3/test_streams.c $(S3_WIRE)
 tests_unit_s3_test_streams_LDADD = $(LINK_s3) $(LINK_test)

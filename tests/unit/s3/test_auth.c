@@ -60,7 +60,8 @@ T(s3_auth, what_is_wrong_with_a_signature_is_told_apart)
           .payload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b856"},
          400,
          "XAmzContentSHA256Mismatch"},
-        {{.method = "GET", .target = "/?X-Amz-Signature=1"}, 501, "NotImplemented"},
+        {{.method = "GET", .target = "/?X-Amz-Signature=1"}, 400, "InvalidArgument"},
+        {{.method = "GET", .target = "/?Signature=1"}, 400, "InvalidArgument"},
     };
     struct server *s = server_start(NULL, NULL);
 
@@ -92,7 +93,7 @@ T(s3_auth, nobody_gets_nothing)
     T_EQ(r.status, 403);
     T_STR_EQ(response_xml(&r, "Code"), "AccessDenied");
     response_fini(&r);
-    client_send_text(fd, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    client_send_text(fd, "HEAD /bucket HTTP/1.1\r\nHost: a\r\n\r\n");
     client_receive(fd, true, &r);
     T_EQ(r.status, 403);
     T_TRUE(client_silent(fd, 50)); /* no body follows */
