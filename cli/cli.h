@@ -18,6 +18,7 @@ struct cli {
     const char *conf;    /* --conf; NULL: not given */
     bool json;           /* --json */
     bool quiet;          /* --quiet: no progress */
+    bool help;           /* --help, -h */
     uint32_t timeout_ms; /* --timeout SECONDS; 0: the default */
     int argc;            /* the verb and what follows it */
     char **argv;
@@ -35,7 +36,9 @@ int cli_user_rm(struct cli *cli);
 int cli_mon_command(struct cli *cli); /* argv as it is, to the monitors' table */
 int cli_mon_command_with(struct cli *cli, const void *input, size_t input_bytes);
 
-int cli_usage(const char *verb, const char *form);                        /* prints it; returns 2 */
+int cli_help(struct cli *cli);      /* of the verb in argv, or the overview: to stdout */
+int cli_help_verb(struct cli *cli); /* `cairn help [VERB]` */
+int cli_wrong(struct cli *cli);     /* the same for wrong usage: to stderr; returns 2 */
 int cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* prints; returns 1 */
 const char *cli_error_text(int rc);                                       /* of a libcairn errno */
 

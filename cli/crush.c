@@ -9,9 +9,6 @@
 #include "core/crush/crush_test.h"
 #include "core/crush/crush_text.h"
 
-static const char form[] =
-    "test --map FILE --rule N --num-rep R --min-x A --max-x B [--weight ID W]...";
-
 static int line_out(void *arg, const char *line, size_t bytes)
 {
     (void)arg;
@@ -115,7 +112,7 @@ int cli_crush_test(struct cli *cli)
     a.weights = calloc((size_t)cli->argc, sizeof(*a.weights));
     if (!a.weights)
         return cli_fail("out of memory");
-    rc = args_take(cli, &a) ? test_map(&a) : cli_usage("crush", form);
+    rc = args_take(cli, &a) ? test_map(&a) : cli_wrong(cli);
     free(a.weights);
     return rc;
 }

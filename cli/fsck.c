@@ -46,7 +46,7 @@ int cli_osd_fsck(struct cli *cli)
     int rc;
 
     if (cli->argc != 3)
-        return cli_usage("osd fsck", "PATH (the folder of an OSD that is not running)");
+        return cli_wrong(cli);
     log_sink_fd_init(&sink, 2, false, LOG_WARN, NULL);
     env = env_blocking_create(&sink);
     if (!env)

@@ -6,6 +6,7 @@ cairn_SOURCES = \
 	cli/cli.h \
 	cli/crush.c \
 	cli/fsck.c \
+	cli/help.c \
 	cli/main.c \
 	cli/object.c \
 	cli/progress.c \

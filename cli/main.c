@@ -1,7 +1,7 @@
 /* main.c - entry of the `cairn` command: options that every verb knows, and which verb it is.
  *
  * What is not a verb of this program is a command of the monitors' table, sent as it stands, so
- * that a new command there needs nothing here. */
+ * that a new command there needs nothing here but to be built again. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,39 +13,7 @@
 #include "config.h"
 #include "core/base/json.h"
 #include "core/base/reason.h"
-
-static const char help[] =
-    "usage: cairn [--data DIR | --conf FILE] [--json] [--quiet] [--timeout SECONDS] VERB ...\n"
-    "\n"
-    "a cluster on this machine\n"
-    "  up [--osds N] [--s3 ADDR:PORT] [--detach]   start it (made on first use), all roles in one "
-    "process\n"
-    "  down                                        stop it cleanly\n"
-    "\n"
-    "looking after it\n"
-    "  status | health | help                      how it is; every command of the monitors\n"
-    "  user create NAME [ACCESS] | list | info NAME | rm NAME [--force]\n"
-    "                                              S3 users\n"
-    "  user key ls NAME | add NAME [ACCESS] | rm NAME ACCESS\n"
-    "                                              their keys; of one made elsewhere (ACCESS) "
-    "the\n"
-    "                                              secret is read from standard input\n"
-    "  user suspend|enable NAME                    refuse a user's requests; take them again\n"
-    "  user quota NAME [bytes N|none] [objects N|none]\n"
-    "                                              what all its buckets may hold together\n"
-    "  pool ls | create NAME | rm NAME             pools\n"
-    "  osd ls | stop N | start N | out N | in N    OSDs\n"
-    "  osd fsck PATH                               prove a stopped OSD's store\n"
-    "  crush show                                  the CRUSH map, as text\n"
-    "  crush test --map FILE --rule N --num-rep R --min-x A --max-x B [--weight ID W]...\n"
-    "\n"
-    "objects\n"
-    "  object put POOL NAME [FILE|-]               store (up to 128 MiB)\n"
-    "  object get POOL NAME [FILE|-]\n"
-    "  object stat POOL NAME | ls POOL | rm POOL NAME\n"
-    "  object where POOL NAME                      PG, OSDs, and each copy as its OSD reads it\n"
-    "\n"
-    "The cluster is found by --conf, --data, CAIRN_CONF, or ./cairn-data.  See cairn(1).\n";
+#include "core/mon/mon_table.h"
 
 static const struct verb {
     const char *first, *second; /* second NULL: any */
@@ -55,13 +23,8 @@ static const struct verb {
     {"object", NULL, cli_object},  {"crush", "test", cli_crush_test},
     {"osd", "fsck", cli_osd_fsck}, {"user", "create", cli_user_create},
     {"user", "key", cli_user_key}, {"user", "rm", cli_user_rm},
+    {"help", NULL, cli_help_verb},
 };
-
-int cli_usage(const char *verb, const char *form)
-{
-    fprintf(stderr, "usage: cairn %s %s\n", verb, form);
-    return 2;
-}
 
 int cli_fail(const char *fmt, ...)
 {
@@ -80,52 +43,78 @@ const char *cli_error_text(int rc)
     return strerror(-reason_errno(rc));
 }
 
-/* Take the value of a global option at argv[*i], in the form --name VALUE or --name=VALUE. */
-static bool option_value(char **argv, int argc, int *i, const char *name, const char **out_value)
+/* Take the value of a global option at argv[*i], in the form --name VALUE or --name=VALUE: 1; 0:
+ * it is another one; negative: it has no value. */
+static int option_value(char **argv, int argc, int *i, const char *name, const char **out_value)
 {
     size_t len = strlen(name);
 
-    if (strncmp(argv[*i], name, len) != 0)
-        return false;
-    if (argv[*i][len] == '=') {
+    if (strncmp(argv[*i], name, len) != 0 || (argv[*i][len] && argv[*i][len] != '='))
+        return 0;
+    if (argv[*i][len])
         *out_value = argv[*i] + len + 1;
-        return true;
+    else
+        *out_value = *i + 1 < argc ? argv[++*i] : "";
+    if (**out_value)
+        return 1;
+    cli_fail("%s needs a value", name);
+    return -1;
+}
+
+/* One global option: 1; 0: it is none; negative: it is wrong. */
+static int option_take(struct cli *cli, int argc, char **argv, int *i, const char **out_seconds)
+{
+    const char *arg = argv[*i];
+    int rc;
+
+    if (strcmp(arg, "--json") == 0)
+        return cli->json = true;
+    if (strcmp(arg, "--quiet") == 0)
+        return cli->quiet = true;
+    if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0)
+        return cli->help = true;
+    rc = option_value(argv, argc, i, "--data", &cli->data);
+    if (rc == 0)
+        rc = option_value(argv, argc, i, "--conf", &cli->conf);
+    if (rc == 0)
+        rc = option_value(argv, argc, i, "--timeout", out_seconds);
+    if (rc == 0 && arg[0] == '-' && cli->argc == 0 && strcmp(arg, "--version") != 0) {
+        cli_fail("no such option: '%s'; 'cairn --help' lists them", arg);
+        return -1;
     }
-    if (argv[*i][len] || *i + 1 >= argc)
-        return false;
-    *out_value = argv[++*i];
-    return true;
+    return rc;
 }
 
 /* Separate the global options, wherever they stand, from the verb and its arguments. */
-static int options_take(struct cli *cli, int argc, char **argv)
+static bool options_take(struct cli *cli, int argc, char **argv)
 {
     const char *seconds = NULL;
 
     for (int i = 1; i < argc; i++) {
+        int rc;
+
         if (strcmp(argv[i], "--") == 0) {
             while (++i < argc)
                 cli->argv[cli->argc++] = argv[i];
             break;
         }
-        if (strcmp(argv[i], "--json") == 0)
-            cli->json = true;
-        else if (strcmp(argv[i], "--quiet") == 0)
-            cli->quiet = true;
-        else if (!option_value(argv, argc, &i, "--data", &cli->data) &&
-                 !option_value(argv, argc, &i, "--conf", &cli->conf) &&
-                 !option_value(argv, argc, &i, "--timeout", &seconds))
+        rc = option_take(cli, argc, argv, &i, &seconds);
+        if (rc < 0)
+            return false;
+        if (rc == 0)
             cli->argv[cli->argc++] = argv[i];
     }
     if (seconds) {
         char *end;
         unsigned long s = strtoul(seconds, &end, 10);
 
-        if (*end || s == 0 || s > 86400)
-            return cli_fail("--timeout takes seconds, 1 to 86400, not '%s'", seconds);
+        if (*end || s == 0 || s > 86400) {
+            cli_fail("--timeout takes seconds, 1 to 86400, not '%s'", seconds);
+            return false;
+        }
         cli->timeout_ms = (uint32_t)s * 1000;
     }
-    return 0;
+    return true;
 }
 
 bool cli_conf_path(const struct cli *cli, char out_path[CLI_PATH_BYTES])
@@ -173,10 +162,15 @@ int cli_mon_command(struct cli *cli)
 
 int cli_mon_command_with(struct cli *cli, const void *input, size_t input_bytes)
 {
-    struct cairn *c = cli_connect(cli);
     struct cairn_reply reply;
+    struct note why = {{0}};
+    struct cairn *c;
+    uint32_t words;
     int rc;
 
+    if (!mon_command_find((uint32_t)cli->argc, cli->argv, &words, &why))
+        return cli_wrong(cli);
+    c = cli_connect(cli);
     if (!c)
         return 1;
     rc = cairn_command(c, cli->argc, (const char *const *)cli->argv, input, input_bytes,
@@ -217,15 +211,16 @@ int main(int argc, char **argv)
     cli.argv = calloc((size_t)argc + 1, sizeof(*cli.argv));
     if (!cli.argv)
         return cli_fail("out of memory");
-    rc = options_take(&cli, argc, argv);
-    if (rc == 0 && (cli.argc == 0 || strcmp(cli.argv[0], "--help") == 0)) {
-        fputs(help, cli.argc ? stdout : stderr);
-        rc = cli.argc ? 0 : 2;
-    } else if (rc == 0 && strcmp(cli.argv[0], "--version") == 0) {
-        printf("cairn %s\n", PACKAGE_VERSION);
-    } else if (rc == 0) {
+    if (!options_take(&cli, argc, argv))
+        rc = 2;
+    else if (cli.help)
+        rc = cli_help(&cli);
+    else if (cli.argc == 0)
+        rc = cli_wrong(&cli);
+    else if (strcmp(cli.argv[0], "--version") == 0)
+        rc = printf("cairn %s\n", PACKAGE_VERSION) < 0;
+    else
         rc = run(&cli);
-    }
     free(cli.argv);
     return rc;
 }

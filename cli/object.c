@@ -351,5 +351,5 @@ int cli_object(struct cli *cli)
         cairn_shutdown(s.c);
         return fflush(stdout) ? cli_fail("standard output: %s", strerror(errno)) : rc;
     }
-    return cli_usage("object", "put|get POOL NAME [FILE|-] | stat|rm|where POOL NAME | ls POOL");
+    return cli_wrong(cli);
 }

@@ -336,7 +336,7 @@ static bool args_take(struct up *u)
             u->s3 = value;
             i++;
         } else {
-            cli_usage("up", "[--data DIR] [--osds N] [--s3 ADDR:PORT] [--detach]");
+            (void)cli_wrong(u->cli);
             return false;
         }
     }
@@ -366,7 +366,7 @@ int cli_down(struct cli *cli)
     long pid = 0;
 
     if (cli->argc > 1)
-        return cli_usage("down", "");
+        return cli_wrong(cli);
     if (!cli_conf_path(cli, conf))
         return 1;
     data = dirname(conf);

@@ -116,7 +116,7 @@ int cli_user_rm(struct cli *cli)
         force = true;
     }
     if (cli->argc != 3 || !mon_user_name_fine(cli->argv[2]))
-        return cli_usage("user rm", "NAME [--force]");
+        return cli_wrong(cli);
     rc = force ? 0 : owns_nothing(cli, cli->argv[2]);
     return rc ? rc : cli_mon_command(cli);
 }

@@ -28,5 +28,6 @@ libcore_mon_a_SOURCES = \
 	core/mon/mon_store_codec.c \
 	core/mon/mon_store_codec.h \
 	core/mon/mon_sub.c \
+	core/mon/mon_table.h \
 	core/mon/mon_user.c \
 	core/mon/mon_user.h

@@ -85,20 +85,21 @@ static uint32_t words_match(const char *words, uint32_t argc, char *const *argv)
     return used;
 }
 
+static void near_add(const char *words, size_t same, const char *first, char *list, size_t *n)
+{
+    if (strncmp(words, first, same) == 0 && *n + strlen(words) + 3 < NOTE_BYTES - 64)
+        *n += (size_t)snprintf(list + *n, NOTE_BYTES - *n, "%s%s", *n ? ", " : "", words);
+}
+
+/* Those that begin with the same word; else with the same letters, as many as fit. */
 static void near_list(const char *first, struct note *why)
 {
     char list[NOTE_BYTES] = "";
     size_t n = 0;
 
-    for (uint32_t i = 0; i < mon_commands_count; i++) {
-        const char *words = mon_commands[i].words;
-        size_t len = strcspn(words, " ");
-        bool same = first && strlen(first) == len && strncmp(first, words, len) == 0;
-        bool close_by = first && first[0] == words[0];
-
-        if ((same || close_by) && n + strlen(words) + 3 < sizeof(list) - 64)
-            n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n ? ", " : "", words);
-    }
+    for (size_t same = strlen(first); n == 0 && same > 0; same--)
+        for (uint32_t i = 0; i < mon_commands_count; i++)
+            near_add(mon_commands[i].words, same, first, list, &n);
     note_set(why, n ? "no such command; near: %s; see: help" : "no such command%s; see: help",
              list);
 }
@@ -119,7 +120,7 @@ const struct mon_command_row *mon_command_find(uint32_t argc, char *const *argv,
         *out_words = used;
         return row;
     }
-    near_list(argc ? argv[0] : NULL, why);
+    near_list(argc ? argv[0] : "", why);
     return NULL;
 }
 

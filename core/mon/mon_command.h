@@ -12,6 +12,7 @@
 
 #include "core/base/json.h"
 #include "core/mon/mon_int.h"
+#include "core/mon/mon_table.h"
 
 struct mon_call {
     struct mon *mon;
@@ -23,21 +24,6 @@ struct mon_call {
     struct writer text; /* owned */
     struct note why;
 };
-
-struct mon_command_row {
-    const char *words; /* "osd out" */
-    const char *args;  /* "N", for help */
-    uint8_t argc_min, argc_max;
-    bool writes;
-    const char *help;
-    int (*run)(struct mon_call *call);
-};
-extern const struct mon_command_row mon_commands[];
-extern const uint32_t mon_commands_count;
-
-/* The row that argv names, with *out_words of argv used; NULL with `why` (and near ones in it). */
-const struct mon_command_row *mon_command_find(uint32_t argc, char *const *argv,
-                                               uint32_t *out_words, struct note *why);
 
 /* The map to change: a copy of the draft's that replaces it when the handler returns 0. */
 struct osdmap *mon_call_map(struct mon_call *call); /* NULL: no memory */

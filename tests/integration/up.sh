@@ -95,7 +95,13 @@ refuses 1 'no pool' c object put nowhere x empty
 refuses 1 'no such|nofile' c object put things x "$WORK/nofile"
 refuses 2 'usage' c object put things
 refuses 2 'usage' c object frobnicate things
-refuses 1 '.' c frobnicate
+refuses 2 'no such command' c frobnicate
+refuses 2 'cairn pool create NAME' c pool
+refuses 2 'cairn osd stop N' c osd stop
+refuses 2 'no such option' "$CAIRN" --frobnicate status
+refuses 2 'needs a value' "$CAIRN" --data
+refuses 2 'seconds' c --timeout x status
+refuses 2 'usage' "$CAIRN" crush test
 refuses 1 'no cluster' "$CAIRN" --data "$WORK/nothing" status
 refuses 1 'no cluster' "$CAIRN" --data "$WORK/nothing" down
 refuses 2 '' "$CAIRN"
@@ -106,6 +112,15 @@ test ! -e "$WORK/other" || fail "a refused start made its folder"
 refuses 1 '[0-9]+' c osd stop 99
 ok c pool rm things
 refuses 1 'no pool' c object ls things
+
+step "help needs no cluster"
+mkdir -p elsewhere
+for verb in "" up down status pool "pool create" osd "osd fsck" crush "crush test" object user help; do
+    # shellcheck disable=SC2086
+    (cd elsewhere && "$CAIRN" $verb --help) >said 2>&1 || fail "cairn $verb --help: $(cat said)"
+    grep -q "usage: cairn ${verb:-.--data}" said || fail "cairn $verb --help: $(cat said)"
+done
+(cd elsewhere && "$CAIRN" help) | grep -q 'cairn pool create NAME' || fail "cairn help does not know pool create"
 
 step "a second start on the same folder"
 refuses 1 "$(cluster_pid)" "$CAIRN" --data "$D" up --detach --s3 127.0.0.1:0
