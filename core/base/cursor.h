@@ -15,6 +15,8 @@
 
 #include "core/base/base.h"
 
+enum { SEALED_HEAD_BYTES = 12 }; /* of a sealed envelope, before its body */
+
 struct cursor {
     const uint8_t *at, *end; /* borrowed */
     int rc;                  /* 0, -R_TRUNCATED, -R_MALFORMED, -R_TOO_NEW, -R_CSUM_MISMATCH */

@@ -7,7 +7,6 @@
 
 enum {
     WRITER_FIRST = 128,
-    SEALED_HEAD = 12,
     SEALED_COVERED = 8,
     PLAIN_HEAD = 6,
     LEN_AT_SEALED = 4,
@@ -170,13 +169,13 @@ size_t wr_begin(struct writer *w, uint8_t version, uint8_t compat)
     ASSERT(compat >= 1 && compat <= version);
     wr_u8(w, version);
     wr_u8(w, compat);
-    wr_zeros(w, SEALED_HEAD - 2); /* zero, length and checksum: known at the end */
+    wr_zeros(w, SEALED_HEAD_BYTES - 2); /* zero, length and checksum: known at the end */
     return mark;
 }
 
 void wr_end(struct writer *w, size_t mark)
 {
-    size_t body = mark + SEALED_HEAD;
+    size_t body = mark + SEALED_HEAD_BYTES;
     uint32_t crc;
 
     put_length(w, mark + LEN_AT_SEALED, body);

@@ -1,7 +1,7 @@
 /* mon_store_codec.c - records of the log, and the file that says who a monitor is. */
 #include "core/mon/mon_store_codec.h"
 
-enum { RECORD_VERSION = 1, IDENTITY_VERSION = 1, SEALED_HEAD_BYTES = 12 };
+enum { RECORD_VERSION = 1, IDENTITY_VERSION = 1 };
 
 size_t mon_record_begin(struct writer *w, const struct mon_record *r)
 {

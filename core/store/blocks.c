@@ -42,30 +42,45 @@ static void need_shard(struct build *b, struct object *obj, uint32_t index)
         *n = (struct work_need){.obj = obj, .index = index};
 }
 
-/* As it stands now in this build; NULL when nothing is mapped there. */
-static const struct shard *shard_now(struct build *b, uint32_t o, uint32_t index)
+/* The object's own, of before this build, while that still counts; NULL when nothing is mapped
+ * there (or not in memory: a need). */
+static const struct shard_row *row_now(struct build *b, uint32_t o, uint32_t index)
 {
     struct object *obj = b->tx->objs[o].obj;
-    const struct shard *sh = work_shard_find(b, o, index);
 
-    if (sh || b->dropped[o] || index >= obj->shard_cap || obj->tags[index] == 0)
-        return sh;
+    if (b->dropped[o] || index >= obj->shard_cap || obj->tags[index] == 0)
+        return NULL;
     if (!obj->shards[index])
         need_shard(b, obj, index);
     return obj->shards[index];
+}
+
+/* Where a block is as things stand now in this build. */
+static uint64_t block_now(struct build *b, uint32_t o, uint64_t blk, uint32_t *out_crc)
+{
+    uint32_t index = (uint32_t)(blk / SHARD_BLOCKS), i = blk & SHARD_MASK;
+    const struct shard *sh = work_shard_find(b, o, index);
+    const struct shard_row *row = sh ? NULL : row_now(b, o, index);
+
+    if (row)
+        return shard_block(shard_row_bytes(row), i, out_crc);
+    *out_crc = sh ? sh->crc[i] : 0;
+    return sh ? sh->phys[i] : PHYS_HOLE;
 }
 
 /* A staged copy to change, or NULL with b->rc set. */
 static struct shard *shard_change(struct build *b, uint32_t o, uint32_t index)
 {
     struct shard *sh = work_shard_find(b, o, index);
-    const struct shard *now;
+    struct object *obj = b->tx->objs[o].obj;
+    const struct shard_row *now;
     struct work_shard *ws;
+    int rc = 0;
 
     if (sh)
         return sh;
-    now = shard_now(b, o, index);
-    if (object_room(b->tx->objs[o].obj, index + 1) < 0 || !(sh = mem_alloc(sizeof(*sh)))) {
+    now = row_now(b, o, index);
+    if (object_room(obj, index + 1) < 0 || !(sh = mem_alloc(sizeof(*sh)))) {
         fail(b, -ENOMEM);
         return NULL;
     }
@@ -76,9 +91,10 @@ static struct shard *shard_change(struct build *b, uint32_t o, uint32_t index)
         return NULL;
     }
     if (now)
-        *sh = *now;
+        rc = shard_decode(shard_row_bytes(now), obj->nid, index, sh);
     else
         *sh = (struct shard){0};
+    ASSERT(rc == 0); /* a row is verified before it comes into memory */
     *ws = (struct work_shard){.o = o, .index = index, .sh = sh};
     return sh;
 }
@@ -186,21 +202,21 @@ static bool old_find(struct build *b, uint64_t phys, struct buf *out)
  * what is bad).  False: bad. */
 static bool old_bytes(struct build *b, uint32_t o, uint64_t blk, struct buf *out)
 {
-    const struct shard *sh = shard_now(b, o, (uint32_t)(blk / SHARD_BLOCKS));
-    uint32_t i = blk & SHARD_MASK;
+    uint32_t crc;
+    uint64_t phys = block_now(b, o, blk, &crc);
     bool good = true;
 
-    if (sh && sh->phys[i] == PHYS_LOST) {
+    if (phys == PHYS_LOST) {
         good = false;
-    } else if (sh && sh->phys[i] != PHYS_HOLE) {
-        if (!old_find(b, sh->phys[i], out)) {
+    } else if (phys != PHYS_HOLE) {
+        if (!old_find(b, phys, out)) {
             struct work_need *n = vec_push(b->needs, sizeof(*n));
 
             if (!n)
                 fail(b, -ENOMEM);
             else
-                n->phys = sh->phys[i];
-        } else if (out->bytes != STORE_BLOCK || buf_crc32c(out, 0, STORE_BLOCK) != sh->crc[i]) {
+                n->phys = phys;
+        } else if (out->bytes != STORE_BLOCK || buf_crc32c(out, 0, STORE_BLOCK) != crc) {
             good = b->rc != 0;
             counter_add(&b->s->m.csum_errors, b->rc == 0);
             buf_fini(out);
@@ -399,16 +415,22 @@ static void write_direct(struct build *b, const struct write *wr, uint64_t first
 /* Contiguous with what the object has before this block, if that is free. */
 static void set_hint(struct build *b, uint32_t o, uint64_t blk)
 {
+    const struct object *obj = b->tx->objs[o].obj;
+    uint64_t phys = PHYS_HOLE;
     const struct shard *sh;
+    uint32_t index, crc;
 
     b->hint = 0;
-    if (blk == 0)
+    if (blk-- == 0)
         return;
-    sh = work_shard_find(b, o, (uint32_t)((blk - 1) / SHARD_BLOCKS));
-    if (!sh && !b->dropped[o] && (blk - 1) / SHARD_BLOCKS < b->tx->objs[o].obj->shard_cap)
-        sh = b->tx->objs[o].obj->shards[(blk - 1) / SHARD_BLOCKS];
-    if (sh && sh->phys[(blk - 1) & SHARD_MASK] != PHYS_LOST && sh->phys[(blk - 1) & SHARD_MASK])
-        b->hint = sh->phys[(blk - 1) & SHARD_MASK] + 1;
+    index = (uint32_t)(blk / SHARD_BLOCKS);
+    sh = work_shard_find(b, o, index);
+    if (sh)
+        phys = sh->phys[blk & SHARD_MASK];
+    else if (!b->dropped[o] && index < obj->shard_cap && obj->shards[index])
+        phys = shard_block(shard_row_bytes(obj->shards[index]), blk & SHARD_MASK, &crc);
+    if (phys != PHYS_LOST && phys != PHYS_HOLE)
+        b->hint = phys + 1;
 }
 
 static void blocks_write(struct build *b, const struct write *wr)
@@ -434,12 +456,12 @@ static void blocks_write(struct build *b, const struct write *wr)
 static void zero_piece(struct build *b, uint32_t o, uint64_t blk, uint32_t from, uint32_t to,
                        uint64_t size)
 {
-    const struct shard *sh = shard_now(b, o, (uint32_t)(blk / SHARD_BLOCKS));
     AUTO(buf) zeros = {0};
+    uint32_t crc;
     struct piece p = {
         .blk = blk, .from = from, .to = to, .data = &zeros, .crc = crc32c_zeros(0, to - from)};
 
-    if (!sh || sh->phys[blk & SHARD_MASK] == PHYS_HOLE)
+    if (block_now(b, o, blk, &crc) == PHYS_HOLE)
         return;
     if (buf_append_zeros(&zeros, to - from) < 0)
         fail(b, -ENOMEM);
@@ -455,7 +477,8 @@ static void unmap_blocks(struct build *b, uint32_t o, uint64_t first, uint64_t e
     for (uint64_t blk = first; blk < MIN(end, cap) && b->rc == 0;) {
         uint32_t index = (uint32_t)(blk / SHARD_BLOCKS);
         uint64_t stop = MIN(end, (uint64_t)(index + 1) * SHARD_BLOCKS);
-        struct shard *sh = shard_now(b, o, index) ? shard_change(b, o, index) : NULL;
+        bool there = work_shard_find(b, o, index) || row_now(b, o, index);
+        struct shard *sh = there ? shard_change(b, o, index) : NULL;
 
         for (; sh && blk < stop; blk++)
             unmap(b, sh, blk & SHARD_MASK);
@@ -495,13 +518,14 @@ static void blocks_delete(struct build *b, uint32_t o)
     struct work_shard *ws = b->shards->at;
 
     for (uint32_t i = 0; i < obj->shard_cap && !b->dropped[o]; i++) {
-        const struct shard *sh;
+        const struct shard_row *row;
+        uint32_t crc;
 
         if (work_shard_find(b, o, i)) /* counted below */
             continue;
-        sh = shard_now(b, o, i);
-        for (uint32_t k = 0; sh && k < SHARD_BLOCKS; k++)
-            let_go(b, sh->phys[k]);
+        row = row_now(b, o, i);
+        for (uint32_t k = 0; row && k < SHARD_BLOCKS; k++)
+            let_go(b, shard_block(shard_row_bytes(row), k, &crc));
     }
     for (uint32_t i = 0; i < b->shards->n; i++)
         if (ws[i].o == o)
@@ -550,16 +574,16 @@ static void clone_copy(struct build *b, const struct txn_op *op, const struct tx
 /* Share one whole block.  False: it must be copied. */
 static bool clone_block(struct build *b, const struct txn_op *op, uint64_t to, uint64_t from)
 {
-    const struct shard *src = shard_now(b, op->src, (uint32_t)(from / SHARD_BLOCKS));
-    uint64_t phys = src ? src->phys[from & SHARD_MASK] : PHYS_HOLE;
-    uint32_t crc = src ? src->crc[from & SHARD_MASK] : 0, i = to & SHARD_MASK;
+    uint32_t crc, index = (uint32_t)(to / SHARD_BLOCKS), i = to & SHARD_MASK;
+    uint64_t phys = block_now(b, op->src, from, &crc);
     struct shard *dst;
     uint64_t *share;
     int rc;
 
-    if (phys == PHYS_HOLE && !shard_now(b, op->object, (uint32_t)(to / SHARD_BLOCKS)))
+    if (phys == PHYS_HOLE && !work_shard_find(b, op->object, index) &&
+        !row_now(b, op->object, index))
         return true;
-    dst = shard_change(b, op->object, (uint32_t)(to / SHARD_BLOCKS));
+    dst = shard_change(b, op->object, index);
     if (!dst)
         return true; /* failed already */
     if (phys == PHYS_HOLE || phys == PHYS_LOST) {

@@ -93,11 +93,14 @@ struct shard {
     uint32_t crc[SHARD_BLOCKS];  /* of all STORE_BLOCK bytes; zero behind the object's end */
     uint64_t shared;             /* bit i: phys[i] has other owners by a clone */
 };
+enum { SHARD_ROW_MAX = SHARD_BLOCKS * 16 + 64 }; /* of its row */
 bool shard_empty(const struct shard *sh);
 uint32_t shard_encode(struct writer *w, uint64_t nid, uint32_t index,
                       const struct shard *sh); /* the tag */
 uint32_t shard_tag(struct bytes stored);       /* never 0 */
 int shard_decode(struct bytes stored, uint64_t nid, uint32_t index, struct shard *out_shard);
+/* One block of a row that was encoded or decoded before: PHYS_HOLE, PHYS_LOST or where it is. */
+uint64_t shard_block(struct bytes stored, uint32_t i, uint32_t *out_crc);
 void shard_lose(struct shard *sh,
                 uint32_t blocks); /* every block up to `blocks` becomes PHYS_LOST */
 

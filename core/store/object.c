@@ -63,9 +63,9 @@ static struct object *object_create(struct store *s, const struct oid *oid)
 
 void object_cost(struct object *obj)
 {
-    uint32_t cost = (uint32_t)(sizeof(*obj) + 64 + obj->oid.ns_bytes + obj->oid.name_bytes +
-                               obj->shard_cap * (sizeof(*obj->tags) + sizeof(*obj->shards)) +
-                               obj->shards_loaded * sizeof(struct shard));
+    uint32_t cost =
+        (uint32_t)(sizeof(*obj) + 64 + obj->oid.ns_bytes + obj->oid.name_bytes +
+                   obj->shard_cap * (sizeof(*obj->tags) + sizeof(*obj->shards)) + obj->shard_bytes);
 
     if (obj->meta.xattrs)
         cost += obj->meta.xattrs->bytes;
@@ -109,7 +109,7 @@ void object_unref(struct object *obj)
 int object_room(struct object *obj, uint32_t shard_count)
 {
     uint32_t cap = MAX(obj->shard_cap, 1u);
-    struct shard **shards;
+    struct shard_row **shards;
     uint32_t *tags;
 
     if (shard_count <= obj->shard_cap)
@@ -342,25 +342,62 @@ struct fetch {
     void *arg;
 };
 
+struct shard_row *shard_row_create(struct bytes stored)
+{
+    struct shard_row *r = mem_alloc(sizeof(*r) + stored.len);
+
+    if (r) {
+        r->bytes = stored.len;
+        memcpy(r->data, stored.data, stored.len);
+    }
+    return r;
+}
+
+static uint32_t shard_row_cost(const struct shard_row *r)
+{
+    return r ? (uint32_t)sizeof(*r) + r->bytes + 16 : 0; /* and what an allocation takes */
+}
+
+void object_shard_set(struct object *obj, uint32_t i, struct shard_row *row)
+{
+    struct shard_row *old = obj->shards[i];
+
+    obj->shard_bytes += shard_row_cost(row);
+    obj->shard_bytes -= shard_row_cost(old);
+    obj->shards[i] = row;
+    mem_free(old);
+}
+
+static struct shard_row *shard_row_lost(struct object *obj, uint32_t i)
+{
+    uint8_t memory[SHARD_ROW_MAX];
+    struct writer w = wr_over(memory, sizeof(memory));
+    struct shard sh;
+
+    counter_add(&obj->s->m.csum_errors, 1);
+    log_error(&obj->s->log, "the map of an object's region cannot be read", KV_U64("nid", obj->nid),
+              KV_U64("region", i));
+    shard_lose(&sh, SHARD_BLOCKS);
+    (void)shard_encode(&w, obj->nid, i, &sh); /* what it was is still in its tag */
+    return shard_row_create((struct bytes){memory, (uint32_t)w.len});
+}
+
 /* Put one shard into memory from the value found; a bad one comes in as lost. */
 static int shard_install(struct object *obj, uint32_t i, struct bytes value)
 {
-    struct shard *sh;
+    struct shard_row *row;
+    struct shard sh;
 
     if (obj->tags[i] == 0 || obj->shards[i])
         return 0;
-    sh = mem_alloc(sizeof(*sh));
-    if (!sh)
-        return -ENOMEM;
     if (!value.data || shard_tag(value) != obj->tags[i] ||
-        shard_decode(value, obj->nid, i, sh) < 0) {
-        counter_add(&obj->s->m.csum_errors, 1);
-        log_error(&obj->s->log, "the map of an object's region cannot be read",
-                  KV_U64("nid", obj->nid), KV_U64("region", i));
-        shard_lose(sh, SHARD_BLOCKS);
-    }
-    obj->shards[i] = sh;
-    obj->shards_loaded++;
+        shard_decode(value, obj->nid, i, &sh) < 0)
+        row = shard_row_lost(obj, i);
+    else
+        row = shard_row_create(value);
+    if (!row)
+        return -ENOMEM;
+    object_shard_set(obj, i, row);
     object_cost(obj);
     return 0;
 }

@@ -16,6 +16,7 @@ enum {
     RUN_SHARED = 1,
     RUN_LOST = 2,
     XATTR_HEAD = 6,
+    SHARD_FRONT = 16, /* nid, index, runs */
     RUN_BYTES = 11
 };
 
@@ -296,6 +297,12 @@ static uint32_t run_end(const struct shard *sh, uint32_t first)
     return i;
 }
 
+/* The bits of `count` blocks from `first` on. */
+static uint64_t blocks_mask(uint32_t first, uint32_t count)
+{
+    return ~UINT64_C(0) >> (SHARD_BLOCKS - count) << first;
+}
+
 static uint8_t *put_u32(uint8_t *at, uint32_t v)
 {
     v = htole32(v);
@@ -313,7 +320,8 @@ static uint8_t *put_u64(uint8_t *at, uint64_t v)
 uint32_t shard_encode(struct writer *w, uint64_t nid, uint32_t index, const struct shard *sh)
 {
     size_t start = w->len, mark = wr_begin(w, 1, 1);
-    uint8_t body[16 + SHARD_BLOCKS * (RUN_BYTES + 4)], *at, *count_at; /* every write has this */
+    uint8_t body[SHARD_FRONT + SHARD_BLOCKS * (RUN_BYTES + 4)], *at, *count_at;
+    uint64_t mapped = 0;
     uint32_t runs = 0;
 
     count_at = put_u32(put_u64(body, nid), index);
@@ -327,12 +335,12 @@ uint32_t shard_encode(struct writer *w, uint64_t nid, uint32_t index, const stru
         at[1] = (uint8_t)(end - i);
         at[2] = run_flags(sh, i);
         at = put_u64(at + 3, sh->phys[i] == PHYS_LOST ? 0 : sh->phys[i]);
+        mapped |= blocks_mask(i, end - i);
         runs++;
     }
     put_u32(count_at, runs);
-    for (uint32_t i = 0; i < SHARD_BLOCKS; i++)
-        if (sh->phys[i] != PHYS_HOLE)
-            at = put_u32(at, sh->crc[i]);
+    for (; mapped; mapped &= mapped - 1)
+        at = put_u32(at, sh->crc[__builtin_ctzll(mapped)]);
     wr_raw(w, body, (size_t)(at - body));
     wr_end(w, mark);
     return w->rc ? 0 : shard_tag((struct bytes){w->data + start, (uint32_t)(w->len - start)});
@@ -349,6 +357,7 @@ int shard_decode(struct bytes stored, uint64_t nid, uint32_t index, struct shard
 {
     struct cursor c = cur_over(stored.data, stored.len), body;
     struct shard sh = {0};
+    uint64_t mapped = 0;
     uint32_t runs, next = 0;
 
     cur_enter(&c, SHARD_COMPAT, &body);
@@ -364,20 +373,54 @@ int shard_decode(struct bytes stored, uint64_t nid, uint32_t index, struct shard
             cur_fail(&body, -R_MALFORMED);
             break;
         }
-        for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t i = 0; i < count; i++)
             sh.phys[first + i] = flags == RUN_LOST ? PHYS_LOST : phys + i;
-            if (flags == RUN_SHARED)
-                sh.shared |= UINT64_C(1) << (first + i);
-        }
+        mapped |= blocks_mask(first, count);
+        if (flags == RUN_SHARED)
+            sh.shared |= blocks_mask(first, count);
         next = first + count;
     }
-    for (uint32_t i = 0; i < SHARD_BLOCKS; i++)
-        if (sh.phys[i] != PHYS_HOLE)
-            sh.crc[i] = cur_u32(&body);
+    for (; mapped && body.rc == 0; mapped &= mapped - 1)
+        sh.crc[__builtin_ctzll(mapped)] = cur_u32(&body);
     if (cur_leave(&c, &body) < 0)
         return c.rc;
     *out_shard = sh;
     return 0;
+}
+
+static uint32_t get_u32(const uint8_t *at)
+{
+    uint32_t v;
+
+    memcpy(&v, at, sizeof(v));
+    return le32toh(v);
+}
+
+static uint64_t get_u64(const uint8_t *at)
+{
+    uint64_t v;
+
+    memcpy(&v, at, sizeof(v));
+    return le64toh(v);
+}
+
+uint64_t shard_block(struct bytes stored, uint32_t i, uint32_t *out_crc)
+{
+    const uint8_t *body = stored.data + SEALED_HEAD_BYTES, *run = body + SHARD_FRONT;
+    uint32_t runs = get_u32(run - 4), before = 0;
+    const uint8_t *crcs = run + (size_t)runs * RUN_BYTES;
+
+    for (; runs && run[0] <= i; runs--, run += RUN_BYTES) {
+        uint32_t in = i - run[0];
+
+        if (in < run[1]) {
+            *out_crc = get_u32(crcs + 4 * (size_t)(before + in));
+            return run[2] == RUN_LOST ? PHYS_LOST : get_u64(run + 3) + in;
+        }
+        before += run[1];
+    }
+    *out_crc = 0;
+    return PHYS_HOLE;
 }
 
 void shard_lose(struct shard *sh, uint32_t blocks)

@@ -152,23 +152,15 @@ static void read_verify(struct read_op *op)
 
 /* --- the plan --- */
 
-static const struct shard *read_shard(const struct object *obj, uint64_t block)
-{
-    uint64_t index = block / SHARD_BLOCKS;
-
-    return index < obj->shard_cap ? obj->shards[index] : NULL;
-}
-
 static uint64_t read_phys(const struct object *obj, uint64_t block, uint32_t *out_crc)
 {
-    const struct shard *sh = read_shard(obj, block);
+    uint64_t index = block / SHARD_BLOCKS, phys = PHYS_HOLE;
 
-    if (!sh || sh->phys[block % SHARD_BLOCKS] == PHYS_HOLE) {
+    if (index < obj->shard_cap && obj->shards[index])
+        phys = shard_block(shard_row_bytes(obj->shards[index]), block % SHARD_BLOCKS, out_crc);
+    if (phys == PHYS_HOLE)
         *out_crc = crc32c_zeros(0, STORE_BLOCK);
-        return PHYS_HOLE;
-    }
-    *out_crc = sh->crc[block % SHARD_BLOCKS];
-    return sh->phys[block % SHARD_BLOCKS];
+    return phys;
 }
 
 /* Continue the last segment, or begin one. */

@@ -150,7 +150,7 @@ static void shard_rows(struct build *b, uint32_t o, uint32_t *tags)
     }
     for (uint32_t i = 0; i < b->shards->n; i++) {
         uint32_t index = ws[i].index;
-        uint8_t memory[SHARD_BLOCKS * 16 + 64];
+        uint8_t memory[SHARD_ROW_MAX];
         struct writer w = wr_over(memory, sizeof(memory));
 
         if (ws[i].o != o)
@@ -159,6 +159,9 @@ static void shard_rows(struct build *b, uint32_t o, uint32_t *tags)
         if (!shard_empty(ws[i].sh)) {
             ws[i].tag = tags[index] = shard_encode(&w, to->meta.nid, index, ws[i].sh);
             add_row(b, REC_PUT, key_bytes(&key), (struct bytes){memory, (uint32_t)w.len});
+            ws[i].row = shard_row_create((struct bytes){memory, (uint32_t)w.len});
+            if (!ws[i].row)
+                b->rc = -ENOMEM;
         } else if (tags[index]) {
             add_row(b, REC_DEL, key_bytes(&key), (struct bytes){0});
             tags[index] = 0;
@@ -231,8 +234,10 @@ static void build_undo(struct build *b)
     struct work_run *r = b->allocs->at;
     uint64_t *share = b->shares->at;
 
-    for (uint32_t i = 0; i < b->shards->n; i++)
+    for (uint32_t i = 0; i < b->shards->n; i++) {
         mem_free(ws[i].sh);
+        mem_free(ws[i].row);
+    }
     for (uint32_t i = 0; i < b->items->n; i++) {
         buf_fini(&it[i].data);
         mem_free(it[i].block);
@@ -434,9 +439,7 @@ static void commit_shards(struct build *b)
         struct object *obj = tx->objs[o].obj;
 
         for (uint32_t i = 0; b->dropped[o] && i < obj->shard_cap; i++) {
-            obj->shards_loaded -= obj->shards[i] != NULL;
-            mem_free(obj->shards[i]);
-            obj->shards[i] = NULL;
+            object_shard_set(obj, i, NULL);
             obj->tags[i] = 0;
         }
         if (tx->objs[o].touched) {
@@ -449,16 +452,13 @@ static void commit_shards(struct build *b)
     }
     for (uint32_t i = 0; i < b->shards->n; i++) {
         struct object *obj = tx->objs[ws[i].o].obj;
-        bool keep = ws[i].tag != 0;
 
-        obj->shards_loaded += keep;
-        obj->shards_loaded -= obj->shards[ws[i].index] != NULL;
-        mem_free(obj->shards[ws[i].index]);
-        obj->shards[ws[i].index] = keep ? ws[i].sh : NULL;
+        object_shard_set(obj, ws[i].index, ws[i].row);
         obj->tags[ws[i].index] = ws[i].tag;
-        if (!keep)
-            mem_free(ws[i].sh);
+        mem_free(ws[i].sh);
     }
+    for (uint32_t o = 0; o < tx->t->object_count; o++)
+        object_cost(tx->objs[o].obj);
 }
 
 static void commit_rows(struct build *b)

@@ -142,6 +142,19 @@ bool merge_next(struct merge *m, struct bytes *out_key, struct bytes *out_value)
 
 /* --- objects --- */
 
+/* A shard in the cache: its row, verified.  Of a small object that is a twentieth of a struct
+ * shard.
+ */
+struct shard_row {
+    uint32_t bytes;
+    uint8_t data[];
+};
+struct shard_row *shard_row_create(struct bytes stored); /* for mem_free; NULL: no memory */
+static inline struct bytes shard_row_bytes(const struct shard_row *r)
+{
+    return (struct bytes){r->data, r->bytes};
+}
+
 struct object {
     struct hnode node; /* store.objects by oid_hash64 */
     struct list lru;   /* store.lru when nobody holds it */
@@ -150,11 +163,11 @@ struct object {
     uint32_t refs;
     bool loaded, loading;
     int load_rc;
-    struct list opens;      /* object_open.task.link, while loading */
-    struct onode_meta meta; /* projected: after everything that was submitted */
-    struct shard **shards;  /* owned; resolved state.  NULL: absent (tag 0) or not in memory */
-    uint32_t *tags;         /* owned; resolved: 0 is absent */
-    uint32_t shard_cap, shards_loaded;
+    struct list opens;         /* object_open.task.link, while loading */
+    struct onode_meta meta;    /* projected: after everything that was submitted */
+    struct shard_row **shards; /* owned; resolved.  NULL: absent (tag 0) or not in memory */
+    uint32_t *tags;            /* owned; resolved: 0 is absent */
+    uint32_t shard_cap, shard_bytes;
     uint64_t nid, size;           /* resolved: of the shards; 0 when it does not exist */
     bool exists, damaged;         /* resolved */
     uint64_t submitted, resolved; /* transactions on it, counted */
@@ -166,6 +179,8 @@ struct object *object_find(struct store *s, const struct oid *oid); /* in the ca
 void object_cost(struct object *obj);                               /* recount */
 void cache_trim(struct store *s, uint64_t keep_bytes);
 int object_room(struct object *obj, uint32_t shard_count); /* tags and shards for so many */
+void object_shard_set(struct object *obj, uint32_t i,
+                      struct shard_row *row); /* taken; NULL: none */
 /* Load absent ones of `count` shards: 0 all in memory, 1 under way (done comes later), -ENOMEM. */
 struct shard_load {
     struct object *obj;
@@ -277,7 +292,8 @@ struct coll {
 /* What a build works on: everything is staged here and nothing else changes until it succeeds. */
 struct work_shard {
     uint32_t o, index;
-    struct shard *sh; /* owned until committed */
+    struct shard *sh;      /* owned */
+    struct shard_row *row; /* owned until committed: what it becomes; NULL: nothing */
     uint32_t tag;
 };
 struct work_item {

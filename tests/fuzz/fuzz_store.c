@@ -56,6 +56,11 @@ static void fuzz_shard(const uint8_t *data, size_t size)
     in = seal(&sealed, body, size + 12);
     if (shard_decode(in, 7, 0, &sh) < 0)
         return;
+    for (uint32_t i = 0; i < SHARD_BLOCKS; i++) {
+        uint32_t crc;
+
+        ASSERT(shard_block(in, i, &crc) == sh.phys[i] && crc == sh.crc[i]);
+    }
     (void)shard_encode(&again, 7, 0, &sh);
     ASSERT(shard_decode((struct bytes){again.data, (uint32_t)again.len}, 7, 0, &second) == 0);
     ASSERT(memcmp(&sh, &second, sizeof(sh)) == 0);

@@ -129,6 +129,32 @@ static void sample_shard(struct shard *sh)
     sh->shared = UINT64_C(3) << 10;
 }
 
+T(format, a_block_is_found_in_a_row_without_decoding_it)
+{
+    static const struct {
+        uint32_t first, end;
+    } cases[] = {{0, 0}, {0, 1}, {63, 64}, {0, 64}, {5, 9}};
+    struct shard sh;
+    uint32_t crc;
+
+    for (unsigned c = 0; c <= ARRAY_LEN(cases); c++) {
+        AUTO(writer) row = {0};
+
+        sample_shard(&sh);
+        for (uint32_t i = 0; c < ARRAY_LEN(cases) && i < SHARD_BLOCKS; i++) {
+            bool mapped = i >= cases[c].first && i < cases[c].end;
+
+            sh.phys[i] = mapped ? 7000 + i : PHYS_HOLE;
+            sh.crc[i] = mapped ? ~i : 0;
+        }
+        T_NE(shard_encode(&row, 9, 3, &sh), 0);
+        for (uint32_t i = 0; i < SHARD_BLOCKS; i++) {
+            T_EQ(shard_block((struct bytes){row.data, (uint32_t)row.len}, i, &crc), sh.phys[i]);
+            T_EQ(crc, sh.crc[i]);
+        }
+    }
+}
+
 T(format, golden_bytes_of_the_disk_decode)
 {
     struct shard sh, back;
