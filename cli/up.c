@@ -249,7 +249,8 @@ static int serve(struct up *u, FILE *to)
     if (u->detach)
         fclose(to);
     while (rc == 0 && (got = sigwaitinfo(&set, NULL)) != SIGINT && got != SIGTERM)
-        ; /* a hang-up of the terminal is no reason to stop serving */
+        if (got == SIGHUP) /* a hang-up of the terminal is no reason to stop serving */
+            node_reload(n);
     if (rc == 0 && !u->detach)
         fprintf(stderr, "\nstopping\n");
     node_destroy(n);

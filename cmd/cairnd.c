@@ -188,10 +188,12 @@ static void serve(struct node *n, const sigset_t *set)
             break;
         if ((fds[1].revents & POLLIN) && read(fds[1].fd, &drop, sizeof(drop)) < 0)
             continue;
-        if ((fds[0].revents & POLLIN) &&
-            read(fds[0].fd, &info, sizeof(info)) == (ssize_t)sizeof(info) &&
-            info.ssi_signo != SIGHUP)
+        if (!(fds[0].revents & POLLIN) ||
+            read(fds[0].fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+            continue;
+        if (info.ssi_signo != SIGHUP)
             break;
+        node_reload(n);
     }
     close(fds[0].fd);
 }

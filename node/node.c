@@ -576,6 +576,21 @@ static void stop_on_reactor(void *arg)
     role_stop(r);
 }
 
+static void reload_on_reactor(void *arg)
+{
+    struct role *r = arg;
+
+    if (r->state == ROLE_READY)
+        s3_reload(r->s3);
+}
+
+void node_reload(struct node *n)
+{
+    for (unsigned i = 0; i < n->role_count; i++)
+        if (n->roles[i].start.role == NODE_S3)
+            host_call(n->host, n->roles[i].reactor, reload_on_reactor, &n->roles[i]);
+}
+
 static bool role_gone(const struct role *r)
 {
     return r->state == ROLE_IDLE || (r->state == ROLE_FAILED && !r->osd);

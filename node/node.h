@@ -42,6 +42,8 @@ int node_start(struct node *n, const struct node_start *start);
 /* Wait until every role that was started is ready, or one failed to start: 0, or its code with
  * `why` ("osd.2: ...").  -ETIMEDOUT after `timeout_ms`. */
 int node_wait(struct node *n, uint32_t timeout_ms, struct note *why);
+/* What an operator may have replaced is read again: the certificate of HTTPS. */
+void node_reload(struct node *n);
 /* The address a role came to listen on; 0 or -ENOENT. */
 int node_addr(struct node *n, enum node_role role, int id, struct net_addr *out_addr);
 /* Did its last start fail, and why? */

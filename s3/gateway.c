@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "s3/gateway.h"
+#include "s3/http/tls.h"
 #include "s3/object/request.h"
 
 enum { CONNECTIONS_MAX = 1000, IDLE_S = 60, REST_MS = 600 * 1000 };
@@ -16,12 +17,12 @@ static int copy_text(char *out, size_t size, const char *text)
     return 0;
 }
 
-int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *buckets,
-                  const struct net_addr *addr, const char *region, const char *domain,
-                  struct note *why)
+static int listen_on(struct s3_gateway *g, const struct net_addr *addr, struct http_tls *tls,
+                     struct http_server **out_server, struct note *why)
 {
     struct http_conf conf = {
         .addr = *addr,
+        .tls = tls,
         .connections_max = CONNECTIONS_MAX,
         .idle_s = IDLE_S,
         .rest_ms = REST_MS,
@@ -29,6 +30,24 @@ int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *bu
         .refused = request_refused,
         .arg = g,
     };
+
+    return http_start(g->env, &conf, out_server, why);
+}
+
+static int listen_tls(struct s3_gateway *g, const struct gateway_conf *conf, struct note *why)
+{
+    struct http_tls_conf tls = {.cert_file = conf->tls_cert, .key_file = conf->tls_key};
+    int rc;
+
+    if (!conf->tls_addr)
+        return 0;
+    rc = http_tls_create(g->env, &tls, &g->tls, why);
+    return rc < 0 ? rc : listen_on(g, conf->tls_addr, g->tls, &g->https, why);
+}
+
+int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *buckets,
+                  const struct gateway_conf *conf, struct note *why)
+{
     int rc = digest_kit_init(&g->kit);
 
     g->env = env;
@@ -36,9 +55,9 @@ int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *bu
     list_init(&g->requests);
     log_init(&g->log, env_log_sink(env), "s3");
     if (rc == 0)
-        rc = copy_text(g->region, sizeof(g->region), region);
+        rc = copy_text(g->region, sizeof(g->region), conf->region);
     if (rc == 0)
-        rc = copy_text(g->domain, sizeof(g->domain), domain);
+        rc = copy_text(g->domain, sizeof(g->domain), conf->domain);
     if (rc < 0) {
         note_set(why, "s3: the region or the domain is too long, or memory is short");
         return rc;
@@ -46,24 +65,75 @@ int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *bu
     (void)snprintf(g->host_id, sizeof(g->host_id), "%016llx",
                    (unsigned long long)env_random_u64(env));
     g->auth = (struct auth_conf){env, &g->kit, &g->keys, buckets, BYTES_STR(g->region)};
-    return http_start(env, &conf, &g->http, why);
+    rc = listen_tls(g, conf, why); /* first: its files are what is most likely wrong */
+    return rc < 0 ? rc : listen_on(g, conf->addr, NULL, &g->http, why);
+}
+
+bool gateway_listens(const struct s3_gateway *g)
+{
+    return g->http || g->https;
+}
+
+void gateway_reload(struct s3_gateway *g)
+{
+    if (g->tls)
+        http_tls_reload(g->tls);
+}
+
+static void server_stopped(void *arg)
+{
+    struct s3_gateway *g = arg;
+
+    ASSERT(g->stopping > 0);
+    if (--g->stopping == 0)
+        g->stopped(g->stopped_arg);
 }
 
 void gateway_stop(struct s3_gateway *g, uint32_t grace_ms, void (*stopped)(void *arg), void *arg)
 {
-    http_stop(TAKE(g->http), grace_ms, stopped, arg);
+    struct http_server *both[] = {TAKE(g->http), TAKE(g->https)};
+
+    g->stopped = stopped;
+    g->stopped_arg = arg;
+    for (size_t i = 0; i < ARRAY_LEN(both); i++)
+        g->stopping += both[i] != NULL;
+    ASSERT(g->stopping > 0);
+    for (size_t i = 0; i < ARRAY_LEN(both); i++)
+        if (both[i])
+            http_stop(both[i], grace_ms, server_stopped, g);
 }
 
 void gateway_fini(struct s3_gateway *g)
 {
-    ASSERT(!g->http && list_empty(&g->requests));
+    ASSERT(!g->http && !g->https && list_empty(&g->requests));
+    http_tls_destroy(TAKE(g->tls));
     digest_kit_fini(&g->kit);
     sigv4_keys_fini(&g->keys);
 }
 
+static int server_metrics(struct http_stats *http, const char *listener, struct metric_set *set)
+{
+    const struct {
+        const char *name, *help;
+        const struct counter *counter;
+    } rows[] = {
+        {"s3_http_connections_total", "Connections accepted", &http->connections},
+        {"s3_http_refused_total", "Request heads that the guard refused", &http->refused},
+        {"s3_http_aborted_total", "Connections cut by us", &http->aborted},
+        {"s3_http_in_bytes", "Body bytes received", &http->bytes_in},
+        {"s3_http_out_bytes", "Body bytes sent", &http->bytes_out},
+    };
+    int rc = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++)
+        rc = metric_add_counter(set, rows[i].name, rows[i].help, listener, rows[i].counter);
+    if (rc == 0)
+        rc = metric_add_gauge(set, "s3_http_active", "Requests under way", listener, &http->active);
+    return rc;
+}
+
 int gateway_metrics(struct s3_gateway *g, struct metric_set *set)
 {
-    struct http_stats *http = http_stats(g->http);
     struct s3_stats *s = &g->stats;
     const struct {
         const char *name, *help;
@@ -74,18 +144,15 @@ int gateway_metrics(struct s3_gateway *g, struct metric_set *set)
         {"s3_errors_server_total", "Requests answered with 5xx", &s->errors_server},
         {"s3_not_implemented_total", "Requests answered with 501", &s->not_implemented},
         {"s3_denied_total", "Requests answered with 403", &s->denied},
-        {"s3_http_connections_total", "Connections accepted", &http->connections},
-        {"s3_http_refused_total", "Request heads that the guard refused", &http->refused},
-        {"s3_http_aborted_total", "Connections cut by us", &http->aborted},
-        {"s3_http_in_bytes", "Body bytes received", &http->bytes_in},
-        {"s3_http_out_bytes", "Body bytes sent", &http->bytes_out},
     };
     int rc = 0;
 
     for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++)
         rc = metric_add_counter(set, rows[i].name, rows[i].help, NULL, rows[i].counter);
     if (rc == 0)
-        rc = metric_add_gauge(set, "s3_http_active", "Requests under way", NULL, &http->active);
+        rc = server_metrics(http_stats(g->http), "listener=\"http\"", set);
+    if (rc == 0 && g->https)
+        rc = server_metrics(http_stats(g->https), "listener=\"https\"", set);
     if (rc == 0)
         rc = metric_add_histogram(set, "s3_request_seconds", "From a request's head to its answer",
                                   NULL, &s->seconds);

@@ -21,21 +21,35 @@ struct s3_gateway {
     struct sigv4_keys keys;
     struct auth_conf auth;
     char region[64];
-    char domain[256]; /* "": path style only */
+    char domain[256]; /* one or several, separated by commas; "": path style only */
     char host_id[17];
-    struct http_server *http; /* owned */
-    struct list requests;     /* struct s3_request, by link */
+    struct http_server *http;  /* owned */
+    struct http_server *https; /* owned; NULL: there is none */
+    struct http_tls *tls;      /* owned; with https */
+    uint32_t stopping;         /* servers that are */
+    void (*stopped)(void *arg);
+    void *stopped_arg;
+    struct list requests; /* struct s3_request, by link */
     struct s3_stats stats;
 };
 
-/* Everything but the bucket layer, which `buckets` is.  0, or a negative code with `why`. */
+struct gateway_conf {
+    const struct net_addr *addr;
+    const struct net_addr *tls_addr; /* NULL: no HTTPS */
+    const char *tls_cert, *tls_key;  /* files; with tls_addr */
+    const char *region, *domain;     /* copied */
+};
+/* Everything but the bucket layer, which `buckets` is.  0, or a negative code with `why`.  In both
+ * cases: gateway_stop if gateway_listens, then gateway_fini. */
 int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *buckets,
-                  const struct net_addr *addr, const char *region, const char *domain,
-                  struct note *why);
+                  const struct gateway_conf *conf, struct note *why);
+bool gateway_listens(const struct s3_gateway *g);
+/* Take the certificate's files again, if there are any. */
+void gateway_reload(struct s3_gateway *g);
 /* Answer what is under way, cut what takes too long; then nothing uses the bucket layer any more.
  */
 void gateway_stop(struct s3_gateway *g, uint32_t grace_ms, void (*stopped)(void *arg), void *arg);
-/* After stopped, or without a start. */
+/* After stopped, or when it never listened. */
 void gateway_fini(struct s3_gateway *g);
 int gateway_metrics(struct s3_gateway *g, struct metric_set *set);
 

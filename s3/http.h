@@ -6,6 +6,8 @@
  * of it is dropped); at once when there is none, when the client waits for "100 Continue", or when
  * a body that was not accepted is large (the connection is closed then).
  *
+ * HTTPS is TLS 1.2 and 1.3 by GnuTLS, which the library brings, with ALPN for http/1.1.
+ *
  * Back-pressure is both ways: `data` takes less than it is given, `read` gives nothing, and the
  * connection rests until http_wake.  A resting connection is bounded by `rest_ms`.
  * Threads: the env's reactor.  Callbacks come from the loop, and from http_accept and http_reply
@@ -97,8 +99,10 @@ struct http_reply {
 void http_reply(struct http_request *r, struct http_reply *reply);
 
 /* --- the server --- */
+struct http_tls; /* s3/http/tls.h */
 struct http_conf {
     struct net_addr addr; /* port 0: a free one */
+    struct http_tls *tls; /* borrowed; NULL: without encryption */
     uint32_t connections_max;
     uint32_t idle_s;  /* a silent connection is closed after this */
     uint32_t rest_ms; /* a resting one after this */

@@ -40,6 +40,34 @@ static void start_ended(struct role *role, int rc, const struct note *why)
         ready(role->ready_arg, rc, rc == 0 ? http_addr(role->g.http) : NULL, why);
 }
 
+static int listen_all(struct role *role, struct note *why)
+{
+    const struct config *conf = &role->conf;
+    bool tls = conf->s3_tls_addr.s[0] != '\0';
+    struct net_addr tls_addr;
+    struct gateway_conf gc = {.addr = &role->addr,
+                              .tls_addr = tls ? &tls_addr : NULL,
+                              .tls_cert = conf->s3_tls_cert.s,
+                              .tls_key = conf->s3_tls_key.s,
+                              .region = conf->s3_region.s,
+                              .domain = conf->s3_domain.s};
+    int rc = tls ? net_addr_parse(conf->s3_tls_addr.s, &tls_addr) : 0;
+
+    if (rc < 0) {
+        note_set(why, "s3.tls_addr: '%s' is no address to listen on (ADDR:PORT)",
+                 conf->s3_tls_addr.s);
+        return rc;
+    }
+    if (tls && (!gc.tls_cert[0] || !gc.tls_key[0])) {
+        note_set(why, "s3.tls_addr is set: name the files of s3.tls_cert and s3.tls_key, too");
+        return -EINVAL;
+    }
+    rc = gateway_start(&role->g, role->g.env, role->buckets, &gc, why);
+    if (rc == 0 && tls)
+        log_info(&role->g.log, "listening for HTTPS", KV_STR("addr", http_addr(role->g.https)->s));
+    return rc;
+}
+
 static void layer_ready(void *arg, int rc)
 {
     struct role *role = arg;
@@ -50,9 +78,8 @@ static void layer_ready(void *arg, int rc)
     if (rc < 0) {
         note_set(&why, "s3: the pools cannot be made: %s", reason_text(rc));
     } else {
-        rc = gateway_start(&role->g, role->g.env, role->buckets, &role->addr,
-                           role->conf.s3_region.s, role->conf.s3_domain.s, &why);
-        role->http_up = rc == 0;
+        rc = listen_all(role, &why);
+        role->http_up = gateway_listens(&role->g);
     }
     if (rc == 0)
         log_info(&role->g.log, "listening", KV_STR("addr", http_addr(role->g.http)->s));
@@ -169,6 +196,11 @@ void s3_stop(struct s3_gateway *g, void (*stopped)(void *arg), void *arg)
         stop_layer(role);
         stop_cluster_when_alone(role);
     }
+}
+
+void s3_reload(struct s3_gateway *g)
+{
+    gateway_reload(g);
 }
 
 int s3_metrics(struct s3_gateway *g, struct metric_set *set)

@@ -17,7 +17,7 @@ struct s3_gateway;
 struct s3_conf {
     const struct config *conf; /* borrowed until s3_start returned: s3_*, cluster_*, client_* */
     struct msgr_hub *hub;      /* borrowed; NULL: sockets only */
-    struct net_addr addr;      /* where to listen; port 0: a free one */
+    struct net_addr addr;      /* where to listen; port 0: a free one.  HTTPS: s3.tls_* of conf */
 };
 
 /* `ready(arg, 0, bound, _)` comes from the loop when requests are answered (the pools exist, the
@@ -27,6 +27,8 @@ int s3_start(struct env *env, const struct s3_conf *conf,
              void *arg, struct s3_gateway **out_gateway);
 /* Answer what is under way (bounded in time), refuse the rest, close. */
 void s3_stop(struct s3_gateway *g, void (*stopped)(void *arg), void *arg);
+/* Take the files of the certificate again (they are looked at every few seconds anyway). */
+void s3_reload(struct s3_gateway *g);
 int s3_metrics(struct s3_gateway *g, struct metric_set *set);
 
 #endif

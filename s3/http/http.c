@@ -28,6 +28,7 @@
 #include "core/base/list.h"
 #include "s3/http.h"
 #include "s3/http/guard.h"
+#include "s3/http/tls.h"
 
 enum {
     POOL_BYTES = 64 * 1024,  /* of one connection: fastest, see the notes on the library */
@@ -615,11 +616,17 @@ static void connection_changed(void *arg, struct MHD_Connection *conn, void **so
                                enum MHD_ConnectionNotificationCode what)
 {
     struct http_server *s = arg;
+    const union MHD_ConnectionInfo *info;
 
-    UNUSED(conn);
-    UNUSED(socket_context);
-    if (what == MHD_CONNECTION_NOTIFY_STARTED)
-        counter_add(&s->stats.connections, 1);
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        tls_pair_unref(*socket_context);
+        return;
+    }
+    counter_add(&s->stats.connections, 1);
+    if (!s->conf.tls)
+        return;
+    info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    *socket_context = tls_pair_set(s->conf.tls, info ? info->tls_session : NULL);
 }
 
 /* --- start and stop --- */
@@ -677,6 +684,11 @@ void http_stop(struct http_server *s, uint32_t grace_ms, void (*stopped)(void *a
 
 static int daemon_start(struct http_server *s, struct note *why)
 {
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, tls_priorities()},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, tls_no_certificate()},
+        {MHD_OPTION_END, 0, NULL},
+    };
     struct sockaddr_storage sa = {0};
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
     const union MHD_DaemonInfo *info;
@@ -685,6 +697,10 @@ static int daemon_start(struct http_server *s, struct note *why)
     (void)net_addr_sockaddr(&s->conf.addr, &sa);
     if (sa.ss_family == AF_INET6)
         flags |= MHD_USE_IPv6;
+    if (s->conf.tls)
+        flags |= MHD_USE_TLS;
+    else
+        tls[0].option = MHD_OPTION_END;
     errno = 0;
     s->daemon =
         MHD_start_daemon(flags, net_addr_port(&s->conf.addr), NULL, NULL, access_handler, s, /* */
@@ -697,6 +713,7 @@ static int daemon_start(struct http_server *s, struct note *why)
                          MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->conf.connections_max,     /* */
                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)s->conf.idle_s,            /* */
                          MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u,                              /* */
+                         MHD_OPTION_ARRAY, tls,                                              /* */
                          MHD_OPTION_END);
     if (!s->daemon) {
         rc = errno ? -errno : -EADDRINUSE;

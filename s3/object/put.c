@@ -170,7 +170,7 @@ static void put_begin(struct s3_request *r)
     int rc;
 
     if (!r->want.checksum_told)
-        r->want.checksum = CHECKSUM_CRC64NVME; /* as S3 does: doc/decisions/0009 */
+        r->want.checksum = CHECKSUM_CRC64NVME; /* as S3 does: doc/decisions/0010 */
     s->args.bucket = r->bucket;
     s->args.key = r->key;
     s->args.size = r->want.bytes;

@@ -12,6 +12,7 @@
 
 #include "core/env/env_real.h"
 #include "s3/gateway.h"
+#include "s3/http/tls.h"
 #include "tests/unit/t.h"
 
 enum { PATIENCE_S = 20 };
@@ -25,8 +26,9 @@ struct server {
     struct bucket_layer *layer;
     struct s3_gateway gateway;
     const struct fake_knobs *knobs;
-    const char *domain;
-    struct net_addr addr;
+    const char *domain, *cert, *key;
+    struct net_addr addr, tls_addr;
+    uint64_t looks;
     uint32_t grace_ms, open;
     int rc;
     pthread_mutex_t lock;
@@ -46,16 +48,25 @@ static void start(void *arg)
 {
     struct server *s = arg;
     struct note why = {{0}};
+    struct gateway_conf conf = {.addr = &s->addr,
+                                .tls_addr = s->cert ? &s->tls_addr : NULL,
+                                .tls_cert = s->cert,
+                                .tls_key = s->key,
+                                .region = "us-east-1",
+                                .domain = s->domain};
 
     s->layer = fake_create(s->env);
     if (s->knobs)
         *fake_knobs(s->layer) = *s->knobs;
-    s->rc = gateway_start(&s->gateway, s->env, s->layer, &s->addr, "us-east-1", s->domain, &why);
+    s->rc = gateway_start(&s->gateway, s->env, s->layer, &conf, &why);
     if (s->rc == 0)
         s->addr = *http_addr(s->gateway.http);
+    if (s->rc == 0 && s->cert)
+        s->tls_addr = *http_addr(s->gateway.https);
 }
 
-struct server *server_start(const struct fake_knobs *knobs, const char *domain)
+static struct server *begin(const struct fake_knobs *knobs, const char *domain, const char *cert,
+                            const char *key)
 {
     struct server *s = mem_zalloc(sizeof(*s));
     struct host_conf conf = {.reactors = 1, .workers = 2, .sink = &s->sink};
@@ -67,12 +78,53 @@ struct server *server_start(const struct fake_knobs *knobs, const char *domain)
     s->domain = domain ? domain : "";
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
+    s->cert = cert;
+    s->key = key;
     T_OK(net_addr_parse("127.0.0.1:0", &s->addr));
+    T_OK(net_addr_parse("127.0.0.1:0", &s->tls_addr));
     T_OK(host_create(&conf, &s->host, &why));
     s->env = host_env(s->host, 0);
     host_call(s->host, 0, start, s);
     T_OK(s->rc);
     return s;
+}
+
+struct server *server_start(const struct fake_knobs *knobs, const char *domain)
+{
+    return begin(knobs, domain, NULL, NULL);
+}
+
+struct server *server_start_tls(const char *cert, const char *key)
+{
+    return begin(NULL, NULL, cert, key);
+}
+
+static void count_looks(void *arg)
+{
+    struct server *s = arg;
+
+    s->looks = http_tls_looks(s->gateway.tls);
+}
+
+static void reload(void *arg)
+{
+    struct server *s = arg;
+
+    count_looks(s);
+    gateway_reload(&s->gateway);
+}
+
+void server_reload(struct server *s)
+{
+    uint64_t before;
+
+    host_call(s->host, 0, reload, s);
+    before = s->looks;
+    for (int i = 0; i < PATIENCE_S * 100 && s->looks == before; i++) {
+        usleep(10000);
+        host_call(s->host, 0, count_looks, s);
+    }
+    T_NE(s->looks, before);
 }
 
 static void stopped(void *arg)
@@ -133,11 +185,11 @@ void server_stop(struct server *s)
     server_stop_in(s, 2000);
 }
 
-int server_connect(struct server *s)
+static int connect_to(const struct net_addr *addr)
 {
     struct timeval patience = {.tv_sec = PATIENCE_S};
     struct sockaddr_storage sa;
-    unsigned len = net_addr_sockaddr(&s->addr, &sa);
+    unsigned len = net_addr_sockaddr(addr, &sa);
     int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     T_GE(fd, 0);
@@ -145,6 +197,16 @@ int server_connect(struct server *s)
     T_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
     T_EQ(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)), 0);
     return fd;
+}
+
+int server_connect(struct server *s)
+{
+    return connect_to(&s->addr);
+}
+
+int server_connect_tls(struct server *s)
+{
+    return connect_to(&s->tls_addr);
 }
 
 /* --- raw --- */

@@ -12,6 +12,10 @@
 struct server;
 /* The knobs are copied before the server starts; NULL: none. */
 struct server *server_start(const struct fake_knobs *knobs, const char *domain);
+/* With HTTPS beside it, by these files. */
+struct server *server_start_tls(const char *cert, const char *key);
+int server_connect_tls(struct server *s); /* the TCP of it */
+void server_reload(struct server *s);     /* look at the files now */
 /* Everything that was open has been closed, or the test fails. */
 void server_stop(struct server *s);
 /* While requests are under way; `grace_ms` as gateway_stop has it. */

@@ -42,6 +42,10 @@ check_PROGRAMS += tests/unit/s3/test_presign
 tests_unit_s3_test_presign_SOURCES = tests/unit/s3/test_presign.c $(S3_WIRE)
 tests_unit_s3_test_presign_LDADD = $(LINK_s3) $(LINK_test)
 
+check_PROGRAMS += tests/unit/s3/test_tls
+tests_unit_s3_test_tls_SOURCES = tests/unit/s3/test_tls.c $(S3_WIRE)
+tests_unit_s3_test_tls_LDADD = $(LINK_s3) $(LINK_test)
+
 check_PROGRAMS += tests/unit/s3/test_streams
 tests_unit_s3_test_streams_SOURCES = tests/unit/s3/test_streams.c $(S3_WIRE)
 tests_unit_s3_test_streams_LDADD = $(LINK_s3) $(LINK_test)
