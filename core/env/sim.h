@@ -73,9 +73,13 @@ void sim_wall_step(struct sim_machine *m, int64_t ns);    /* somebody sets its c
  * lets them go on.  Cutting one way (a to b) starves b; both ends break, for want of answers. */
 void sim_net_cut(struct sim *s, struct sim_machine *a, struct sim_machine *b, bool both_ways);
 void sim_net_heal(struct sim *s, struct sim_machine *a, struct sim_machine *b);
-void sim_net_heal_all(struct sim *s);
+void sim_net_heal_all(struct sim *s); /* refusals, too */
 /* Break each connection with this chance. */
 void sim_net_reset_some(struct sim *s, uint32_t num, uint32_t den);
+/* As a firewall or a flapping link would: connections that `a` opened to `b` break, and further
+ * ones are refused until `a` is admitted again. */
+void sim_net_refuse(struct sim *s, struct sim_machine *a, struct sim_machine *b);
+void sim_net_admit(struct sim_machine *a, struct sim_machine *b);
 void sim_net_slow(struct sim *s, struct sim_machine *m, uint64_t extra_delay_ns); /* 0 ends it */
 
 /* Disk faults of one machine. */

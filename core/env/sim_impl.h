@@ -106,6 +106,11 @@ struct sim_faults {
     uint64_t slow_ns;
 };
 
+struct sim_machines { /* a set of them */
+    uint64_t *number; /* owned */
+    uint32_t count, cap;
+};
+
 struct sim_machine {
     struct list link;
     struct sim *sim; /* borrowed */
@@ -120,12 +125,12 @@ struct sim_machine {
     uint64_t slow_net_ns;
     uint16_t last_port, last_client_port;
     struct sim_faults faults;
-    struct sim_tree tree;  /* owned: files, folders, disks, kv stores by path */
-    struct list processes; /* owned: sim_process.link, dead ones included */
-    struct list listeners; /* owned: net_listener.machine_link */
-    struct list locks;     /* owned: file_lock.link */
-    uint64_t *cut_to;      /* owned: numbers of the machines that our packets do not reach */
-    uint32_t cut_count, cut_cap;
+    struct sim_tree tree;        /* owned: files, folders, disks, kv stores by path */
+    struct list processes;       /* owned: sim_process.link, dead ones included */
+    struct list listeners;       /* owned: net_listener.machine_link */
+    struct list locks;           /* owned: file_lock.link */
+    struct sim_machines cut_to;  /* those that our packets do not reach */
+    struct sim_machines refuses; /* those whose connections we reject */
 };
 
 RB_HEAD(sim_timers, env_timer);

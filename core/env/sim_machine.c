@@ -120,7 +120,8 @@ void sim_machine_destroy(struct sim_machine *m)
     ASSERT(list_empty(&m->listeners));
     ASSERT(list_empty(&m->locks));
     sim_tree_clear(&m->tree);
-    sim_free(m->cut_to);
+    sim_free(m->cut_to.number);
+    sim_free(m->refuses.number);
     sim_free(m);
 }
 

@@ -59,6 +59,49 @@ static struct sim_machine *machine_find(struct sim_machine *from, const char *ho
     return strcmp(host, HOST_SELF) == 0 ? from : NULL;
 }
 
+/* --- who reaches whom --- */
+
+static bool set_has(const struct sim_machines *set, const struct sim_machine *m)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (set->number[i] == m->number)
+            return true;
+    }
+    return false;
+}
+
+static void set_add(struct sim_machines *set, const struct sim_machine *m)
+{
+    if (set_has(set, m))
+        return;
+    if (set->count == set->cap) {
+        uint32_t cap = MAX(4, set->cap * 2);
+        uint64_t *grown = sim_alloc(cap * sizeof(*grown));
+
+        if (set->count)
+            memcpy(grown, set->number, set->count * sizeof(*grown));
+        sim_free(set->number);
+        set->number = grown;
+        set->cap = cap;
+    }
+    set->number[set->count++] = m->number;
+}
+
+static void set_remove(struct sim_machines *set, const struct sim_machine *m)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (set->number[i] == m->number) {
+            set->number[i] = set->number[--set->count];
+            return;
+        }
+    }
+}
+
+bool sim_net_is_cut(const struct sim_machine *from, const struct sim_machine *to)
+{
+    return set_has(&from->cut_to, to);
+}
+
 /* --- listening --- */
 
 static struct net_listener *listener_find(struct sim_machine *m, const char *host, uint16_t port)
@@ -153,7 +196,8 @@ static void syn_run(struct sim_event *ev)
         sim_schedule(s, ev, s->now_ns + sim_between(s, SYN_RETRY_MIN_NS, SYN_RETRY_MAX_NS));
         return;
     }
-    listener = m ? listener_find(m, host.s, net_addr_port(&l->to)) : NULL;
+    listener = m && !set_has(&m->refuses, l->m[0]) ? listener_find(m, host.s, net_addr_port(&l->to))
+                                                   : NULL;
     back_ns = s->now_ns + sim_net_delay(s, l->m[0], m);
     if (!listener) {
         sim_conn_reset(c, back_ns, m ? -ECONNREFUSED : -EHOSTUNREACH, true);
@@ -232,42 +276,6 @@ void sim_net_process_dies(struct sim_process *p, bool power_cut)
 
 /* --- cuts --- */
 
-bool sim_net_is_cut(const struct sim_machine *from, const struct sim_machine *to)
-{
-    for (uint32_t i = 0; i < from->cut_count; i++) {
-        if (from->cut_to[i] == to->number)
-            return true;
-    }
-    return false;
-}
-
-static void cut_add(struct sim_machine *from, const struct sim_machine *to)
-{
-    if (from == to || sim_net_is_cut(from, to))
-        return;
-    if (from->cut_count == from->cut_cap) {
-        uint32_t cap = MAX(4, from->cut_cap * 2);
-        uint64_t *grown = sim_alloc(cap * sizeof(*grown));
-
-        if (from->cut_count)
-            memcpy(grown, from->cut_to, from->cut_count * sizeof(*grown));
-        sim_free(from->cut_to);
-        from->cut_to = grown;
-        from->cut_cap = cap;
-    }
-    from->cut_to[from->cut_count++] = to->number;
-}
-
-static void cut_remove(struct sim_machine *from, const struct sim_machine *to)
-{
-    for (uint32_t i = 0; i < from->cut_count; i++) {
-        if (from->cut_to[i] == to->number) {
-            from->cut_to[i] = from->cut_to[--from->cut_count];
-            return;
-        }
-    }
-}
-
 static bool link_joins(const struct sim_link *l, const struct sim_machine *a,
                        const struct sim_machine *b)
 {
@@ -276,13 +284,15 @@ static bool link_joins(const struct sim_link *l, const struct sim_machine *a,
 
 void sim_net_cut(struct sim *s, struct sim_machine *a, struct sim_machine *b, bool both_ways)
 {
-    cut_add(a, b);
+    if (a == b)
+        return;
+    set_add(&a->cut_to, b);
     if (both_ways)
-        cut_add(b, a);
+        set_add(&b->cut_to, a);
     LIST_EACH (pos, &s->links) {
         struct sim_link *l = LIST_ENTRY(pos, struct sim_link, link);
 
-        if (a == b || !link_joins(l, a, b))
+        if (!link_joins(l, a, b))
             continue;
         sim_conn_silence(&l->end[0]);
         sim_conn_silence(&l->end[1]);
@@ -291,8 +301,8 @@ void sim_net_cut(struct sim *s, struct sim_machine *a, struct sim_machine *b, bo
 
 void sim_net_heal(struct sim *s, struct sim_machine *a, struct sim_machine *b)
 {
-    cut_remove(a, b);
-    cut_remove(b, a);
+    set_remove(&a->cut_to, b);
+    set_remove(&b->cut_to, a);
     LIST_EACH (pos, &s->links) {
         struct sim_link *l = LIST_ENTRY(pos, struct sim_link, link);
 
@@ -310,10 +320,20 @@ void sim_net_heal_all(struct sim *s)
             struct sim_machine *a = LIST_ENTRY(la, struct sim_machine, link);
             struct sim_machine *b = LIST_ENTRY(lb, struct sim_machine, link);
 
+            set_remove(&a->refuses, b);
             if (sim_net_is_cut(a, b))
                 sim_net_heal(s, a, b);
         }
     }
+}
+
+static void link_break(struct sim_link *l)
+{
+    struct sim *s = l->sim;
+
+    for (unsigned side = 0; side < ARRAY_LEN(l->end); side++)
+        sim_conn_reset(&l->end[side], s->now_ns + sim_net_delay(s, l->m[side], l->m[side]),
+                       -ECONNRESET, true);
 }
 
 void sim_net_reset_some(struct sim *s, uint32_t num, uint32_t den)
@@ -321,12 +341,25 @@ void sim_net_reset_some(struct sim *s, uint32_t num, uint32_t den)
     LIST_EACH (pos, &s->links) {
         struct sim_link *l = LIST_ENTRY(pos, struct sim_link, link);
 
-        if (!rng_chance(&s->fault_rng, num, den))
-            continue;
-        for (unsigned side = 0; side < ARRAY_LEN(l->end); side++)
-            sim_conn_reset(&l->end[side], s->now_ns + sim_net_delay(s, l->m[side], l->m[side]),
-                           -ECONNRESET, true);
+        if (rng_chance(&s->fault_rng, num, den))
+            link_break(l);
     }
+}
+
+void sim_net_refuse(struct sim *s, struct sim_machine *a, struct sim_machine *b)
+{
+    set_add(&b->refuses, a);
+    LIST_EACH (pos, &s->links) {
+        struct sim_link *l = LIST_ENTRY(pos, struct sim_link, link);
+
+        if (l->m[0] == a && l->m[1] == b)
+            link_break(l);
+    }
+}
+
+void sim_net_admit(struct sim_machine *a, struct sim_machine *b)
+{
+    set_remove(&b->refuses, a);
 }
 
 void sim_net_slow(struct sim *s, struct sim_machine *m, uint64_t extra_delay_ns)

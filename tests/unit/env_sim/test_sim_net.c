@@ -447,6 +447,34 @@ T(sim_net, an_end_left_alone_by_a_timeout_is_told_or_times_out)
     }
 }
 
+T(sim_net, who_is_refused_loses_connections_and_makes_no_more_until_admitted)
+{
+    struct peer back;
+
+    connected(14);
+    sim_net_refuse(w.s, w.m[0], w.m[1]);
+    T_EQ(wait_closed(&client), -ECONNRESET);
+    T_EQ(wait_closed(&server.peer), -ECONNRESET);
+    dial(&client, w.env[0], &server.addr);
+    T_EQ(wait_closed(&client), -ECONNREFUSED);
+    T_EQ(client.opened, 0);
+    sim_net_admit(w.m[0], w.m[1]);
+    dial(&back, w.env[0], &server.addr);
+    world_run(&w, 10 * NS_PER_MS);
+    T_EQ(back.opened, 1);
+    sim_net_refuse(w.s, w.m[1], w.m[0]); /* the other way: not this one */
+    world_run(&w, 10 * NS_PER_MS);
+    T_EQ(back.closed, 0);
+    sim_net_refuse(w.s, w.m[0], w.m[1]);
+    T_EQ(wait_closed(&back), -ECONNRESET);
+    sim_net_heal_all(w.s);
+    dial(&back, w.env[0], &server.addr);
+    world_run(&w, 10 * NS_PER_MS);
+    T_EQ(back.opened, 1);
+    net_close(back.conn);
+    clean();
+}
+
 T(sim_net, resets_strike_by_chance_and_slow_machines_are_slow)
 {
     unsigned broken = 0;
