@@ -374,6 +374,7 @@ static void repeat(struct client_op *op, const struct pg_result *first)
     if (PLANTED(PLANT_EARLY_REPEAT))
         op->seen = (struct version){{0}, 0};
     op->pg->o->n.resends_answered++;
+    op->pg->o->n.repeats_waited += version_lt(op->pg->committed_to, first->version);
     x->refs++;
     slot_free(op, x);
     settle(op, false);

@@ -58,6 +58,7 @@ struct osd_counters {
     uint64_t recoveries;         /* objects pulled or pushed by log */
     uint64_t backfills;          /* targets filled to the end */
     uint64_t resends_answered;   /* repeats that got the first run's result */
+    uint64_t repeats_waited;     /* those for which it was not committed yet */
     uint64_t refused_unknown;    /* ops of which nobody knows whether they ran */
     uint64_t lease_waits;        /* answers that waited for a lease */
     uint64_t reads_waited;       /* answers that waited for a write in flight */

@@ -33,6 +33,7 @@ void coverage_osd(struct coverage *to, const struct osd_counters *n)
     to->recoveries += n->recoveries;
     to->backfills += n->backfills;
     to->resends_answered += n->resends_answered;
+    to->repeats_waited += n->repeats_waited;
     to->refused_unknown += n->refused_unknown;
     to->lease_waits += n->lease_waits;
     to->reads_waited += n->reads_waited;

@@ -41,6 +41,24 @@ static uint64_t down_for(struct fault *ft)
 
 /* --- the network ------------------------------------------------------------------------------ */
 
+/* A session outlives a connection that breaks, if the next one comes about; therefore some of the
+ * clients are refused for a while.  They give the session up and send again what the OSD may have
+ * under way.  Returns when the next turn comes. */
+static uint64_t flap(struct fault *ft)
+{
+    struct cluster *cl = ft->cl;
+
+    ft->refusing = !ft->refusing;
+    for (uint32_t i = 0; i < cl->sc.clients; i++)
+        for (uint32_t k = 0; k < cl->sc.osds; k++)
+            if (ft->refusing && rng_chance(&ft->rng, 1, 2))
+                sim_net_refuse(cl->sim, cl->client[i].machine, cl->osd[k].machine);
+            else
+                sim_net_admit(cl->client[i].machine, cl->osd[k].machine);
+    cl->cov.flaps += ft->refusing;
+    return ft->refusing ? between_ms(ft, 2, 150) : between_ms(ft, 50, 1000);
+}
+
 static void play_resets(struct fault *ft)
 {
     if (!ft->on)
@@ -105,25 +123,27 @@ static void cut_some(struct fault *ft)
     }
 }
 
-/* Half of them are noisy: connections that could go on break, too, and operations are sent again.
- */
+/* Half of them are noisy: clients' connections that could go on flap, too, so that writes which
+ * wait for a member that is away are asked for again. */
 static void play_partition(struct fault *ft)
 {
-    uint64_t now = sim_now_ns(ft->cl->sim), end = ft->at_ns + ft->for_ns;
+    uint64_t now = sim_now_ns(ft->cl->sim), end = ft->at_ns + ft->for_ns, next = end - now;
 
     if (!ft->on) {
         ft->on = true;
         ft->cl->cov.partitions++;
         cut_some(ft);
-        if (rng_chance(&ft->rng, 1, 2))
-            ft->left = 0;
+        ft->noisy = rng_chance(&ft->rng, 1, 2);
     } else if (now >= end) {
         sim_net_heal_all(ft->cl->sim);
         return;
-    } else {
-        sim_net_reset_some(ft->cl->sim, 1, (uint32_t)rng_between(&ft->rng, 1, 4));
     }
-    again(ft, ft->left ? MIN(between_ms(ft, 50, 1000), end - now) : end - now);
+    if (ft->noisy) {
+        uint64_t turn = flap(ft);
+
+        next = MIN(turn, next);
+    }
+    again(ft, next);
 }
 
 /* --- processes and machines ------------------------------------------------------------------- */

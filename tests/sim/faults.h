@@ -25,7 +25,7 @@ struct fault {
     uint64_t at_ns, for_ns;
     struct rng rng;
     uint32_t victim, left;
-    bool on;
+    bool on, noisy, refusing;
 };
 struct faults {
     struct fault fault[FAULTS_MAX];
