@@ -1,8 +1,9 @@
 /* bucket_drop.c - deleting a bucket, which must be empty.
  *
  *   READ    the record: LIVE, or DELETING by somebody (whom we give a moment before we take over)
- *   OWN     the owner's row, unsure
  *   MARK    record DELETING(token), guarded on what was read
+ *   OWN     the owner's row, unsure.  Not before MARK: a listing that still found the record LIVE
+ *           would make it sure under us
  *   CLOSE   each shard, to closed(token): nothing can be linked in it from then on
  *   LOOK    whether it has an entry, guarded on our closed(token)
  *   REMOVE  the record, guarded on our DELETING: the bucket is gone
@@ -19,8 +20,8 @@ enum { DROP_TRIES_MAX = 10, CLOSE_TRIES_MAX = 30 };
 
 enum drop_stage {
     DROP_READ,
-    DROP_OWN,
     DROP_MARK,
+    DROP_OWN,
     DROP_CLOSE,
     DROP_CLOSED,
     DROP_LOOK,
@@ -134,7 +135,7 @@ static void was_read(struct drop_req *q)
         q->stage = DROP_READ;
         env_timer_after(q->r.l->env, &q->pause, PAUSE_NS);
     } else {
-        drop_ask(q, DROP_MARK, own_write(&q->call, q->r.who.name, q->r.bucket, &q->own));
+        drop_ask(q, DROP_OWN, record_replace(&q->call, q->r.bucket, &q->was, &q->marked));
     }
 }
 
@@ -197,7 +198,7 @@ static void shards_close(struct drop_req *q)
 {
     int rc = q->call.code;
 
-    if (q->stage != DROP_CLOSE && rc == -R_GUARD_FAILED) {
+    if (rc == -R_GUARD_FAILED) {
         rc = shard_learn(q);
     } else if (q->stage == DROP_CLOSED && rc == 0) {
         rc = shard_believe(&q->b->shards[q->shard], written(&q->closed));
@@ -244,25 +245,22 @@ static void drop_run(struct op *op)
 
     switch (q->stage) {
     case DROP_READ:
-        drop_ask(q, DROP_OWN, record_get(&q->call, q->r.bucket));
-        break;
-    case DROP_OWN:
-        was_read(q);
+        drop_ask(q, DROP_MARK, record_get(&q->call, q->r.bucket));
         break;
     case DROP_MARK:
+        was_read(q);
+        break;
+    case DROP_OWN:
         q->shard = 0;
         q->has_entries = false;
-        if (rc < 0)
-            drop_end(q, rc);
-        else
-            drop_ask(q, DROP_CLOSE, record_replace(&q->call, q->r.bucket, &q->was, &q->marked));
-        break;
-    case DROP_CLOSE:
         if (rc == -R_GUARD_FAILED)
             drop_again(q);
+        else if (rc < 0)
+            drop_end(q, rc);
         else
-            shards_close(q);
+            drop_ask(q, DROP_CLOSE, own_write(&q->call, q->r.who.name, q->r.bucket, &q->own));
         break;
+    case DROP_CLOSE:
     case DROP_CLOSED:
     case DROP_LOOK:
         shards_close(q);

@@ -1,10 +1,13 @@
 /* bucket_make.c - creating a bucket.
  *
- *   READ    the record: there is none, or one in MAKING that somebody left or is at: we take it
- * over OWN     the owner's row, unsure: from here on a listing asks the record CLAIM   record
- * MAKING(our id, our token), guarded on what was read NOTE    the shard in the registry, so that a
- * collector finds it whatever becomes of us SHARD   the shard object LIVE    record LIVE, guarded
- * on our MAKING: the bucket exists SURE    the owner's row
+ *   READ   the record: there is none, or one in MAKING that somebody left or is at; we take it over
+ *   CLAIM  record MAKING(our id, our token), guarded on what was read
+ *   OWN    the owner's row, unsure: from here on a listing asks the record.  Not before CLAIM: one
+ *          that found no record would take the row away under us
+ *   NOTE   the shard in the registry, so that a collector finds it whatever becomes of us
+ *   SHARD  the shard object
+ *   LIVE   record LIVE, guarded on our MAKING: the bucket exists
+ *   SURE   the owner's row
  *
  * A failed guard at CLAIM or LIVE means that somebody else was faster: begin anew with what the
  * record says now.  What we made by then under our id is an orphan; the collector removes it. */
@@ -15,8 +18,8 @@ enum { MAKE_TRIES_MAX = 30 };
 
 enum make_stage {
     MAKE_READ,
-    MAKE_OWN,
     MAKE_CLAIM,
+    MAKE_OWN,
     MAKE_NOTE,
     MAKE_SHARD,
     MAKE_LIVE,
@@ -142,11 +145,11 @@ static void make_again(struct make_req *q)
 /* The code of the call that has come back; true when it was a lost race. */
 static bool make_lost(struct make_req *q)
 {
-    bool guarded = q->stage == MAKE_NOTE || q->stage == MAKE_SURE;
+    bool guarded = q->stage == MAKE_OWN || q->stage == MAKE_SURE;
 
     if (guarded && q->call.code == -R_GUARD_FAILED)
         return true;
-    if (q->stage > MAKE_OWN && q->stage < MAKE_DONE && q->call.code < 0)
+    if (q->stage > MAKE_CLAIM && q->stage < MAKE_DONE && q->call.code < 0)
         op_fail(&q->r.op, q->call.code);
     return false;
 }
@@ -164,9 +167,9 @@ static void make_run(struct op *op)
         q->stage = MAKE_DONE;
     switch (q->stage) {
     case MAKE_READ:
-        make_ask(q, MAKE_OWN, record_get(&q->call, q->r.bucket));
+        make_ask(q, MAKE_CLAIM, record_get(&q->call, q->r.bucket));
         break;
-    case MAKE_OWN:
+    case MAKE_CLAIM:
         q->id = layer_uuid(q->r.l);
         q->created_ns = env_wall_ns(q->r.l->env);
         rc = was_take(q);
@@ -179,10 +182,10 @@ static void make_run(struct op *op)
             op_finish(op);
             break;
         }
-        make_ask(q, MAKE_CLAIM, own_write(&q->call, q->r.who.name, q->r.bucket, &q->own));
+        make_ask(q, MAKE_OWN, record_replace(&q->call, q->r.bucket, &q->was, &q->making));
         break;
-    case MAKE_CLAIM:
-        make_ask(q, MAKE_NOTE, record_replace(&q->call, q->r.bucket, &q->was, &q->making));
+    case MAKE_OWN:
+        make_ask(q, MAKE_NOTE, own_write(&q->call, q->r.who.name, q->r.bucket, &q->own));
         break;
     case MAKE_NOTE:
         make_ask(q, MAKE_SHARD, note_build(q));

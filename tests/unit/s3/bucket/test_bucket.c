@@ -414,6 +414,49 @@ T(bucket, a_gateway_may_die_at_any_moment_of_a_deletion)
     T_LT(kept, 18);
 }
 
+static bool box_is_listed(struct stage *st)
+{
+    struct act a = {.kind = ACT_BUCKETS};
+    bool listed;
+
+    T_OK(act_do(st, 1, &a));
+    listed = a.row_count > 0;
+    act_fini(&a);
+    return listed;
+}
+
+/* One gateway makes or drops the bucket; another one lists, from so much later on. */
+static void race_listing(struct stage *st, enum act_kind kind, uint64_t after_ns)
+{
+    struct act change = {.kind = kind}, list = {.kind = ACT_BUCKETS};
+
+    act_start(st, 0, &change);
+    stage_run(st, after_ns);
+    T_OK(act_do(st, 1, &list));
+    stage_run(st, 10 * NS_PER_S);
+    T_TRUE(change.done);
+    T_OK(change.rc);
+    act_fini(&list);
+    if (box_is_listed(st) != (kind == ACT_CREATE))
+        T_FAIL("after a listing %llu ns into %s the bucket is %s", (unsigned long long)after_ns,
+               kind == ACT_CREATE ? "its creation" : "its deletion",
+               kind == ACT_CREATE ? "not listed" : "listed still");
+}
+
+T(bucket, listings_during_a_creation_or_a_deletion_change_no_later_one)
+{
+    struct stage st;
+
+    stage_begin(&st);
+    T_OK(do_drop(&st, 0, "box"));
+    for (unsigned i = 0; i < 300; i++) {
+        race_listing(&st, ACT_CREATE, i * 40 * NS_PER_US);
+        race_listing(&st, ACT_DROP, i * 40 * NS_PER_US);
+    }
+    T_OK(do_create(&st, 0, "box"));
+    stage_end(&st);
+}
+
 /* ---- listings ---- */
 
 T(bucket, a_listing_folds_pages_and_begins_where_it_is_told)
