@@ -45,6 +45,8 @@ const char *cli_error_text(int rc);                                       /* of 
 /* The configuration's path, by --conf, --data, CAIRN_CONF or ./cairn-data.  False, with a message
  * printed, when there is none. */
 bool cli_conf_path(const struct cli *cli, char out_path[CLI_PATH_BYTES]);
+/* Is it the configuration of a `cairn up` that does not run? */
+bool cli_cluster_stopped(const char *conf);
 /* Connect, or print why not and return NULL. */
 struct cairn *cli_connect(const struct cli *cli);
 

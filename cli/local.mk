@@ -14,5 +14,6 @@ cairn_SOURCES = \
 	cli/up.h \
 	cli/up_files.c \
 	cli/up_make.c \
+	cli/up_ready.c \
 	cli/user.c
 cairn_LDADD = $(LINK_node)

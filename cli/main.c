@@ -147,6 +147,10 @@ struct cairn *cli_connect(const struct cli *cli)
 
     if (!cli_conf_path(cli, path))
         return NULL;
+    if (cli_cluster_stopped(path)) {
+        cli_fail("the cluster of %s is not running; 'cairn up' starts it", path);
+        return NULL;
+    }
     rc = cairn_connect(path, cli->timeout_ms ? cli->timeout_ms : 10000, &c, why, sizeof(why));
     if (rc < 0) {
         cli_fail("cannot reach the cluster of %s: %s", path, why[0] ? why : cli_error_text(rc));

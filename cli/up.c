@@ -1,10 +1,9 @@
 /* up.c - `cairn up`: a whole cluster in one process on one folder; and `cairn down`.
  *
- * Order: the folder and its lock, the monitor, the OSDs, the gateway, a user, then the files for
+ * Order: the folder and its lock, the monitor, the OSDs, a user, the gateway, then the files for
  * clients and the block that says how to use it.  Nothing is printed as ready before it answered.
- * With
- * --detach the process that was called waits for that block, or for the reason why there is none.
- */
+ * With --detach the process that was called waits for that block, or for the reason why there is
+ * none.  Killed at any moment, the first start too, the next one goes on from there. */
 #include "cli/up.h"
 
 #include <errno.h>
@@ -24,7 +23,7 @@
 #include "core/base/json.h"
 #include "node/node.h"
 
-enum { READY_MS = 60000, DOWN_MS = 60000 };
+enum { DOWN_MS = 60000 };
 
 /* ---- the log ---- */
 
@@ -49,6 +48,8 @@ static int log_open(const struct up *u, struct log_sink *sink, struct note *why)
         return -EIO;
     }
     log_sink_fd_init(sink, fd, false, (enum log_level)u->conf.cluster_log_level, wall_ns);
+    if (u->detach && dup2(fd, 2) < 0) /* what an assertion says as it ends the process */
+        return -errno;
     return 0;
 }
 
@@ -82,7 +83,7 @@ static int mon_up(struct up *u, struct node *n, struct note *why)
     (void)up_store_there(u, "mon", 0, start.folder);
     rc = node_start(n, &start);
     if (rc == 0)
-        rc = node_wait(n, READY_MS, why);
+        rc = node_wait(n, UP_READY_MS, why);
     if (rc == 0)
         rc = node_addr(n, NODE_MON, 0, &bound);
     if (rc < 0)
@@ -104,7 +105,7 @@ static int osds_up(struct up *u, struct node *n, struct note *why)
         rc = node_start(n, &start);
     }
     if (rc == 0)
-        rc = node_wait(n, READY_MS, why);
+        rc = node_wait(n, UP_READY_MS, why);
     for (unsigned i = 0; rc == 0 && i < u->osd_count; i++) {
         struct note trouble = {{0}};
 
@@ -125,82 +126,33 @@ static int s3_up(struct up *u, struct node *n, struct note *why)
     }
     rc = node_start(n, &start);
     if (rc == 0)
-        rc = node_wait(n, READY_MS, why);
+        rc = node_wait(n, UP_READY_MS, why);
     return rc < 0 ? rc : node_addr(n, NODE_S3, 0, &u->s3_bound);
-}
-
-/* ---- the first user ---- */
-
-static int command(struct cairn *c, const char *const *argv, int argc, json_t **out_json,
-                   struct note *why)
-{
-    struct cairn_reply reply;
-    int rc = cairn_command(c, argc, argv, NULL, 0, 0, &reply);
-
-    *out_json = NULL;
-    if (rc < 0)
-        note_set(why, "%s: %s", argv[0],
-                 reply.text && reply.text[0] ? reply.text : cli_error_text(rc));
-    else
-        *out_json = json_parse(reply.json, reply.json_bytes, why);
-    cairn_reply_free(&reply);
-    return rc < 0 ? rc : *out_json ? 0 : -EBADMSG;
-}
-
-static int keys_take(struct up *u, json_t *j)
-{
-    const char *access = json_string_value(json_object_get(j, "access_key"));
-    const char *secret = json_string_value(json_object_get(j, "secret_key"));
-
-    if (access && secret) {
-        snprintf(u->access_key, sizeof(u->access_key), "%s", access);
-        snprintf(u->secret_key, sizeof(u->secret_key), "%s", secret);
-    }
-    json_decref(j);
-    return access && secret ? 0 : -EBADMSG;
-}
-
-static int user_make(struct up *u, struct note *why)
-{
-    static const char *const create[] = {"user", "create", "admin"};
-    static const char *const add[] = {"user", "key", "add", "admin"};
-    char path[CLI_PATH_BYTES], text[256] = "";
-    struct cairn *c;
-    json_t *j;
-    int rc;
-
-    if (!u->fresh && up_keys_read(u) == 0)
-        return 0;
-    snprintf(path, sizeof(path), "%s/cairn.conf", u->folder);
-    rc = cairn_connect(path, READY_MS, &c, text, sizeof(text));
-    if (rc < 0) {
-        note_set(why, "%s", text);
-        return rc;
-    }
-    rc = command(c, create, 3, &j, why);
-    if (rc == -EEXIST) /* the files that hold its key are gone, or were never written */
-        rc = command(c, add, 4, &j, why);
-    if (rc == 0)
-        rc = keys_take(u, j);
-    cairn_shutdown(c);
-    return rc;
 }
 
 /* ---- the whole ---- */
 
 static int all_up(struct up *u, struct node *n, struct note *why)
 {
+    struct cairn *c = NULL;
     int rc = mon_up(u, n, why);
 
     if (rc == 0)
         rc = osds_up(u, n, why);
     if (rc == 0)
-        rc = user_make(u, why);
+        rc = up_connect(u, &c, why);
+    if (rc == 0)
+        rc = up_user_make(u, c, why);
     if (rc == 0)
         rc = s3_up(u, n, why);
     if (rc == -R_UNSUPPORTED) /* a build without the gateway: objects only */
         rc = 0;
-    return rc < 0 ? rc : up_client_files_write(u, why);
+    if (rc == 0)
+        rc = up_client_files_write(u, why);
+    if (rc == 0)
+        up_settle(n, c);
+    cairn_shutdown(c);
+    return rc;
 }
 
 static void signals_block(sigset_t *out_set)
@@ -219,7 +171,8 @@ static void report(FILE *to, const struct up *u, int rc, const struct note *why)
     if (rc == 0)
         up_block_print(u, to);
     else
-        fprintf(to, "%s\n", why->text[0] ? why->text : reason_text(rc));
+        fprintf(to, "%s%s\n", u->detach ? "" : "cairn: cannot start: ",
+                why->text[0] ? why->text : reason_text(rc));
     fflush(to);
 }
 
@@ -236,6 +189,8 @@ static int serve(struct up *u, FILE *to)
         snprintf(u->conf.s3_addr.s, sizeof(u->conf.s3_addr.s), "%s", u->s3);
     signals_block(&set);
     rc = log_open(u, &sink, &why);
+    if (rc == 0 && u->fresh) /* before the stores, which are of its fsid */
+        rc = up_conf_write(u, &why);
     if (rc == 0)
         rc = up_stores_make(u, &sink, &why);
     nc.sink = &sink;

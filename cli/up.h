@@ -26,12 +26,18 @@ struct up {
     char access_key[64], secret_key[128];
 };
 
-enum { UP_OSDS_MAX = 64 };
+enum { UP_OSDS_MAX = 64, UP_READY_MS = 60000 };
 
 /* up_make.c */
 int up_stores_make(struct up *u, struct log_sink *sink, struct note *why); /* sets osd_count */
 /* Is there the store "mon.0", "osd.2"?  Its path either way. */
 bool up_store_there(const struct up *u, const char *kind, unsigned id, char out[CLI_PATH_BYTES]);
+
+/* up_ready.c: what `cairn up` asks of its cluster, as a client of it. */
+struct node;
+int up_connect(struct up *u, struct cairn **out_c, struct note *why);
+int up_user_make(struct up *u, struct cairn *c, struct note *why); /* sets the keys */
+void up_settle(struct node *n, struct cairn *c);
 
 /* up_files.c: the folder and what stands in it.  0, or a negative code with `why`. */
 int up_folder_open(struct up *u,

@@ -4,6 +4,7 @@
  * is an flock that dies with the process and holds its pid, so a stale pid is never believed. */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@
 #include "core/env/env_real.h"
 #include "core/env/file.h"
 
-enum { CONF_BYTES_MAX = 1 << 20 };
+enum { CONF_BYTES_MAX = 1 << 20, LOCK_TRIES = 5, LOCK_PAUSE_US = 20000 };
 
 static int path_in(const struct up *u, const char *name, char out[CLI_PATH_BYTES])
 {
@@ -168,6 +169,13 @@ static int conf_load(struct up *u, struct note *why)
     if (env)
         env_blocking_destroy(env);
     if (rc == -ENOENT) {
+        if (up_store_there(u, "mon", 0, path)) { /* of another fsid than we would choose */
+            note_set(why,
+                     "%s holds a cluster, but its cairn.conf is gone: put it back, at least "
+                     "its line 'fsid = ...'",
+                     u->data);
+            return rc;
+        }
         u->fresh = true;
         snprintf(u->conf.cluster_data.s, sizeof(u->conf.cluster_data.s), "%s", u->folder);
         return fsid_make(u->conf.cluster_fsid.s);
@@ -194,10 +202,10 @@ bool up_running(const char *data, long *out_pid)
     int fd;
 
     snprintf(path, sizeof(path), "%s/lock", data);
-    fd = open(path, O_RDWR | O_CLOEXEC);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    running = flock(fd, LOCK_EX | LOCK_NB) < 0;
+    running = flock(fd, LOCK_SH | LOCK_NB) < 0;
     if (read(fd, text, sizeof(text) - 1) < 0)
         text[0] = 0;
     *out_pid = strtol(text, NULL, 10);
@@ -205,11 +213,23 @@ bool up_running(const char *data, long *out_pid)
     return running;
 }
 
+bool cli_cluster_stopped(const char *conf)
+{
+    char path[CLI_PATH_BYTES], lock[CLI_PATH_BYTES + 8];
+    const char *folder;
+    long pid;
+
+    snprintf(path, sizeof(path), "%s", conf);
+    folder = dirname(path);
+    snprintf(lock, sizeof(lock), "%s/lock", folder);
+    return access(lock, F_OK) == 0 && !up_running(folder, &pid);
+}
+
 static int folder_lock(struct up *u, struct note *why)
 {
     char path[CLI_PATH_BYTES], pid[32];
     long other = 0;
-    int n;
+    int n, rc;
 
     if (path_in(u, "lock", path) < 0)
         return -ENAMETOOLONG;
@@ -218,7 +238,9 @@ static int folder_lock(struct up *u, struct note *why)
         note_set(why, "%s: %s", path, strerror(errno));
         return -EIO;
     }
-    if (flock(u->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+    for (int i = 0; (rc = flock(u->lock_fd, LOCK_EX | LOCK_NB)) < 0 && i < LOCK_TRIES; i++)
+        usleep(LOCK_PAUSE_US); /* who only looks whether it runs lets go at once */
+    if (rc < 0) {
         (void)up_running(u->folder, &other);
         note_set(why, "%s is in use by process %ld; 'cairn down' stops it", u->data, other);
         return -EBUSY;

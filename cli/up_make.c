@@ -84,23 +84,25 @@ int up_stores_make(struct up *u, struct log_sink *sink, struct note *why)
 {
     struct env *env = env_blocking_create(sink);
     char path[CLI_PATH_BYTES];
+    bool first = !up_store_there(u, "mon", 0, path);
     unsigned there = 0, want;
     int rc = env ? 0 : -ENOMEM;
 
-    if (rc == 0 && !up_store_there(u, "mon", 0, path))
-        rc = made_aside(path, mon_make, u, env, 0, why);
     for (unsigned i = 0; i < UP_OSDS_MAX; i++)
         if (up_store_there(u, "osd", i, path))
             there = i + 1;
-    want = u->osds ? u->osds : there ? there : OSDS_DEFAULT;
+    want = u->osds ? u->osds : first || !there ? OSDS_DEFAULT : there;
     /* One that is gone among others may be a disk that is not there today: it is made anew only
      * when it is asked for. */
-    for (unsigned i = u->osds ? 0 : there; rc == 0 && i < want; i++)
+    for (unsigned i = u->osds || first ? 0 : there; rc == 0 && i < want; i++)
         if (!up_store_there(u, "osd", i, path))
             rc = made_aside(path, osd_make, u, env, i, why);
     u->osd_count = MAX(there, want);
-    if (rc == 0 && want < there)
+    if (rc == 0 && u->osds && want < there)
         fprintf(stderr, "cairn: there are %u OSDs already; --osds only adds\n", there);
+    /* The last one: while it is not there, an earlier run made some of the first OSDs at most. */
+    if (rc == 0 && !up_store_there(u, "mon", 0, path))
+        rc = made_aside(path, mon_make, u, env, 0, why);
     if (env)
         env_blocking_destroy(env);
     return rc;

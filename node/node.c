@@ -553,6 +553,21 @@ unsigned node_count(struct node *n, enum node_role role)
     return count;
 }
 
+static void report_on_reactor(void *arg)
+{
+    struct role *r = arg;
+
+    if (r->state == ROLE_READY)
+        osd_report(r->osd);
+}
+
+void node_report(struct node *n)
+{
+    for (unsigned i = 0; i < n->role_count; i++)
+        if (n->roles[i].start.role == NODE_OSD)
+            host_call(n->host, n->roles[i].reactor, report_on_reactor, &n->roles[i]);
+}
+
 bool node_stopped_by_operator(struct node *n)
 {
     bool stopped;

@@ -50,6 +50,8 @@ int node_addr(struct node *n, enum node_role role, int id, struct net_addr *out_
 bool node_trouble(struct node *n, enum node_role role, int id, struct note *out_why);
 /* How many of these roles are there. */
 unsigned node_count(struct node *n, enum node_role role);
+/* Let every OSD tell the monitors at once how its PGs are. */
+void node_report(struct node *n);
 /* The one role of this process ended because an operator stopped it (cairnd exits then), and a
  * descriptor that becomes readable when that may have changed. */
 bool node_stopped_by_operator(struct node *n);

@@ -73,6 +73,8 @@ int osd_metrics(struct osd *o, struct metric_set *set); /* at start-up; 0 or -EN
 /* {"osd":0,"epoch":12,"pgs":[{"pg":"1.3","state":"active+clean",...}]}; the caller frees by
  * mem_free. NULL: no memory. */
 char *osd_status(const struct osd *o);
+/* Tell the monitors how its PGs are, now: it does so by itself within a second of a change. */
+void osd_report(struct osd *o);
 /* Every PG it leads is active with nothing left to copy, and clean where enough OSDs are up. */
 bool osd_clean(const struct osd *o);
 /* Invariants: cheap for the PGs touched since the last call, deep for one more PG each time. */

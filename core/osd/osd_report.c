@@ -168,6 +168,12 @@ void osd_stats_send(struct osd *o)
     osd_mon_send(o, &m->base);
 }
 
+void osd_report(struct osd *o)
+{
+    o->mon.stats_ns -= MIN(o->mon.stats_ns, STATS_CHANGED_MS * NS_PER_MS);
+    osd_stats_send(o);
+}
+
 /* ---- status ---- */
 
 static json_t *set_json(const struct osd_set *s)

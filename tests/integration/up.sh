@@ -33,7 +33,7 @@ done
     fail "the log holds the secret key"
 
 step "status"
-wait_for 20 "healthy" healthy
+same HEALTH_OK "$(health)" "the health right after the start"
 c status --json >status.json || fail "cairn status --json"
 jq -e '.health.status == "HEALTH_OK" and (.osds.up == 3) and (.osds.in == 3)' status.json \
     >/dev/null || fail "status --json: $(cat status.json)"
@@ -134,7 +134,7 @@ endpoint=$(sed -n "s/^export AWS_ENDPOINT_URL='\(.*\)'/\1/p" "$D/env")
 down
 refuses 0 'not running' c down
 refuses 0 'not running' env CAIRN_CONF="$D/cairn.conf" "$CAIRN" down
-refuses 1 'reach|running|answer|timed' c --timeout 2 status
+refuses 1 'is not running' timeout 2 "$CAIRN" --data "$D" status
 fsck_all
 up
 c object get keep nine | cmp - nine || fail "nine is gone after down and up"
@@ -150,6 +150,33 @@ up
 c object get keep five | cmp - five || fail "five is gone after kill -9"
 c object get keep nine | cmp - nine || fail "nine is gone after kill -9"
 wait_for 20 "healthy" healthy
+
+step "killed while it starts for the first time"
+keep=$D
+for after in 0.05 0.2 0.4; do
+    D=$WORK/first.$after
+    FOLDERS="$FOLDERS $D"
+    "$CAIRN" --data "$D" up --s3 127.0.0.1:0 >/dev/null 2>&1 &
+    sleep $after
+    kill_and_wait KILL $!
+    up
+    same HEALTH_OK "$(health)" "the health after a first start that was killed after $after s"
+    same 3 "$(c osd ls --json | jq length)" "the OSDs after a first start that was killed after $after s"
+    # shellcheck disable=SC1091
+    (. "$D/env" && test -n "$AWS_SECRET_ACCESS_KEY") || fail "no keys after a first start that was killed"
+    kill_cluster
+    rm -rf "$D"
+done
+D=$keep
+
+step "the configuration is gone"
+down
+mv "$D/cairn.conf" conf.kept
+refuses 1 'cairn.conf is gone' "$CAIRN" --data "$D" up --detach --s3 127.0.0.1:0
+mv conf.kept "$D/cairn.conf"
+rm "$D/env"
+up
+s3cmd -c "$D/s3cfg" ls >/dev/null || fail "the new key does not work"
 
 step "--osds only adds"
 down
