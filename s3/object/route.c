@@ -6,6 +6,7 @@
  * anyway; these values are accepted, and no others. */
 #include "s3/object/route.h"
 #include "s3/gateway.h"
+#include "s3/host.h"
 
 enum level { SERVICE, BUCKET, OBJECT };
 
@@ -142,19 +143,18 @@ static bool listed(const char *list, char by, struct bytes word)
 
 /* --- the target --- */
 
-/* "photos" of "photos.s3.example.org:7480", when our domain is s3.example.org. */
-static bool bucket_of_host(const struct s3_request *r, struct bytes *out_bucket)
+/* In lower case, as buckets are: names of hosts have none. */
+static int bucket_from_host(struct s3_request *r, struct bytes name)
 {
-    struct bytes host = r->head->host, domain = BYTES_STR(r->g->domain);
-    const uint8_t *colon = host.len ? memchr(host.data, ':', host.len) : NULL;
+    char *lower = arena_strdup(r->arena, (const char *)name.data, name.len);
 
-    if (colon)
-        host.len = (uint32_t)(colon - host.data);
-    if (domain.len == 0 || host.len < domain.len + 2)
-        return false;
-    *out_bucket = (struct bytes){host.data, host.len - domain.len - 1};
-    return host.data[out_bucket->len] == '.' &&
-           memcmp(host.data + out_bucket->len + 1, domain.data, domain.len) == 0;
+    if (!lower)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < name.len; i++)
+        if (lower[i] >= 'A' && lower[i] <= 'Z')
+            lower[i] = (char)(lower[i] + 32);
+    r->bucket = (struct bytes){(uint8_t *)lower, name.len};
+    return 0;
 }
 
 int route_target(struct s3_request *r)
@@ -163,9 +163,9 @@ int route_target(struct s3_request *r)
     const uint8_t *slash;
     int rc;
 
-    if (bucket_of_host(r, &bucket)) {
-        r->bucket = bucket;
-        return uri_decode(r->arena, path, &r->key);
+    if (host_bucket(r->head->host, r->g->domain, &bucket)) {
+        rc = bucket_from_host(r, bucket);
+        return rc < 0 ? rc : uri_decode(r->arena, path, &r->key);
     }
     slash = path.len ? memchr(path.data, '/', path.len) : NULL;
     bucket = (struct bytes){path.data, slash ? (uint32_t)(slash - path.data) : path.len};

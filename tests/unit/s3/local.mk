@@ -14,6 +14,10 @@ check_PROGRAMS += tests/unit/s3/test_chunks
 tests_unit_s3_test_chunks_SOURCES = tests/unit/s3/test_chunks.c
 tests_unit_s3_test_chunks_LDADD = $(LINK_s3) $(LINK_test)
 
+check_PROGRAMS += tests/unit/s3/test_host
+tests_unit_s3_test_host_SOURCES = tests/unit/s3/test_host.c
+tests_unit_s3_test_host_LDADD = $(LINK_s3) $(LINK_test)
+
 check_PROGRAMS += tests/unit/s3/test_guard
 tests_unit_s3_test_guard_SOURCES = tests/unit/s3/test_guard.c
 tests_unit_s3_test_guard_LDADD = $(LINK_s3) $(LINK_test)
