@@ -175,6 +175,11 @@ int file_replace(struct env *env, const char *path, const void *data, size_t byt
     return env->ops->file_replace(env, path, data, bytes, mode);
 }
 
+int file_append(struct env *env, const char *path, const void *data, size_t bytes, unsigned mode)
+{
+    return env->ops->file_append(env, path, data, bytes, mode);
+}
+
 int file_remove(struct env *env, const char *path)
 {
     return env->ops->file_remove(env, path);

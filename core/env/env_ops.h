@@ -35,6 +35,7 @@ struct env_ops {
 
     int (*file_read)(struct env *, const char *, uint64_t, struct buf *);
     int (*file_replace)(struct env *, const char *, const void *, size_t, unsigned);
+    int (*file_append)(struct env *, const char *, const void *, size_t, unsigned);
     int (*file_remove)(struct env *, const char *);
     int (*dir_create)(struct env *, const char *, unsigned);
     int (*dir_list)(struct env *, const char *, void (*)(void *, const char *), void *);

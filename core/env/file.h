@@ -11,6 +11,9 @@
 int file_read(struct env *env, const char *path, uint64_t bytes_max,
               struct buf *out_data); /* one span; -EFBIG */
 int file_replace(struct env *env, const char *path, const void *data, size_t bytes, unsigned mode);
+/* Add to the end, making the file if need be: for logs.  Opened for this call alone, so that a file
+ * that was renamed or removed is left behind.  Not durable; a failure may leave a part. */
+int file_append(struct env *env, const char *path, const void *data, size_t bytes, unsigned mode);
 int file_remove(struct env *env, const char *path); /* durable; -ENOENT */
 int dir_create(struct env *env, const char *path,
                unsigned mode); /* with parents; durable; 0 if there */

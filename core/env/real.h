@@ -112,6 +112,8 @@ void real_net_close(struct net_conn *conn);
 int real_file_read(struct env *env, const char *path, uint64_t bytes_max, struct buf *out_data);
 int real_file_replace(struct env *env, const char *path, const void *data, size_t bytes,
                       unsigned mode);
+int real_file_append(struct env *env, const char *path, const void *data, size_t bytes,
+                     unsigned mode);
 int real_file_remove(struct env *env, const char *path);
 int real_dir_create(struct env *env, const char *path, unsigned mode);
 int real_dir_list(struct env *env, const char *path, void (*each)(void *arg, const char *name),

@@ -88,6 +88,7 @@ const struct env_ops *real_ops(void)
         .disk_flush_now = real_disk_flush_now,
         .file_read = real_file_read,
         .file_replace = real_file_replace,
+        .file_append = real_file_append,
         .file_remove = real_file_remove,
         .dir_create = real_dir_create,
         .dir_list = real_dir_list,

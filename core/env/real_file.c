@@ -170,6 +170,21 @@ int real_file_replace(struct env *env, const char *path, const void *data, size_
     return rc;
 }
 
+int real_file_append(struct env *env, const char *path, const void *data, size_t bytes,
+                     unsigned mode)
+{
+    int fd = open_retry(path, O_WRONLY | O_CREAT | O_APPEND, mode);
+    int rc;
+
+    UNUSED(env);
+    if (fd < 0)
+        return fd;
+    rc = write_all(fd, data, bytes);
+    if (close(fd) < 0 && rc == 0)
+        rc = -errno;
+    return rc;
+}
+
 int real_file_remove(struct env *env, const char *path)
 {
     UNUSED(env);

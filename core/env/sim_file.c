@@ -244,6 +244,26 @@ int sim_file_replace(struct env *env, const char *path, const void *data, size_t
     return lives ? rc : -EIO;
 }
 
+int sim_file_append(struct env *env, const char *path, const void *data, size_t bytes,
+                    unsigned mode)
+{
+    struct sim_process *p = sim_process_of(env);
+    struct sim_node *n = sim_node_find(p->m, path);
+    size_t before = n && n->kind == SIM_FILE ? n->bytes : 0;
+    uint8_t *whole = sim_try_alloc(before + bytes);
+    int rc;
+
+    if (!whole)
+        return -ENOMEM;
+    if (before)
+        memcpy(whole, n->data, before);
+    if (bytes)
+        memcpy(whole + before, data, bytes);
+    rc = sim_file_replace(env, path, whole, before + bytes, mode);
+    sim_free(whole);
+    return rc;
+}
+
 int sim_file_remove(struct env *env, const char *path)
 {
     struct sim_process *p = sim_process_of(env);

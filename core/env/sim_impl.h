@@ -263,6 +263,7 @@ uint64_t sim_locks_held(const struct sim_process *p);
 
 int sim_file_read(struct env *, const char *, uint64_t, struct buf *);
 int sim_file_replace(struct env *, const char *, const void *, size_t, unsigned);
+int sim_file_append(struct env *, const char *, const void *, size_t, unsigned);
 int sim_file_remove(struct env *, const char *);
 int sim_dir_create(struct env *, const char *, unsigned);
 int sim_dir_list(struct env *, const char *, void (*)(void *, const char *), void *);

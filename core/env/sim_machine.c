@@ -39,6 +39,7 @@ const struct env_ops sim_ops = {
     .disk_flush_now = sim_disk_flush_now,
     .file_read = sim_file_read,
     .file_replace = sim_file_replace,
+    .file_append = sim_file_append,
     .file_remove = sim_file_remove,
     .dir_create = sim_dir_create,
     .dir_list = sim_dir_list,

@@ -290,3 +290,26 @@ T(file, space_of_the_file_system_is_told)
     }
     place_stop(&p);
 }
+
+T(file, what_is_appended_stands_behind_what_was_there_and_follows_the_name)
+{
+    struct place p;
+    struct buf data = {0};
+    char moved[512];
+
+    place_start(&p);
+    T_OK(file_append(p.env, at(&p, "log"), "one\n", 4, 0640));
+    T_OK(file_append(p.env, at(&p, "log"), "two\n", 4, 0640));
+    snprintf(moved, sizeof(moved), "%s", at(&p, "log.1"));
+    T_EQ(rename(at(&p, "log"), moved), 0);
+    T_OK(file_append(p.env, at(&p, "log"), "three\n", 6, 0640));
+    T_OK(file_read(p.env, moved, 100, &data));
+    T_EQ(data.bytes, 8);
+    T_MEM_EQ(buf_contiguous(&data, 0, 8), "one\ntwo\n", 8);
+    buf_fini(&data);
+    T_OK(file_read(p.env, at(&p, "log"), 100, &data));
+    T_EQ(data.bytes, 6);
+    buf_fini(&data);
+    T_EQ(file_append(p.env, at(&p, "none/log"), "x", 1, 0640), -ENOENT);
+    place_stop(&p);
+}

@@ -154,3 +154,13 @@ T(sim_file, a_full_file_system_refuses_and_keeps_the_old_file)
     T_STR_EQ(text("a"), "oew");
     world_end_clean(&w);
 }
+
+T(sim_file, what_is_appended_stands_behind_what_was_there)
+{
+    world_init(&w, 6);
+    T_OK(file_append(w.env[0], "log", "one\n", 4, 0600));
+    T_OK(file_append(w.env[0], "log", "two\n", 4, 0600));
+    T_STR_EQ(text("log"), "one\ntwo\n");
+    T_EQ(file_append(w.env[0], "none/log", "x", 1, 0600), -ENOENT);
+    world_end_clean(&w);
+}
