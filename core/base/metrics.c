@@ -18,6 +18,7 @@ struct metric {
     const char *name, *help; /* constants */
     char *extra;             /* owned; NULL: none */
     const void *value;       /* borrowed: a struct counter, gauge or histogram */
+    bool rare;               /* not printed while it is 0 */
 };
 
 /* ---- histograms ---- */
@@ -156,19 +157,25 @@ static int add(struct metric_set *s, const struct metric *row, const char *extra
 int metric_add_counter(struct metric_set *s, const char *name, const char *help, const char *extra,
                        const struct counter *c)
 {
-    return add(s, &(struct metric){METRIC_COUNTER, name, help, NULL, c}, extra);
+    return add(s, &(struct metric){METRIC_COUNTER, name, help, NULL, c, false}, extra);
 }
 
 int metric_add_gauge(struct metric_set *s, const char *name, const char *help, const char *extra,
                      const struct gauge *g)
 {
-    return add(s, &(struct metric){METRIC_GAUGE, name, help, NULL, g}, extra);
+    return add(s, &(struct metric){METRIC_GAUGE, name, help, NULL, g, false}, extra);
 }
 
 int metric_add_histogram(struct metric_set *s, const char *name, const char *help,
                          const char *extra, const struct histogram *h)
 {
-    return add(s, &(struct metric){METRIC_HISTOGRAM, name, help, NULL, h}, extra);
+    return add(s, &(struct metric){METRIC_HISTOGRAM, name, help, NULL, h, false}, extra);
+}
+
+void metric_rare(struct metric_set *s)
+{
+    ASSERT(s->count > 0);
+    s->rows[s->count - 1].rare = true;
 }
 
 /* ---- the page ---- */
@@ -275,6 +282,19 @@ static void print_row(struct writer *out, const struct page_row *row)
     }
 }
 
+static bool is_zero(const struct metric *m)
+{
+    switch (m->kind) {
+    case METRIC_COUNTER:
+        return counter_get(m->value) == 0;
+    case METRIC_GAUGE:
+        return gauge_get(m->value) == 0;
+    case METRIC_HISTOGRAM:
+        break;
+    }
+    return histogram_quantile_ns(m->value, 1) == 0;
+}
+
 int metrics_print(struct metric_set *const *sets, uint32_t count, struct writer *out)
 {
     struct page_row *rows;
@@ -285,11 +305,18 @@ int metrics_print(struct metric_set *const *sets, uint32_t count, struct writer 
     rows = mem_calloc(total, sizeof(*rows));
     if (!rows)
         return -ENOMEM;
-    for (uint32_t i = 0; i < count; i++)
-        for (uint32_t j = 0; j < sets[i]->count; j++, n++)
-            rows[n] = (struct page_row){&sets[i]->rows[j], sets[i], n};
-    qsort(rows, total, sizeof(*rows), page_row_compare);
-    for (uint32_t i = 0; i < total; i++) {
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t j = 0; j < sets[i]->count; j++) {
+            const struct metric *m = &sets[i]->rows[j];
+
+            if (m->rare && is_zero(m))
+                continue;
+            rows[n] = (struct page_row){m, sets[i], n};
+            n++;
+        }
+    }
+    qsort(rows, n, sizeof(*rows), page_row_compare);
+    for (uint32_t i = 0; i < n; i++) {
         if (i == 0 || strcmp(rows[i].metric->name, rows[i - 1].metric->name) != 0)
             print_head(out, rows[i].metric);
         else

@@ -60,6 +60,9 @@ int metric_add_gauge(struct metric_set *s, const char *name, const char *help, c
                      const struct gauge *g);
 int metric_add_histogram(struct metric_set *s, const char *name, const char *help,
                          const char *extra, const struct histogram *h);
+/* The row added last is left out of the page while it is 0: for tables of which most rows never
+ * count anything. */
+void metric_rare(struct metric_set *s);
 /* Print several sets as one page: one HELP and TYPE line per family; durations in seconds.
  * Returns 0, -ENOMEM, or what `out` failed with. */
 int metrics_print(struct metric_set *const *sets, uint32_t count, struct writer *out);

@@ -159,3 +159,30 @@ T(metrics, short_memory_is_reported)
     metric_set_fini(&s);
     writer_fini(&out);
 }
+
+T(metrics, rare_rows_are_on_the_page_only_once_they_have_counted)
+{
+    struct metric_set s;
+    struct metric_set *sets[] = {&s};
+    struct counter often = {0}, rare = {0};
+    struct histogram slow = {0};
+    AUTO(writer) before = {0}, after = {0};
+
+    metric_set_init(&s, "");
+    T_OK(metric_add_counter(&s, "often_total", "O", NULL, &often));
+    T_OK(metric_add_counter(&s, "rare_total", "R", NULL, &rare));
+    metric_rare(&s);
+    T_OK(metric_add_histogram(&s, "slow_seconds", "S", NULL, &slow));
+    metric_rare(&s);
+    T_OK(metrics_print(sets, 1, &before));
+    wr_u8(&before, 0);
+    T_STR_EQ((char *)before.data,
+             "# HELP often_total O\n# TYPE often_total counter\noften_total 0\n");
+    counter_add(&rare, 1);
+    histogram_add(&slow, 1);
+    T_OK(metrics_print(sets, 1, &after));
+    wr_u8(&after, 0);
+    T_TRUE(strstr((char *)after.data, "\nrare_total 1\n") != NULL);
+    T_TRUE(strstr((char *)after.data, "\nslow_seconds_count 1\n") != NULL);
+    metric_set_fini(&s);
+}
