@@ -4,8 +4,9 @@
 #include "s3/gateway.h"
 #include "s3/http/tls.h"
 #include "s3/object/request.h"
+#include "s3/object/route.h"
 
-enum { CONNECTIONS_MAX = 1000, IDLE_S = 60, REST_MS = 600 * 1000 };
+enum { CONNECTIONS_MAX = 1000, IDLE_S = 60, REST_MS = 600 * 1000, OPS_MAX = 256 };
 
 static int copy_text(char *out, size_t size, const char *text)
 {
@@ -45,6 +46,33 @@ static int listen_tls(struct s3_gateway *g, const struct gateway_conf *conf, str
     return rc < 0 ? rc : listen_on(g, conf->tls_addr, g->tls, &g->https, why);
 }
 
+static int ops_create(struct s3_gateway *g)
+{
+    const struct s3_op *op[OPS_MAX];
+    const char *name[OPS_MAX];
+    uint32_t count = 0;
+
+    while ((op[count] = route_op(count))) {
+        name[count] = op[count]->name;
+        count++;
+        ASSERT(count < OPS_MAX);
+    }
+    return op_stats_create(op, name, count, &g->ops);
+}
+
+static int access_start(struct s3_gateway *g, const struct gateway_conf *conf, struct note *why)
+{
+    enum access_format format;
+
+    if (!conf->access_log || !conf->access_log[0])
+        return 0;
+    if (!access_format_parse(conf->access_log_format, &format)) {
+        note_set(why, "s3.access_log_format must be s3 or json, got %s", conf->access_log_format);
+        return -EINVAL;
+    }
+    return access_log_start(g->env, conf->access_log, format, conf->access_log_bytes, &g->access);
+}
+
 int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *buckets,
                   const struct gateway_conf *conf, struct note *why)
 {
@@ -58,6 +86,8 @@ int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *bu
         rc = copy_text(g->region, sizeof(g->region), conf->region);
     if (rc == 0)
         rc = copy_text(g->domain, sizeof(g->domain), conf->domain);
+    if (rc == 0)
+        rc = ops_create(g);
     if (rc < 0) {
         note_set(why, "s3: the region or the domain is too long, or memory is short");
         return rc;
@@ -66,7 +96,9 @@ int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *bu
                    (unsigned long long)env_random_u64(env));
     g->auth = (struct auth_conf){env, &g->kit, &g->keys, buckets, BYTES_STR(g->region)};
     rc = listen_tls(g, conf, why); /* first: its files are what is most likely wrong */
-    return rc < 0 ? rc : listen_on(g, conf->addr, NULL, &g->http, why);
+    if (rc == 0)
+        rc = listen_on(g, conf->addr, NULL, &g->http, why);
+    return rc < 0 ? rc : access_start(g, conf, why);
 }
 
 bool gateway_listens(const struct s3_gateway *g)
@@ -85,7 +117,11 @@ static void server_stopped(void *arg)
     struct s3_gateway *g = arg;
 
     ASSERT(g->stopping > 0);
-    if (--g->stopping == 0)
+    if (--g->stopping > 0)
+        return;
+    if (g->access) /* every request is over, and has its line */
+        access_log_stop(TAKE(g->access), g->stopped, g->stopped_arg);
+    else
         g->stopped(g->stopped_arg);
 }
 
@@ -107,6 +143,7 @@ void gateway_fini(struct s3_gateway *g)
 {
     ASSERT(!g->http && !g->https && list_empty(&g->requests));
     http_tls_destroy(TAKE(g->tls));
+    op_stats_destroy(TAKE(g->ops));
     digest_kit_fini(&g->kit);
     sigv4_keys_fini(&g->keys);
 }
@@ -129,6 +166,23 @@ static int server_metrics(struct http_stats *http, const char *listener, struct 
         rc = metric_add_counter(set, rows[i].name, rows[i].help, listener, rows[i].counter);
     if (rc == 0)
         rc = metric_add_gauge(set, "s3_http_active", "Requests under way", listener, &http->active);
+    return rc;
+}
+
+static int access_metrics(struct access_log_stats *s, struct metric_set *set)
+{
+    int rc = metric_add_counter(set, "s3_access_log_lines_total", "Lines of the access log written",
+                                NULL, &s->lines);
+
+    if (rc == 0)
+        rc = metric_add_counter(set, "s3_access_log_dropped_total",
+                                "Lines lost: the disk was full or slow", NULL, &s->dropped);
+    if (rc == 0)
+        rc = metric_add_counter(set, "s3_access_log_failures_total",
+                                "Batches of lines that could not be written", NULL, &s->failures);
+    if (rc == 0)
+        rc = metric_add_gauge(set, "s3_access_log_queued_bytes", "Lines waiting to be written",
+                              NULL, &s->queued_bytes);
     return rc;
 }
 
@@ -156,5 +210,7 @@ int gateway_metrics(struct s3_gateway *g, struct metric_set *set)
     if (rc == 0)
         rc = metric_add_histogram(set, "s3_request_seconds", "From a request's head to its answer",
                                   NULL, &s->seconds);
-    return rc;
+    if (rc == 0)
+        rc = op_stats_metrics(g->ops, set);
+    return rc == 0 && g->access ? access_metrics(access_log_stats(g->access), set) : rc;
 }

@@ -3,6 +3,8 @@
 #define S3_GATEWAY_H
 
 #include "core/base/list.h"
+#include "s3/account/access_log.h"
+#include "s3/account/op_stats.h"
 #include "s3/auth/auth.h"
 #include "s3/bucket/bucket.h"
 #include "s3/http.h"
@@ -31,6 +33,8 @@ struct s3_gateway {
     void *stopped_arg;
     struct list requests; /* struct s3_request, by link */
     struct s3_stats stats;
+    struct op_stats *ops;      /* owned */
+    struct access_log *access; /* owned; NULL: none is kept */
 };
 
 struct gateway_conf {
@@ -38,6 +42,9 @@ struct gateway_conf {
     const struct net_addr *tls_addr; /* NULL: no HTTPS */
     const char *tls_cert, *tls_key;  /* files; with tls_addr */
     const char *region, *domain;     /* copied */
+    const char *access_log;          /* path; NULL or empty: none */
+    const char *access_log_format;   /* "s3" or "json" */
+    uint64_t access_log_bytes;       /* that may wait to be written */
 };
 /* Everything but the bucket layer, which `buckets` is.  0, or a negative code with `why`.  In both
  * cases: gateway_stop if gateway_listens, then gateway_fini. */

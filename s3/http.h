@@ -72,6 +72,12 @@ struct http_sink { /* of one request; set in `head` */
 const struct http_head *http_request_head(const struct http_request *r);
 struct arena *http_request_arena(struct http_request *r); /* lives as long as the request */
 uint64_t http_request_id(const struct http_request *r);   /* random */
+/* What has passed so far of bodies, without HTTP's own bytes; and who is at the other end. */
+struct http_passed {
+    uint64_t in, out;
+    struct net_addr peer; /* empty: not known */
+};
+void http_request_passed(const struct http_request *r, struct http_passed *out_passed);
 /* The handler holds one reference from `head` on and returns it after `gone`. */
 void http_unref(struct http_request *r);
 void http_attach(struct http_request *r, const struct http_sink *sink, void *user);

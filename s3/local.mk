@@ -2,6 +2,11 @@
 noinst_LIBRARIES += libs3.a
 libs3_a_CPPFLAGS = $(S3_CPPFLAGS)
 libs3_a_SOURCES = s3/s3.c s3/s3.h \
+	s3/account/access_line.c s3/account/access_line.h \
+	s3/account/access_log.c s3/account/access_log.h \
+	s3/account/facts.h \
+	s3/account/metrics_page.c s3/account/metrics_page.h \
+	s3/account/op_stats.c s3/account/op_stats.h \
 	s3/auth/auth.c s3/auth/auth.h \
 	s3/auth/checksum.c s3/auth/checksum.h \
 	s3/auth/chunks.c s3/auth/chunks.h \
@@ -17,6 +22,7 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/object/bucket_ops.c \
 	s3/object/copy.c \
 	s3/object/delete.c \
+	s3/object/done.c \
 	s3/object/fixed.c \
 	s3/object/get.c \
 	s3/object/list.c \

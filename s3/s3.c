@@ -7,6 +7,7 @@
  * stopped, which fails such calls, shortly after the grace of HTTP is over. */
 #include "s3/s3.h"
 #include "core/client/include/cairn_env.h"
+#include "s3/account/metrics_page.h"
 #include "s3/gateway.h"
 
 enum { GRACE_MS = 5000, CUT_MS = GRACE_MS + 500 };
@@ -17,6 +18,8 @@ struct role {
     struct net_addr addr;
     struct cairn *cluster;        /* owned */
     struct bucket_layer *buckets; /* owned */
+    struct metric_set metrics;
+    struct metrics_page *page; /* owned; NULL: nobody may ask */
     bool http_up, layer_stopping, stopping;
     void (*ready)(void *arg, int rc, const struct net_addr *bound, const struct note *why);
     void *ready_arg;
@@ -50,7 +53,10 @@ static int listen_all(struct role *role, struct note *why)
                               .tls_cert = conf->s3_tls_cert.s,
                               .tls_key = conf->s3_tls_key.s,
                               .region = conf->s3_region.s,
-                              .domain = conf->s3_domain.s};
+                              .domain = conf->s3_domain.s,
+                              .access_log = conf->s3_access_log.s,
+                              .access_log_format = conf->s3_access_log_format.s,
+                              .access_log_bytes = conf->s3_access_log_queue};
     int rc = tls ? net_addr_parse(conf->s3_tls_addr.s, &tls_addr) : 0;
 
     if (rc < 0) {
@@ -68,6 +74,27 @@ static int listen_all(struct role *role, struct note *why)
     return rc;
 }
 
+static int page_start(struct role *role, struct note *why)
+{
+    const char *text = role->conf.s3_metrics_addr.s;
+    struct net_addr addr;
+    int rc;
+
+    if (!text[0])
+        return 0;
+    if (net_addr_parse(text, &addr) < 0 || !net_addr_loopback(&addr)) {
+        note_set(why, "s3.metrics_addr must be a loopback address with a port, got %s", text);
+        return -EINVAL;
+    }
+    rc = s3_metrics(&role->g, &role->metrics);
+    if (rc == 0)
+        rc = metrics_page_start(role->g.env, &addr, &role->metrics, &role->page, why);
+    if (rc == 0)
+        log_info(&role->g.log, "metrics are at /metrics",
+                 KV_STR("addr", metrics_page_addr(role->page)->s));
+    return rc;
+}
+
 static void layer_ready(void *arg, int rc)
 {
     struct role *role = arg;
@@ -81,6 +108,8 @@ static void layer_ready(void *arg, int rc)
         rc = listen_all(role, &why);
         role->http_up = gateway_listens(&role->g);
     }
+    if (rc == 0)
+        rc = page_start(role, &why);
     if (rc == 0)
         log_info(&role->g.log, "listening", KV_STR("addr", http_addr(role->g.http)->s));
     start_ended(role, rc, &why);
@@ -119,6 +148,7 @@ int s3_start(struct env *env, const struct s3_conf *conf,
     role->ready = ready;
     role->ready_arg = arg;
     list_init(&role->g.requests);
+    metric_set_init(&role->metrics, "role=\"s3\"");
     rc = cairn_open_env(env, &cluster, cluster_ready, role, &role->cluster);
     if (rc < 0) {
         mem_free(role);
@@ -137,6 +167,7 @@ static void cluster_closed(void *arg)
     void *stopped_arg = role->stopped_arg;
 
     gateway_fini(&role->g);
+    metric_set_fini(&role->metrics);
     mem_free(role);
     stopped(stopped_arg);
 }
@@ -180,6 +211,20 @@ static void http_stopped(void *arg)
     stop_cluster_when_alone(role);
 }
 
+static void stop_front(void *arg)
+{
+    struct role *role = arg;
+
+    role->page = NULL;
+    if (role->http_up) {
+        env_timer_after(role->g.env, &role->cut_timer, CUT_MS * NS_PER_MS);
+        gateway_stop(&role->g, GRACE_MS, http_stopped, role);
+    } else {
+        stop_layer(role);
+        stop_cluster_when_alone(role);
+    }
+}
+
 void s3_stop(struct s3_gateway *g, void (*stopped)(void *arg), void *arg)
 {
     struct role *role = role_of(g);
@@ -189,13 +234,10 @@ void s3_stop(struct s3_gateway *g, void (*stopped)(void *arg), void *arg)
     role->stopped = stopped;
     role->stopped_arg = arg;
     env_timer_init(&role->cut_timer, cut);
-    if (role->http_up) {
-        env_timer_after(g->env, &role->cut_timer, CUT_MS * NS_PER_MS);
-        gateway_stop(g, GRACE_MS, http_stopped, role);
-    } else {
-        stop_layer(role);
-        stop_cluster_when_alone(role);
-    }
+    if (role->page) /* it shows what the others count */
+        metrics_page_stop(role->page, stop_front, role);
+    else
+        stop_front(role);
 }
 
 void s3_reload(struct s3_gateway *g)

@@ -146,6 +146,10 @@ typedef void bucket_list_fn(void *arg, int rc, const struct bucket_info *rows, u
 int bucket_list(struct bucket_layer *l, const struct s3_principal *who, bucket_list_fn *done,
                 void *arg);
 
+/* Whose it is, if this gateway has met the bucket lately; else empty. */
+void bucket_owner_known(struct bucket_layer *l, struct bytes bucket,
+                        char out_owner[S3_USER_NAME_MAX + 1]);
+
 struct bucket_usage {
     uint64_t objects, bytes; /* of whole objects; parts of uploads in progress are not among them */
     uint64_t index_bytes;

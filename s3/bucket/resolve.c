@@ -166,6 +166,18 @@ struct bucket *bucket_cached(struct bucket_layer *l, struct bytes name)
     return NULL;
 }
 
+void bucket_owner_known(struct bucket_layer *l, struct bytes bucket,
+                        char out_owner[S3_USER_NAME_MAX + 1])
+{
+    struct bucket *b = bucket_cached(l, bucket);
+
+    out_owner[0] = 0;
+    if (!b)
+        return;
+    memcpy(out_owner, b->owner, sizeof(b->owner));
+    bucket_unref(b);
+}
+
 void bucket_cache_drop(struct bucket_layer *l, struct bucket *b)
 {
     if (!b->cached)

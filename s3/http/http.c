@@ -51,6 +51,8 @@ struct http_request {
     uint64_t id;
     const char *raw_target; /* borrowed from the library until the head is built */
     uint64_t dropped_bytes;
+    uint64_t bytes_in, bytes_out;
+    struct sockaddr_storage peer;
 
     struct MHD_Response *response; /* ref */
     unsigned status;
@@ -203,6 +205,13 @@ const struct http_head *http_request_head(const struct http_request *r)
     return &r->head;
 }
 
+void http_request_passed(const struct http_request *r, struct http_passed *out_passed)
+{
+    *out_passed = (struct http_passed){.in = r->bytes_in, .out = r->bytes_out};
+    if (r->peer.ss_family)
+        net_addr_from_sockaddr(&r->peer, &out_passed->peer);
+}
+
 struct arena *http_request_arena(struct http_request *r)
 {
     return &r->arena;
@@ -327,6 +336,7 @@ static ssize_t stream_read(void *arg, uint64_t pos, char *dst, size_t max)
     ASSERT((size_t)n <= max);
     if (n == 0)
         rest(r);
+    r->bytes_out += (uint64_t)n;
     counter_add(&r->server->stats.bytes_out, (uint64_t)n);
     return n;
 }
@@ -395,8 +405,10 @@ void http_reply(struct http_request *r, struct http_reply *reply)
         reply->close = true;
     r->read = reply->read;
     r->status = reply->status;
-    if (!reply->read)
+    if (!reply->read) {
+        r->bytes_out += reply->body.bytes;
         counter_add(&r->server->stats.bytes_out, reply->body.bytes);
+    }
     r->response = response_create(r, reply);
     buf_fini(&reply->body);
     if (!r->response)
@@ -491,6 +503,18 @@ static unsigned head_build(struct http_request *r, const char *method, const cha
     return http_guard(&r->head, out_why);
 }
 
+static void peer_take(struct http_request *r)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *sa = info ? info->client_addr : NULL;
+
+    if (sa && sa->sa_family == AF_INET)
+        memcpy(&r->peer, sa, sizeof(struct sockaddr_in));
+    else if (sa && sa->sa_family == AF_INET6)
+        memcpy(&r->peer, sa, sizeof(struct sockaddr_in6));
+}
+
 /* --- the access handler --- */
 
 static enum MHD_Result send_response(struct http_request *r)
@@ -542,6 +566,7 @@ static enum MHD_Result first_call(struct http_request *r, const char *method, co
         return status == 503 ? settle(r) : send_response(r);
     }
     r->refs++;
+    peer_take(r);
     s->conf.head(s->conf.arg, r);
     return settle(r);
 }
@@ -557,6 +582,7 @@ static enum MHD_Result body_call(struct http_request *r, const char *data, size_
     }
     taken = r->sink->data(r->user, (const uint8_t *)data, *bytes);
     ASSERT(taken <= *bytes);
+    r->bytes_in += taken;
     counter_add(&r->server->stats.bytes_in, taken);
     *bytes -= taken;
     if (r->aborted)

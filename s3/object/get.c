@@ -53,6 +53,7 @@ static enum s3_error answer_prepare(struct s3_request *r, const struct object_in
     *off = 0;
     *bytes = info->size;
     *whole = true;
+    r->object_bytes = info->size;
     if (e == S3_NotModified) /* tells which version the client has */
         (void)meta_reply(r, info, false);
     if (e == S3_OK && range) {

@@ -64,6 +64,7 @@ static void committed(void *arg, int rc, const struct object_info *info)
         request_call_failed(r, rc);
         return;
     }
+    r->object_bytes = info->size;
     e = meta_reply_etag(r, &info->etag);
     /* Of a part the checksum is not kept, so it is not told: completing goes by ETags. */
     if (e == S3_OK && r->op == &op_put_object)

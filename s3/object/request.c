@@ -102,6 +102,8 @@ static void reply(struct s3_request *r, struct http_reply *answer)
 
     ASSERT(!r->replied);
     r->replied = true;
+    r->replied_ns = env_now_ns(r->g->env);
+    r->status = answer->status;
     count_answer(r, answer->status);
     if (id) {
         request_field_set(r, "x-amz-request-id", BYTES_STR(id));
@@ -204,6 +206,7 @@ void request_reply_error(struct s3_request *r, enum s3_error e)
     AUTO(buf) data = {0};
 
     ASSERT(e != S3_OK);
+    r->error = e;
     if (names_region(e))
         request_field_set(r, "x-amz-bucket-region", BYTES_STR(r->g->region));
     error_xml(&w, r->g, e, r->why, r->path, id_text(r->http, r->arena));
@@ -324,6 +327,7 @@ static void sink_gone(void *user, bool sent)
 
     UNUSED(sent);
     r->gone = true;
+    request_account(r);
     if (r->cancel)
         r->cancel(r);
     request_drop(r);
@@ -376,6 +380,7 @@ void request_head(void *arg, struct http_request *http)
     r->arena = http_request_arena(http);
     r->refs = 1;
     r->started_ns = env_now_ns(g->env);
+    r->object_bytes = FACTS_UNKNOWN;
     counter_add(&g->stats.requests, 1);
     list_push_back(&g->requests, &r->link);
     http_attach(http, &sink, r);

@@ -17,6 +17,7 @@
 #define S3_OBJECT_REQUEST_H
 
 #include "core/base/list.h"
+#include "s3/account/facts.h"
 #include "s3/auth/auth.h"
 #include "s3/http.h"
 #include "s3/object/body.h"
@@ -49,7 +50,10 @@ struct s3_request {
     uint32_t refs;    /* the connection, and each call that is out */
     bool gone;        /* the connection is */
     bool replied;
-    uint64_t started_ns;
+    uint64_t started_ns, replied_ns;
+    unsigned status; /* of the answer */
+    enum s3_error error;
+    uint64_t object_bytes; /* for the log: size of the object it is about, or FACTS_UNKNOWN */
 
     struct bytes path;        /* raw */
     struct bytes bucket, key; /* decoded */
@@ -72,6 +76,9 @@ struct s3_request {
     /* The connection is gone: stop what is under way.  May be NULL. */
     void (*cancel)(struct s3_request *r);
 };
+
+/* It is over: counters, log, usage.  done.c */
+void request_account(struct s3_request *r);
 
 /* The callbacks of the HTTP server; `arg` is the gateway. */
 void request_head(void *arg, struct http_request *http);

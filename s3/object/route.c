@@ -386,6 +386,7 @@ void route(struct s3_request *r)
                                    : S3_MethodNotAllowed);
         return;
     }
+    r->op = row->op;
     e = check_args(r, row);
     if (e == S3_OK)
         e = check_fields(r, row);
@@ -395,6 +396,13 @@ void route(struct s3_request *r)
         request_reply_error(r, e);
         return;
     }
-    r->op = row->op;
     r->op->start(r);
+}
+
+const struct s3_op *route_op(uint32_t i)
+{
+    if (i < ARRAY_LEN(rows))
+        return rows[i].op;
+    i -= ARRAY_LEN(rows);
+    return i < ARRAY_LEN(copy_rows) ? copy_rows[i].op : NULL;
 }

@@ -11,6 +11,9 @@ int route_target(struct s3_request *r);
  * says beyond what the operation understands is refused with 501; never ignored. */
 void route(struct s3_request *r);
 
+/* Of the table of operations; NULL behind its end.  One may come several times. */
+const struct s3_op *route_op(uint32_t i);
+
 /* The operations, each in the file that the row says. */
 extern const struct s3_op op_list_buckets, op_create_bucket, op_delete_bucket, op_head_bucket,
     op_get_location; /* bucket_ops.c */

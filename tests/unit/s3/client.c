@@ -53,7 +53,10 @@ static void start(void *arg)
                                 .tls_cert = s->cert,
                                 .tls_key = s->key,
                                 .region = "us-east-1",
-                                .domain = s->domain};
+                                .domain = s->domain,
+                                .access_log = s->knobs ? s->knobs->access_log : NULL,
+                                .access_log_format = "s3",
+                                .access_log_bytes = 1 << 20};
 
     s->layer = fake_create(s->env);
     if (s->knobs)

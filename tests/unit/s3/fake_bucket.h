@@ -13,10 +13,11 @@
 #define FAKE_SECRET        "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 struct fake_knobs {
-    uint32_t piece_bytes;  /* of a GET; 0: all in one */
-    uint64_t get_fails_at; /* a piece behind so many bytes fails; 0: never */
-    uint64_t window_bytes; /* of a PUT, drained a turn later; 0: unbounded */
-    int commit_rc, put_rc; /* what they fail with */
+    uint32_t piece_bytes;   /* of a GET; 0: all in one */
+    uint64_t get_fails_at;  /* a piece behind so many bytes fails; 0: never */
+    uint64_t window_bytes;  /* of a PUT, drained a turn later; 0: unbounded */
+    int commit_rc, put_rc;  /* what they fail with */
+    const char *access_log; /* path; of the gateway */
 };
 
 struct bucket_layer *fake_create(struct env *env);

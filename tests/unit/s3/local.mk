@@ -61,3 +61,11 @@ tests_unit_s3_test_gateway_LDADD = $(LINK_s3) $(LINK_test)
 check_PROGRAMS += tests/unit/s3/test_lists
 tests_unit_s3_test_lists_SOURCES = tests/unit/s3/test_lists.c $(S3_WIRE)
 tests_unit_s3_test_lists_LDADD = $(LINK_s3) $(LINK_test)
+
+check_PROGRAMS += tests/unit/s3/test_access
+tests_unit_s3_test_access_SOURCES = tests/unit/s3/test_access.c $(S3_WIRE)
+tests_unit_s3_test_access_LDADD = $(LINK_s3) $(LINK_test)
+
+check_PROGRAMS += tests/unit/s3/test_op_stats
+tests_unit_s3_test_op_stats_SOURCES = tests/unit/s3/test_op_stats.c $(S3_WIRE)
+tests_unit_s3_test_op_stats_LDADD = $(LINK_s3) $(LINK_test)
