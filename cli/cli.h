@@ -59,7 +59,8 @@ struct progress {
 };
 void progress_start(struct progress *p, const struct cli *cli, const char *what, uint64_t total);
 void progress_add(struct progress *p, uint64_t bytes);
-void progress_end(struct progress *p); /* clears the line */
+void progress_note(struct progress *p, const char *what); /* all of it went; this is awaited */
+void progress_end(struct progress *p);                    /* clears the line */
 /* "12.3 MiB"; out of 32 bytes. */
 char *bytes_print(uint64_t bytes, char *out);
 

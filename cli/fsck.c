@@ -1,6 +1,8 @@
 /* fsck.c - `cairn osd fsck PATH`: prove the store of an OSD that is not running. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "core/base/json.h"
@@ -37,6 +39,20 @@ static int report_print(const struct cli *cli, const struct fsck_report *r)
     return r->errors ? 1 : 0;
 }
 
+/* Or at least the rest of one; what cannot be looked into is left to the store to tell of. */
+static bool is_store(const char *path)
+{
+    static const char *const files[] = {"superblock", "data"};
+    char file[CLI_PATH_BYTES];
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        snprintf(file, sizeof(file), "%s/%s", path, files[i]);
+        if (access(file, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR))
+            return true;
+    }
+    return false;
+}
+
 int cli_osd_fsck(struct cli *cli)
 {
     struct fsck_report report = {0};
@@ -47,6 +63,10 @@ int cli_osd_fsck(struct cli *cli)
 
     if (cli->argc != 3)
         return cli_wrong(cli);
+    if (!is_store(cli->argv[2]))
+        return cli_fail("%s is not the folder of an OSD, such as DIR/osd.0: it has neither a "
+                        "superblock nor data",
+                        cli->argv[2]);
     log_sink_fd_init(&sink, 2, false, LOG_WARN, NULL);
     env = env_blocking_create(&sink);
     if (!env)

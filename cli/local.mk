@@ -9,6 +9,8 @@ cairn_SOURCES = \
 	cli/help.c \
 	cli/main.c \
 	cli/object.c \
+	cli/object.h \
+	cli/object_get.c \
 	cli/progress.c \
 	cli/up.c \
 	cli/up.h \

@@ -1,8 +1,6 @@
 /* object.c - `cairn object`: whole objects in and out, and where they are.
  *
- * put replaces an object in one atomic operation, so a reader sees the old or the new bytes.  get
- * reads in pieces, each guarded by the version of the first, and starts over when the object
- * changed. */
+ * put replaces an object in one atomic operation, so a reader sees the old or the new bytes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,21 +9,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/object.h"
 #include "core/base/crc.h"
 #include "core/base/json.h"
 
-enum { PIECE_BYTES = 4 << 20, GET_TRIES = 10 };
-
-struct session {
-    struct cli *cli;
-    struct cairn *c;
-    struct cairn_pool *pool;
-    const char *name; /* NULL for ls */
-    const char *file; /* "-" or NULL: standard input or output */
-};
+enum { READ_BYTES = 4 << 20 };
 
 /* ---- put ---- */
+
+int object_fail(const struct session *s, int rc)
+{
+    return cli_fail("%s/%s: %s", s->pool_name, s->name,
+                    rc == -ENOENT   ? "no such object"
+                    : rc == -ENOSPC ? "no space left in the cluster; 'cairn health' says more"
+                                    : cli_error_text(rc));
+}
 
 /* All of a descriptor, up to the limit and one byte. */
 static int read_all(int fd, struct progress *p, char **out_data, size_t *out_bytes)
@@ -37,7 +35,7 @@ static int read_all(int fd, struct progress *p, char **out_data, size_t *out_byt
         ssize_t n;
 
         if (len == cap) {
-            size_t more = cap ? cap * 2 : PIECE_BYTES;
+            size_t more = cap ? cap * 2 : READ_BYTES;
             char *bigger;
 
             if (len > CAIRN_OBJECT_BYTES_MAX) {
@@ -88,112 +86,19 @@ static int put(struct session *s)
     progress_start(&p, s->cli, s->name,
                    fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
     rc = read_all(fd, &p, &data, &bytes);
-    progress_end(&p);
     if (!standard)
         close(fd);
+    if (rc < 0)
+        progress_end(&p);
     if (rc < 0)
         return cli_fail("%s: %s", standard ? "standard input" : s->file,
                         rc == -EFBIG ? "larger than an object can be (128 MiB): File too large"
                                      : strerror(-rc));
+    progress_note(&p, "until every copy has it");
     rc = cairn_write_full(s->pool, s->name, data, bytes);
-    free(data);
-    return rc < 0 ? cli_fail("%s: %s", s->name, cli_error_text(rc)) : 0;
-}
-
-/* ---- get ---- */
-
-static int write_all(int fd, const char *data, size_t bytes)
-{
-    while (bytes) {
-        ssize_t n = write(fd, data, bytes);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        data += n;
-        bytes -= (size_t)n;
-    }
-    return 0;
-}
-
-/* One piece of the version `st`.  -ESTALE: it changed meanwhile. */
-static ssize_t piece_get(struct session *s, const struct cairn_stat *st, uint64_t off, char *into)
-{
-    struct cairn_op *op = cairn_op_create();
-    uint64_t want = st->bytes - off < PIECE_BYTES ? st->bytes - off : PIECE_BYTES;
-    ssize_t rc;
-    int step;
-
-    if (!op)
-        return -ENOMEM;
-    (void)cairn_op_assert_version(op, st->version_epoch,
-                                  st->version_seq); /* errors come with the run */
-    step = cairn_op_read(op, off, want);
-    rc = cairn_run(s->pool, s->name, strlen(s->name), op);
-    if (rc < 0 && cairn_op_failed_step(op) == 0)
-        rc = -ESTALE;
-    else if (rc == 0)
-        rc = (ssize_t)cairn_op_data(op, step, 0, into, want);
-    if (rc >= 0 && (uint64_t)rc != want)
-        rc = -EIO; /* the version says how long it is */
-    cairn_op_destroy(op);
-    return rc;
-}
-
-static int get_once(struct session *s, int fd, char *piece)
-{
-    struct cairn_stat st;
-    struct progress p;
-    int rc = cairn_stat(s->pool, s->name, &st);
-
-    if (rc < 0)
-        return rc;
-    progress_start(&p, s->cli, s->name, st.bytes);
-    for (uint64_t off = 0; rc == 0 && off < st.bytes;) {
-        ssize_t n = piece_get(s, &st, off, piece);
-
-        if (n == -ESTALE && off == 0)
-            rc = -EAGAIN; /* nothing is written yet: begin with the new version */
-        else if (n < 0)
-            rc = (int)n;
-        else
-            rc = write_all(fd, piece, (size_t)n);
-        off += n > 0 ? (uint64_t)n : 0;
-        progress_add(&p, n > 0 ? (uint64_t)n : 0);
-    }
     progress_end(&p);
-    return rc;
-}
-
-static int get(struct session *s)
-{
-    bool standard = !s->file || strcmp(s->file, "-") == 0;
-    char *piece = malloc(PIECE_BYTES);
-    int fd = standard ? 1 : open(s->file, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-    int rc = piece ? 0 : -ENOMEM;
-
-    if (fd < 0) {
-        free(piece);
-        return cli_fail("%s: %s", s->file, strerror(errno));
-    }
-    for (int i = 0; rc == 0 && i < GET_TRIES; i++) {
-        if (!standard && (lseek(fd, 0, SEEK_SET) < 0 || ftruncate(fd, 0) < 0) && errno != ESPIPE &&
-            errno != EINVAL)
-            rc = -errno;
-        else
-            rc = get_once(s, fd, piece);
-        if (rc == 0)
-            break;
-        if (rc == -EAGAIN || (rc == -ESTALE && !standard))
-            rc = i + 1 < GET_TRIES ? 0 : -EBUSY;
-    }
-    free(piece);
-    if (!standard && close(fd) < 0 && rc == 0)
-        rc = -errno;
-    return rc < 0 ? cli_fail("%s: %s", s->name,
-                             rc == -ESTALE ? "changed while it was read" : cli_error_text(rc))
-                  : 0;
+    free(data);
+    return rc < 0 ? object_fail(s, rc) : 0;
 }
 
 /* ---- the rest ---- */
@@ -202,7 +107,7 @@ static int remove_one(struct session *s)
 {
     int rc = cairn_remove(s->pool, s->name);
 
-    return rc < 0 ? cli_fail("%s: %s", s->name, cli_error_text(rc)) : 0;
+    return rc < 0 ? object_fail(s, rc) : 0;
 }
 
 /* A JSON document to standard output. */
@@ -222,7 +127,7 @@ static int stat_one(struct session *s)
     char size[32];
 
     if (rc < 0)
-        return cli_fail("%s: %s", s->name, cli_error_text(rc));
+        return object_fail(s, rc);
     if (s->cli->json)
         return json_out(json_pack(
             "{s:s, s:I, s:I, s:o}", "name", s->name, "bytes", (json_int_t)st.bytes, "mtime_ns",
@@ -303,7 +208,7 @@ static int where(struct session *s)
     int rc = cairn_where(s->pool, s->name, &w);
 
     if (rc < 0)
-        return cli_fail("%s: %s", s->name, cli_error_text(rc));
+        return object_fail(s, rc);
     if (s->cli->json)
         return where_json(s->name, &w);
     printf("%s  pg %u.%x  epoch %u  ", s->name, w.pool, w.pg, w.epoch);
@@ -329,8 +234,8 @@ int cli_object(struct cli *cli)
         const char *verb;
         int args_min, args_max; /* after the verb */
         int (*run)(struct session *);
-    } verbs[] = {{"put", 2, 3, put}, {"get", 2, 3, get},       {"stat", 2, 2, stat_one},
-                 {"ls", 1, 1, list}, {"rm", 2, 2, remove_one}, {"where", 2, 2, where}};
+    } verbs[] = {{"put", 2, 3, put}, {"get", 2, 3, object_get}, {"stat", 2, 2, stat_one},
+                 {"ls", 1, 1, list}, {"rm", 2, 2, remove_one},  {"where", 2, 2, where}};
     struct session s = {.cli = cli};
     int rc;
 
@@ -339,11 +244,14 @@ int cli_object(struct cli *cli)
             continue;
         if (cli->argc - 2 < verbs[i].args_min || cli->argc - 2 > verbs[i].args_max)
             break;
+        s.pool_name = cli->argv[2];
+        s.name = cli->argc > 3 ? cli->argv[3] : NULL;
+        s.file = cli->argc > 4 ? cli->argv[4] : NULL;
+        if (s.name && !s.name[0])
+            return cli_fail("an object's name has at least one byte");
         s.c = cli_connect(cli);
         if (!s.c)
             return 1;
-        s.name = cli->argc > 3 ? cli->argv[3] : NULL;
-        s.file = cli->argc > 4 ? cli->argv[4] : NULL;
         rc = cairn_pool_open(s.c, cli->argv[2], &s.pool);
         rc = rc < 0 ? cli_fail("no pool '%s'; 'cairn pool ls' lists them", cli->argv[2])
                     : verbs[i].run(&s);

@@ -63,6 +63,17 @@ void progress_add(struct progress *p, uint64_t bytes)
         draw(p, now);
 }
 
+void progress_note(struct progress *p, const char *what)
+{
+    char done[32];
+
+    if (!p->on)
+        return;
+    p->shown_ns = now_ns();
+    fprintf(stderr, "\r\033[K%s  %s, %s", p->what, bytes_print(p->done, done), what);
+    fflush(stderr);
+}
+
 void progress_end(struct progress *p)
 {
     if (p->on && p->shown_ns) {

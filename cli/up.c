@@ -127,6 +127,10 @@ static int s3_up(struct up *u, struct node *n, struct note *why)
     rc = node_start(n, &start);
     if (rc == 0)
         rc = node_wait(n, UP_READY_MS, why);
+    if (rc == -EADDRINUSE)
+        note_set(why,
+                 "%s is in use by another program; choose by --s3 ADDR:PORT (port 0: a free one)",
+                 u->conf.s3_addr.s);
     return rc < 0 ? rc : node_addr(n, NODE_S3, 0, &u->s3_bound);
 }
 

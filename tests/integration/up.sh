@@ -76,6 +76,21 @@ ok c object put things nine empty
 same 0 "$(c object stat things nine --json | jq .bytes)" "the size after an overwrite"
 ok c object rm things piped
 refuses 1 'no such' c object get things piped -
+refuses 1 'no such' c object get things piped missing
+test ! -e missing || fail "a failed get makes a file"
+cp nine kept
+refuses 1 'no such' c object get things piped kept
+cmp nine kept || fail "a failed get changes the file"
+ln -s kept link
+chmod 640 kept
+ok c object get things nine link
+test -L link -a "$(stat -c %a kept)" = 640 || fail "get replaces a link, or changes the mode of a file"
+cmp empty kept || fail "get through a link"
+test -z "$(ls kept.* link.* 2>/dev/null)" || fail "get leaves files behind: $(ls)"
+ok c object put things piped nine
+refuses 1 '/dev/full: no space' c object get things piped /dev/full
+ok c object rm things piped
+refuses 1 'at least one byte' c object put things '' nine
 refuses 1 'no such' c object stat things piped
 refuses 1 'no such' c object rm things piped
 
@@ -125,6 +140,16 @@ done
 step "a second start on the same folder"
 refuses 1 "$(cluster_pid)" "$CAIRN" --data "$D" up --detach --s3 127.0.0.1:0
 refuses 1 'running' "$CAIRN" osd fsck "$D/osd.0"
+refuses 1 'is not the folder of an OSD' "$CAIRN" osd fsck "$D"
+
+step "a port that is taken"
+start taken python3 -c 'import socket, time
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(60)'
+wait_for 10 "a port is taken" test -s taken.out
+refuses 1 'in use.*--s3' "$CAIRN" --data "$WORK/other" up --detach --s3 "127.0.0.1:$(cat taken.out)"
+refuses 1 'in use.*--s3' timeout 60 "$CAIRN" --data "$WORK/other" up --s3 "127.0.0.1:$(cat taken.out)"
+rm -rf "$WORK/other"
+stop "$STARTED"
 
 step "down, and up again"
 ok c pool create keep
