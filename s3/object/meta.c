@@ -98,9 +98,9 @@ enum s3_error meta_collect(struct s3_request *r, struct meta *out_meta)
         if (bytes_equal(f.name, BYTES_STR("content-encoding"))) {
             if (strip_chunked(r->arena, f.value, &f.value) < 0)
                 return S3_ServiceUnavailable;
-            if (f.value.len == 0)
-                continue;
         }
+        if (f.value.len == 0 && !starts_with(f.name, "x-amz-meta-"))
+            continue; /* says nothing */
         e = keep(out_meta, f.name, f.value);
     }
     return user_bytes > META_USER_BYTES_MAX ? S3_MetadataTooLarge : e;

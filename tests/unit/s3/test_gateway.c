@@ -76,7 +76,9 @@ T(s3_gateway, headers_and_metadata_come_back)
                                  "content-type: text/x\r\n"
                                  "expires: never\r\n"
                                  "x-amz-meta-one: 1  2\r\n"
-                                 "x-amz-meta-two: \303\274\r\n";
+                                 "x-amz-meta-two: \303\274\r\n"
+                                 "x-amz-meta-three: \r\n"
+                                 "x-amz-meta-four: 1\t2\r\n";
     struct server *s = server_with_bucket(NULL);
     struct response r = call(s, "PUT", "/bucket/key", fields, "abc", 3);
 
@@ -92,12 +94,19 @@ T(s3_gateway, headers_and_metadata_come_back)
     T_STR_EQ(response_field(&r, "expires"), "never");
     T_STR_EQ(response_field(&r, "x-amz-meta-one"), "1  2");
     T_STR_EQ(response_field(&r, "x-amz-meta-two"), "\303\274");
+    T_STR_EQ(response_field(&r, "x-amz-meta-three"), " ");
+    T_STR_EQ(response_field(&r, "x-amz-meta-four"), "1 2");
     T_STR_EQ(response_field(&r, "etag"), "\"900150983cd24fb0d6963f7d28e17f72\"");
     T_STR_EQ(response_field(&r, "accept-ranges"), "bytes");
     T_NE(response_field(&r, "last-modified"), NULL);
     response_fini(&r);
     r = call(s, "GET", "/bucket/key?response-content-type=a%2Fb", NULL, NULL, 0);
     T_STR_EQ(response_field(&r, "content-type"), "a/b");
+    response_fini(&r);
+    r = call(s, "PUT", "/bucket/key", "content-type: \r\n", "abc", 3); /* says nothing */
+    response_fini(&r);
+    r = call(s, "GET", "/bucket/key", NULL, NULL, 0);
+    T_STR_EQ(response_field(&r, "content-type"), "binary/octet-stream");
     response_fini(&r);
     expect(s, "GET", "/bucket/key?response-content-type=a%0d%0aX:%20y", NULL, NULL, 400,
            "InvalidArgument");
