@@ -11,7 +11,6 @@ INTEGRATION_TESTS = \
 	tests/integration/crash.sh \
 	tests/integration/disk_full.sh \
 	tests/integration/bitrot.sh \
-	tests/integration/s3_clients.sh \
 	tests/integration/s3_access.sh \
 	tests/integration/s3_users.sh
 
