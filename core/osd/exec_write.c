@@ -115,7 +115,8 @@ static int xattr_step(struct build *b, const struct step *st)
 }
 
 /* What is written is the sum: copies and replays need not know how it came about.  The object is as
- * all operations before left it, and no step before this one has changed the xattr (steps_valid). */
+ * all operations before left it, and no step before this one has changed the xattr (steps_valid).
+ */
 static int add_step(struct build *b, const struct step *st)
 {
     const struct object *obj = b->op->octx->obj;

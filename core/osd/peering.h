@@ -126,7 +126,7 @@ struct peering_send {
     enum peering_send_kind kind;
     struct osd_id to;
     bool after_durable; /* NOTIFY, ACTIVATED */
-    bool unasked;       /* NOTIFY: goes out with interval 0 */
+    bool unasked;       /* NOTIFY */
     uint8_t what;       /* enum pg_query_kind */
     struct version since;
     struct pg_info info; /* owned */

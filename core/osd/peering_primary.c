@@ -282,16 +282,16 @@ int primary_notify(struct peering *p, const struct peering_event *ev, struct pee
     const struct msg_pg_notify *n = ev->notify;
     struct peering_peer *peer;
 
-    if (osd_eq(ev->from, p->self))
+    if (!epoch_eq(n->interval, p->first) || osd_eq(ev->from, p->self))
         return 0;
     if (peer_add(p, ev->from, &peer) < 0)
         return -ENOMEM;
-    if (n->interval.v == 0) { /* it exists; what it holds is told in answer to a question */
+    if (n->unasked) { /* what it holds is told in answer to a question */
         if (!peer_is_member(peer))
             peer->asked = peer->answered = peer->removed = false;
         return peers_ask(p, todo);
     }
-    if (!epoch_eq(n->interval, p->first) || !peer->up)
+    if (!peer->up)
         return 0;
     if (n->lease_left_ms) {
         peer->lease_until_ns = ev->now_ns + n->lease_left_ms * NS_PER_MS;

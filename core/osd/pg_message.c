@@ -35,8 +35,9 @@ static struct msg *notify_make(struct pg *pg, struct peering_send *s)
     if (!m)
         return NULL;
     m->pg = pg->id;
-    m->interval = s->unasked ? (struct epoch){0} : pg_since(pg);
+    m->interval = pg_since(pg);
     m->from = pg->o->id;
+    m->unasked = s->unasked;
     m->info = s->info;
     s->info = (struct pg_info){0};
     if (left) {
@@ -261,19 +262,19 @@ void pg_message(struct pg *pg, struct session *s, struct msg *m)
     struct osd_id from = {(int32_t)who->id};
     struct pgid id;
     struct epoch interval = interval_of(m, &id);
-    bool unasked = interval.v == 0 && MESSAGE_IS(m, pg_notify);
+    bool unasked = MESSAGE_IS(m, pg_notify) && MESSAGE_AS(m, pg_notify)->unasked;
 
     if (who->role != ENTITY_OSD) {
         msg_free(m);
         return;
     }
-    if (pg->phase != PG_LIVE && (unasked || pg->phase == PG_WALK || interval.v >= pg_since(pg).v)) {
+    if (pg->phase != PG_LIVE && (pg->phase == PG_WALK || interval.v >= pg_since(pg).v)) {
         keep_early(pg, s, m);
         return;
     }
     /* Of an older interval, or from a former or a later self of a member: its sender learns of the
-     * new one by the map. */
-    if (!unasked && (interval.v != pg_since(pg).v || !osd_is_up(pg->o, from, who->instance))) {
+     * new one by the map.  A stray may be up by a map that is on its way. */
+    if (interval.v != pg_since(pg).v || (!unasked && !osd_is_up(pg->o, from, who->instance))) {
         msg_free(m);
         return;
     }

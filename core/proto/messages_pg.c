@@ -107,6 +107,7 @@ static void pg_notify_put(const struct msg_pg_notify *m, struct writer *w, struc
     wr_pgid(w, m->pg);
     wr_u32(w, m->interval.v);
     wr_i32(w, m->from.v);
+    wr_bool(w, m->unasked);
     pg_info_encode(&m->info, w);
     wr_u32(w, m->lease_left_ms);
     wr_i32(w, m->lease_of.v);
@@ -121,6 +122,7 @@ static void pg_notify_get(struct msg_pg_notify *m, struct cursor *c, struct buf 
     m->pg = cur_pgid(c);
     m->interval.v = cur_u32(c);
     m->from.v = cur_i32(c);
+    m->unasked = cur_bool(c);
     (void)pg_info_decode(c, &m->info); /* the cursor keeps its failure */
     m->lease_left_ms = cur_u32(c);
     m->lease_of.v = cur_i32(c);

@@ -251,8 +251,8 @@ static int add_valid(const struct steps *s, uint32_t i)
         return -EINVAL;
     for (uint32_t k = 0; k < i; k++) {
         const struct step *st = &s->step[k];
-        bool xattr = st->kind == STEP_XATTR_SET || st->kind == STEP_XATTR_RM ||
-                     st->kind == STEP_XATTR_ADD;
+        bool xattr =
+            st->kind == STEP_XATTR_SET || st->kind == STEP_XATTR_RM || st->kind == STEP_XATTR_ADD;
 
         if (st->kind == STEP_DELETE || (xattr && bytes_equal(st->key, add->key)))
             return -EINVAL;

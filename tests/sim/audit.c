@@ -17,7 +17,7 @@
 #define AUDIT_LIMIT_NS (120 * NS_PER_S)
 
 struct found {
-    char name[32];
+    char name[64];
     struct version version;
     uint64_t size, digest;
 };
@@ -309,18 +309,27 @@ static const struct found *find(const struct auditor *a, const char *name)
     return NULL;
 }
 
-static void print_copies(FILE *f, const struct audit_place *at, const struct auditor *stores)
+static void print_copies(const struct audit *a, const char *name, const struct auditor *stores,
+                         FILE *f)
 {
-    for (uint32_t c = 0; c < at->copies; c++) {
-        const struct found *fo = find(&stores[at->osd[c]], at->name);
+    for (uint32_t i = 0; i < a->cl->sc.osds; i++) {
+        const struct found *fo = find(&stores[i], name);
 
         if (fo)
-            fprintf(f, "  %s on osd.%u: %u'%llu, %llu bytes, digest %016llx\n", at->name,
-                    at->osd[c], fo->version.epoch.v, (unsigned long long)fo->version.seq,
+            fprintf(f, "  %s on osd.%u: %u'%llu, %llu bytes, digest %016llx\n", name, i,
+                    fo->version.epoch.v, (unsigned long long)fo->version.seq,
                     (unsigned long long)fo->size, (unsigned long long)fo->digest);
         else
-            fprintf(f, "  %s on osd.%u: absent\n", at->name, at->osd[c]);
+            fprintf(f, "  %s on osd.%u: absent\n", name, i);
     }
+}
+
+static bool placed_on(const struct audit_place *at, uint32_t osd)
+{
+    for (uint32_t c = 0; c < at->copies; c++)
+        if (at->osd[c] == osd)
+            return true;
+    return false;
 }
 
 static bool compare(const struct audit *a, const struct audit_place *at,
@@ -332,21 +341,30 @@ static bool compare(const struct audit *a, const struct audit_place *at,
 
         if (!x == !y && (!x || x->digest == y->digest))
             continue;
-        print_copies(f, at, stores);
+        print_copies(a, at->name, stores, f);
         cluster_broken(a->cl, "copies of %s differ", at->name);
+        return false;
+    }
+    for (uint32_t i = 0; i < a->cl->sc.osds; i++) {
+        if (placed_on(at, i) || !find(&stores[i], at->name))
+            continue;
+        print_copies(a, at->name, stores, f);
+        cluster_broken(a->cl, "osd.%u keeps a copy of %s that belongs elsewhere", i, at->name);
         return false;
     }
     return true;
 }
 
 /* What the workload says is gone must be gone everywhere. */
-static bool leftovers(const struct auditor *a)
+static bool leftovers(const struct audit *audit, const struct auditor *a,
+                      const struct auditor *stores, FILE *f)
 {
     const struct workload *load = a->cl->load;
 
     for (uint32_t i = 0; i < a->count && load->may_stay; i++) {
         if (load->may_stay(load, a->found[i].name))
             continue;
+        print_copies(audit, a->found[i].name, stores, f);
         cluster_broken(a->cl, "%s still holds %s", a->n->name, a->found[i].name);
         return false;
     }
@@ -363,8 +381,10 @@ bool audit_run(struct audit *a, FILE *f)
         stores[i].cl = a->cl;
         stores[i].n = &a->cl->osd[i];
         stores[i].f = f;
-        good = audit_store(&stores[i]) && leftovers(&stores[i]);
+        good = audit_store(&stores[i]);
     }
+    for (uint32_t i = 0; i < a->cl->sc.osds && good; i++)
+        good = leftovers(a, &stores[i], stores, f);
     for (uint32_t i = 0; i < a->count && good; i++)
         good = compare(a, &a->place[i], stores, f);
     mem_free(stores);

@@ -246,7 +246,8 @@ static void peering_message(struct world *w, struct node *n, struct mm *m)
 {
     struct peering_send *s = &m->send;
     struct peering_event ev = {.from = {m->from}};
-    struct msg_pg_notify notify = {.interval = s->unasked ? (struct epoch){0} : m->interval,
+    struct msg_pg_notify notify = {.interval = m->interval,
+                                   .unasked = s->unasked,
                                    .info = s->info,
                                    .has_log = s->has_log,
                                    .log = s->log,
@@ -288,9 +289,7 @@ static void peering_message(struct world *w, struct node *n, struct mm *m)
 
 void node_message(struct world *w, struct node *n, struct mm *m)
 {
-    bool unasked = m->kind == MM_PEERING && m->send.unasked;
-
-    if (!unasked && m->interval.v < n->copy.past.first.v) {
+    if (m->interval.v < n->copy.past.first.v) {
         mm_free(m); /* of an interval that is over */
         return;
     }

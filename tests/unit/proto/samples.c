@@ -145,6 +145,7 @@ static const struct field fields[] = {
 
     PG_HEAD(pg_notify),
     F(pg_notify, U32, from),
+    F(pg_notify, BOOL, unasked),
     F(pg_notify, INFO, info),
     F(pg_notify, U32, lease_left_ms),
     F(pg_notify, U32, lease_of),
