@@ -20,6 +20,7 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/http/tls.c s3/http/tls.h \
 	s3/object/body.c s3/object/body.h \
 	s3/object/bucket_ops.c \
+	s3/object/conditions.c \
 	s3/object/copy.c \
 	s3/object/delete.c \
 	s3/object/done.c \

@@ -12,7 +12,8 @@
  * Codes (0, -errno, -R_X), as HTTP may map them:
  *   NO_BUCKET BUCKET_EXISTS (another's) BUCKET_YOURS BUCKET_NOT_EMPTY BAD_BUCKET_NAME BUCKET_BUSY
  *   NO_KEY KEY_TOO_LONG BAD_KEY PRECONDITION NO_UPLOAD BAD_PART BAD_PART_ORDER PART_TOO_SMALL
- *   ENTITY_TOO_LARGE META_TOO_LARGE DENIED NO_USER INTENT_LOST DATA_LOST
+ *   ENTITY_TOO_LARGE META_TOO_LARGE BAD_DIGEST SUM_KIND SIZE_DIFFERS DENIED NO_USER INTENT_LOST
+ *   DATA_LOST
  *   -ENOMEM, -EAGAIN and the client's own (NO_POOL, STOPPED, -ETIMEDOUT, ...): 503, try again.
  * After such a failure of a change nobody knows whether it took place, as with any S3 error 5xx.
  *
@@ -25,6 +26,7 @@
 #include "core/base/metrics.h"
 #include "core/base/note.h"
 #include "core/env/env.h"
+#include "s3/auth/checksum.h"
 
 struct cairn;
 struct bucket_layer;
@@ -38,6 +40,10 @@ enum {
     S3_KEY_MAX = 1024,           /* bytes; UTF-8 without NUL */
     S3_HEADERS_MAX = 100,        /* kept with one object */
     S3_HEADERS_BYTES_MAX = 8192, /* names and values */
+    S3_TAGS_MAX = 10,            /* of one object */
+    S3_BUCKET_TAGS_MAX = 50,
+    S3_TAG_KEY_MAX = 512,    /* bytes: 128 characters */
+    S3_TAG_VALUE_MAX = 1024, /* 256 characters */
     S3_PART_NUMBER_MAX = 10000,
     S3_UPLOAD_ID_LEN = 32, /* lower-case hexadecimal digits */
     S3_LIST_MAX = 1000,
@@ -125,22 +131,58 @@ int bucket_user(struct bucket_layer *l, struct bytes access_key, s3_user_fn *don
 bool bucket_name_valid(struct bytes name);
 
 typedef void bucket_done_fn(void *arg, int rc);
-/* -R_BUCKET_YOURS: `who` has it already; -R_BUCKET_EXISTS: somebody else. */
+
+struct s3_header { /* kept and given back as they are: content-type, x-amz-meta-..., tags */
+    struct bytes name, value;
+};
+
+/* What is kept with a bucket under a name.  The layer itself looks at the first two, which decide
+ * what others than the owner may do; they are one byte each. */
+#define S3_PROP_ACL   "acl"           /* enum s3_acl; absent: private */
+#define S3_PROP_BLOCK "public-access" /* S3_BLOCK_*; absent: 0 */
+#define S3_PROP_OWNER "ownership"
+#define S3_PROP_TAGS  "tags"
+#define S3_PROP_CORS  "cors"
+enum s3_acl { S3_ACL_PRIVATE, S3_ACL_PUBLIC_READ };
+enum {
+    S3_BLOCK_NEW_ACLS = 1, /* kept for whoever sets ACLs */
+    S3_BLOCK_ACLS = 2,     /* ACLs give nobody anything, whatever they say */
+    S3_BLOCK_NEW_POLICIES = 4,
+    S3_BLOCK_POLICIES = 8,
+    S3_PROPS_BYTES_MAX = 60000, /* of one bucket, names and values */
+};
+
+/* -R_BUCKET_YOURS: `who` has it already; -R_BUCKET_EXISTS: somebody else.  It begins with `props`.
+ */
 int bucket_create(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                  bucket_done_fn *done, void *arg);
+                  const struct s3_header *props, uint32_t prop_count, bucket_done_fn *done,
+                  void *arg);
 /* Uploads in progress do not keep a bucket: they are aborted with it. */
 int bucket_delete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                   bucket_done_fn *done, void *arg);
 
 struct bucket_info {
     struct bytes name;
-    const char *owner;   /* as struct s3_principal */
-    uint64_t created_ns; /* wall clock, since 1970 UTC */
+    const char *owner;             /* as struct s3_principal */
+    uint64_t created_ns;           /* wall clock, since 1970 UTC */
+    const struct s3_header *props; /* NULL in listings */
+    uint32_t prop_count;
+    bool may_list; /* who asks: as the owner, or because the ACL lets everybody */
 };
-/* HEAD bucket, GetBucketLocation.  `info` is NULL unless rc is 0. */
+/* Its owner asks, and hears the present state.  `info` is NULL unless rc is 0. */
 typedef void bucket_info_fn(void *arg, int rc, const struct bucket_info *info);
 int bucket_stat(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                 bucket_info_fn *done, void *arg);
+/* Anybody asks.  What it says was so within the last BUCKET_FRESH_MS, and since the last change
+ * through this gateway. */
+enum { BUCKET_FRESH_MS = 2000 };
+int bucket_peek(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                bucket_info_fn *done, void *arg);
+/* A property by its name; NULL: there is none. */
+const struct bytes *bucket_prop(const struct bucket_info *info, const char *name);
+/* Its owner sets or, with an empty value, removes a property.  -R_META_TOO_LARGE. */
+int bucket_change(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                  const char *name, struct bytes value, bucket_done_fn *done, void *arg);
 /* All buckets of `who`, by name; `owner` of each is theirs. */
 typedef void bucket_list_fn(void *arg, int rc, const struct bucket_info *rows, uint32_t count);
 int bucket_list(struct bucket_layer *l, const struct s3_principal *who, bucket_list_fn *done,
@@ -163,9 +205,6 @@ int bucket_usage(struct bucket_layer *l, const struct s3_principal *who, struct 
 
 /* ---- objects ---- */
 
-struct s3_header { /* kept and given back as they are: content-type, cache-control, x-amz-meta-… */
-    struct bytes name, value;
-};
 struct s3_etag { /* "hex(md5)" or, with parts > 0, "hex(md5)-parts" */
     uint8_t md5[16];
     uint32_t parts;
@@ -173,20 +212,55 @@ struct s3_etag { /* "hex(md5)" or, with parts > 0, "hex(md5)-parts" */
 enum { S3_ETAG_TEXT = 48 };
 void s3_etag_text(const struct s3_etag *etag, char out[S3_ETAG_TEXT]); /* without quotes */
 
+/* A checksum beside the MD5.  Composite: of the parts' checksums, one after the other. */
+enum s3_sum_type { S3_SUM_FULL = 1, S3_SUM_COMPOSITE };
+struct s3_sum {
+    enum checksum_kind kind; /* CHECKSUM_NONE: there is none */
+    enum s3_sum_type type;
+    uint8_t value[CHECKSUM_BYTES_MAX];
+};
+
 struct object_info {
     uint64_t size;
     uint64_t mtime_ns; /* wall clock, since 1970 UTC */
     struct s3_etag etag;
-    const struct s3_header *headers; /* NULL in listings */
-    uint32_t header_count;
+    struct s3_sum sum;
+    enum s3_acl acl;
+    const struct s3_header *headers, *tags; /* NULL in listings */
+    uint32_t header_count, tag_count;
 };
 typedef void object_info_fn(void *arg, int rc, const struct object_info *info);
 
+/* Whoever may read it (its ACL and the bucket's S3_PROP_BLOCK decide).  Who may not hears
+ * -R_NO_KEY only if he may list the bucket, else -R_DENIED, whether the key exists or not. */
 int object_head(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                 struct bytes key, object_info_fn *done, void *arg);
-/* 0 also when there is no such key. */
+
+/* What must hold of the present object at the very commit that replaces or deletes it.  All that
+ * is asked for must hold; all zero: nothing. */
+struct s3_condition {
+    bool absent;                /* -R_PRECONDITION: there is one */
+    bool exists;                /* -R_NO_KEY: there is none */
+    bool match;                 /* `etag`, of one that exists */
+    bool same_size, same_mtime; /* of one that exists; nothing is said of none */
+    struct s3_etag etag;
+    uint64_t size, mtime_s; /* mtime to the second */
+};
+/* 0 also when there is no such key, unless the condition (NULL: none) asks for one. */
 int object_delete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                  struct bytes key, bucket_done_fn *done, void *arg);
+                  struct bytes key, const struct s3_condition *cond, bucket_done_fn *done,
+                  void *arg);
+
+/* The object's own, exchanged without making a new version of it. */
+struct object_change {
+    bool set_tags, set_acl;
+    const struct s3_header *tags;
+    uint32_t tag_count;
+    enum s3_acl acl;
+};
+int object_change(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                  struct bytes key, const struct object_change *change, bucket_done_fn *done,
+                  void *arg);
 
 /* ---- PUT: a stream in ----
  *
@@ -199,12 +273,13 @@ int object_delete(struct bucket_layer *l, const struct s3_principal *who, struct
 struct object_put;
 struct object_put_args {
     struct bytes bucket, key;
-    const struct s3_header *headers; /* none with an upload */
-    uint32_t header_count;
-    uint64_t size;        /* announced length; UINT64_MAX: unknown */
-    struct bytes upload;  /* empty: an object; else a part of this upload ... */
-    uint32_t part_number; /* ... 1 to S3_PART_NUMBER_MAX */
-    bool if_absent;       /* If-None-Match: *, -R_PRECONDITION; objects only */
+    const struct s3_header *headers, *tags; /* none with an upload, which has them */
+    uint32_t header_count, tag_count;
+    enum s3_acl acl;
+    uint64_t size;            /* announced length; UINT64_MAX: unknown */
+    struct bytes upload;      /* empty: an object; else a part of this upload ... */
+    uint32_t part_number;     /* ... 1 to S3_PART_NUMBER_MAX */
+    struct s3_condition cond; /* objects only */
     /* There is room, or the PUT failed (object_put_write says).  From the loop, also more often
      * than needed; after the commit or the abort no more.  May be NULL if the caller never fills
      * the window. */
@@ -221,10 +296,11 @@ int object_put_write(struct object_put *p, const struct buf *data);
 /* Bytes that fit before the window is full; at 0 stop reading from the client until `room`. */
 uint64_t object_put_room(const struct object_put *p);
 int object_put_rc(const struct object_put *p); /* 0, or why it has failed already */
-/* All bytes are given.  `info` (rc 0) is of the new object or part; headers are not given.  Always
- * calls back; the put is gone then.  -ENOMEM and other failures come through `done`. */
-void object_put_commit(struct object_put *p, const uint8_t md5[16], object_info_fn *done,
-                       void *arg);
+/* All bytes are given, these are their digests (`sum` NULL: none).  `info` (rc 0) is of the new
+ * object or part; headers and tags are not given.  Always calls back; the put is gone then.
+ * -ENOMEM and other failures come through `done`. */
+void object_put_commit(struct object_put *p, const uint8_t md5[16], const struct s3_sum *sum,
+                       object_info_fn *done, void *arg);
 /* Instead of the commit.  Gone at once; cleaning up goes on by itself. */
 void object_put_abort(struct object_put *p);
 
@@ -240,6 +316,14 @@ struct object_get;
 int object_get_open(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                     struct bytes key, object_info_fn *opened, void *arg,
                     struct object_get **out_get);
+/* After `opened`: the parts that it was uploaded in, by number; none, NULL.  Good until the close.
+ */
+struct object_part {
+    uint32_t number;
+    uint64_t size;
+    struct s3_sum sum;
+};
+const struct object_part *object_get_parts(const struct object_get *g, uint32_t *out_count);
 /* Once, after `opened`, within the object's size: start fetching these bytes.  Without it nothing
  * is. */
 void object_get_range(struct object_get *g, uint64_t off, uint64_t bytes);
@@ -270,6 +354,7 @@ struct object_list {
     uint32_t count;
     bool truncated;
     struct bytes next; /* of a truncated page: for `after` */
+    const char *owner; /* of the bucket, and so of all */
 };
 typedef void object_list_fn(void *arg, int rc, const struct object_list *list);
 int object_list(struct bucket_layer *l, const struct s3_principal *who,
@@ -279,20 +364,39 @@ int object_list(struct bucket_layer *l, const struct s3_principal *who,
 
 /* `upload` (rc 0): S3_UPLOAD_ID_LEN digits, terminated. */
 typedef void upload_create_fn(void *arg, int rc, const char *upload);
+struct upload_make { /* what the object will have */
+    const struct s3_header *headers, *tags;
+    uint32_t header_count, tag_count;
+    enum s3_acl acl;
+    struct s3_sum sum; /* kind and type; the parts are then to bring checksums of this kind */
+};
 int upload_create(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                  struct bytes key, const struct s3_header *headers, uint32_t header_count,
-                  upload_create_fn *done, void *arg);
+                  struct bytes key, const struct upload_make *make, upload_create_fn *done,
+                  void *arg);
+/* What kind and type of checksum it was begun with.  `sum` is NULL unless rc is 0. */
+typedef void upload_stat_fn(void *arg, int rc, const struct s3_sum *sum);
+int upload_stat(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                struct bytes key, struct bytes upload, upload_stat_fn *done, void *arg);
 
 struct upload_part {
     uint32_t number;
     uint8_t md5[16];
+    struct s3_sum sum; /* if its kind is not NONE, it must be the part's */
 };
-/* Parts in ascending order of number, at least one.  -R_BAD_PART_ORDER, -R_BAD_PART (missing or
- * another ETag), -R_PART_TOO_SMALL.  A repeat with the same parts returns the first run's result,
- * as long as it is kept (upload_keep_ms). */
+struct upload_end {
+    const struct upload_part *parts; /* in ascending order of number, at least one */
+    uint32_t part_count;
+    struct s3_condition cond;
+    struct s3_sum sum; /* likewise, the object's; with type 0 the upload's type */
+    bool has_size;
+    uint64_t size; /* that the object must have */
+};
+/* -R_BAD_PART_ORDER, -R_BAD_PART (missing, or another ETag or checksum), -R_PART_TOO_SMALL,
+ * -R_BAD_DIGEST, -R_SUM_KIND, -R_SIZE_DIFFERS.  A repeat with the same parts returns the first
+ * run's result, as long as it is kept (upload_keep_ms). */
 int upload_complete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                    struct bytes key, struct bytes upload, const struct upload_part *parts,
-                    uint32_t part_count, object_info_fn *done, void *arg);
+                    struct bytes key, struct bytes upload, const struct upload_end *end,
+                    object_info_fn *done, void *arg);
 int upload_abort(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                  struct bytes key, struct bytes upload, bucket_done_fn *done, void *arg);
 
@@ -300,11 +404,13 @@ struct upload_part_row {
     uint32_t number;
     uint64_t size, mtime_ns;
     struct s3_etag etag;
+    struct s3_sum sum;
 };
 struct upload_parts {
     const struct upload_part_row *rows;
     uint32_t count;
-    bool truncated; /* go on after the last row's number */
+    bool truncated;    /* go on after the last row's number */
+    struct s3_sum sum; /* kind and type that the upload was begun with */
 };
 typedef void upload_parts_fn(void *arg, int rc, const struct upload_parts *parts);
 int upload_list_parts(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
@@ -322,6 +428,7 @@ struct upload_list_row {
     char upload[S3_UPLOAD_ID_LEN + 1];
     const char *owner; /* who began it */
     uint64_t created_ns;
+    struct s3_sum sum; /* kind and type */
 };
 struct upload_list {
     const struct upload_list_row *rows; /* by key, then by upload id */

@@ -292,12 +292,8 @@ static void drop_run(struct op *op)
 static void drop_finish(struct req *r)
 {
     struct drop_req *q = CONTAINER_OF(r, struct drop_req, r);
-    struct bucket *cached = bucket_cached(r->l, r->bucket);
 
-    if (cached) {
-        bucket_cache_drop(r->l, cached);
-        bucket_unref(cached);
-    }
+    bucket_forget(r->l, r->bucket);
     q->done(q->arg, r->op.rc);
 }
 

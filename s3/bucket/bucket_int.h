@@ -134,6 +134,12 @@ struct bucket {
     uint64_t created_ns;
     uint32_t shard_count;
     struct shard *shards; /* owned */
+    /* What the properties said at some time after read_ns; others than the owner are judged by
+     * them for BUCKET_FRESH_MS. */
+    uint64_t read_ns;
+    uint8_t *props; /* owned, as encoded */
+    uint32_t props_bytes;
+    uint8_t acl, block;
 };
 /* One reference for the caller; NULL: no memory.  `name` was checked. */
 struct bucket *bucket_of_row(struct bytes name, const struct bucket_row *row);
@@ -142,20 +148,37 @@ void bucket_unref(struct bucket *b);
 struct bucket *bucket_cached(struct bucket_layer *l, struct bytes name); /* a new ref, or NULL */
 void bucket_cache_add(struct bucket_layer *l, struct bucket *b);
 void bucket_cache_drop(struct bucket_layer *l, struct bucket *b);
+void bucket_forget(struct bucket_layer *l, struct bytes name); /* what the cache has of it */
 void bucket_cache_clear(struct bucket_layer *l);
 struct shard *bucket_shard(struct bucket *b, struct bytes key);
+/* Believe the bucket's properties, as read by an operation sent at `read_ns`.  0, -ENOMEM, or a
+ * malformed row's code. */
+int bucket_props_learn(struct bucket *b, struct bytes value, uint64_t read_ns);
+bool bucket_fresh(const struct bucket_layer *l, const struct bucket *b);
+/* May everybody, as the ACL has it? */
+static inline bool bucket_public(const struct bucket *b, enum s3_acl acl)
+{
+    return acl == S3_ACL_PUBLIC_READ && !(b->block & S3_BLOCK_ACLS);
+}
 /* The row of a shard as it was made. */
 int shard_first_row(const struct bucket *b, uint32_t i, struct writer *w);
 int shard_believe(struct shard *s, struct bytes value); /* 0, -ENOMEM, or a malformed row's code */
 
 /* ---- accesses ---- */
 
+/* What others than the owner need: nothing helps them; the bucket's ACL; the object's, which
+ * whoever reads the entry looks at (access_may_read). */
+enum access_right { RIGHT_OWN, RIGHT_LIST, RIGHT_READ };
+
 struct access {
     struct bucket_layer *l;
     struct call call;
-    struct bucket *b;                 /* ref; NULL until resolved */
-    struct shard *s;                  /* of b */
-    char owner[S3_USER_NAME_MAX + 1]; /* who asks; "": not checked */
+    struct bucket *b;               /* ref; NULL until resolved */
+    struct shard *s;                /* of b */
+    bool checked;                   /* whether `who` may is looked at */
+    char who[S3_USER_NAME_MAX + 1]; /* who asks */
+    enum access_right right;
+    uint64_t asked_ns; /* for the record */
     char name[S3_BUCKET_NAME_MAX + 1];
     struct bytes key; /* borrowed: routes */
     bool pinned;      /* to the bucket of this id: another one of the same name will not do */
@@ -179,6 +202,8 @@ void access_fini(struct access *a);
 void access_run(struct access *a, int (*build)(struct access *a, struct cairn_op *op),
                 void (*done)(struct access *a));
 void access_pin(struct access *a, const struct uuid *bucket);
+/* The entry was read, and this is its ACL; or there is none, NULL.  0, -R_DENIED, -R_NO_KEY. */
+int access_may_read(const struct access *a, const uint8_t *acl);
 static inline uint64_t access_epoch(const struct access *a)
 {
     return a->s->row.epoch;
@@ -197,7 +222,7 @@ struct link {
     struct access a;
     struct writer next; /* the new entry row, as encoded; empty: none */
     struct writer data; /* the row beside it, if it is inline */
-    bool if_absent;
+    struct s3_condition cond;
     bool had;        /* the entry before, as far as we know */
     uint8_t *before; /* owned: its value */
     uint32_t before_bytes;
@@ -253,7 +278,7 @@ void req_start(struct req *r, void (*finish)(struct req *r), void (*fini)(struct
 /* For the `done` of a call, access or link inside a request. */
 #define REQ_WAKE(member_ptr, type, member) op_wake(&CONTAINER_OF(member_ptr, type, member)->r.op)
 int bytes_dup(struct arena *arena, struct bytes b, struct bytes *out); /* 0 or -ENOMEM */
-/* What an entry says, for callbacks; headers in the arena unless it is NULL. */
+/* What an entry says, for callbacks; headers and tags in the arena unless it is NULL. */
 int entry_info(const struct entry_row *e, struct arena *arena, struct object_info *out_info);
 
 /* ---- files of the layer that others start and stop ---- */

@@ -35,6 +35,7 @@ struct make_req {
     uint64_t created_ns;
     uint32_t tries;
     struct writer was, making, live, own;
+    struct bytes props; /* in the arena, as encoded */
     struct env_timer pause;
     bucket_done_fn *done;
     void *arg;
@@ -89,6 +90,21 @@ static int was_take(struct make_req *q)
         return 0;
     if (rc == 0 && row.state != BUCKET_MAKING)
         rc = principal_is(&q->r.who, row.owner) ? -R_BUCKET_YOURS : -R_BUCKET_EXISTS;
+    return rc;
+}
+
+/* The record becomes LIVE and the properties are its own, whoever's lay there before. */
+static int live_build(struct make_req *q)
+{
+    struct props_row props = {.bucket = q->id, .props = q->props};
+    int rc = record_replace(&q->call, q->r.bucket, &q->making, &q->live);
+    AUTO(writer) w = {0};
+
+    props_row_encode(&props, &w);
+    if (rc == 0)
+        rc = w.rc;
+    if (rc == 0)
+        cairn_op_xattr_set(q->call.op, "properties", w.data, w.len);
     return rc;
 }
 
@@ -194,7 +210,7 @@ static void make_run(struct op *op)
         make_ask(q, MAKE_LIVE, shard_build(q));
         break;
     case MAKE_LIVE:
-        make_ask(q, MAKE_SURE, record_replace(&q->call, q->r.bucket, &q->making, &q->live));
+        make_ask(q, MAKE_SURE, live_build(q));
         break;
     case MAKE_SURE: /* it exists; an unsure row is only slower to list */
         q->stage = MAKE_DONE;
@@ -211,6 +227,8 @@ static void make_finish(struct req *r)
 {
     struct make_req *q = CONTAINER_OF(r, struct make_req, r);
 
+    if (r->op.rc == 0)
+        bucket_forget(r->l, r->bucket); /* one of this name that was before */
     q->done(q->arg, r->op.rc);
 }
 
@@ -226,15 +244,25 @@ static void make_fini(struct req *r)
 }
 
 int bucket_create(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                  bucket_done_fn *done, void *arg)
+                  const struct s3_header *props, uint32_t prop_count, bucket_done_fn *done,
+                  void *arg)
 {
-    int rc = who->anonymous ? -R_DENIED : bucket_name_valid(bucket) ? 0 : -R_BAD_BUCKET_NAME;
+    int rc = who->anonymous              ? -R_DENIED
+             : bucket_name_valid(bucket) ? props_check(props, prop_count)
+                                         : -R_BAD_BUCKET_NAME;
     struct make_req *q = NULL;
+    AUTO(writer) w = {0};
 
     if (rc == 0)
         q = req_create(sizeof(*q), l, who, bucket, (struct bytes){0}, make_run, &rc);
     if (!q)
         return rc;
+    headers_encode(props, prop_count, &w);
+    rc = w.rc < 0 ? w.rc : bytes_dup(&q->r.op.arena, written(&w), &q->props);
+    if (rc < 0) {
+        req_destroy(&q->r);
+        return rc;
+    }
     q->done = done;
     q->arg = arg;
     call_init(&q->call, l);

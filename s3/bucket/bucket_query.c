@@ -1,4 +1,4 @@
-/* bucket_query.c - one bucket, and all of an owner.
+/* bucket_query.c - all buckets of an owner.
  *
  * A listing believes rows that are sure.  For an unsure one (a creation or deletion is under way,
  * or was when its gateway died) it asks the record, and settles the row, guarded on what it read.
@@ -6,78 +6,6 @@
 #include "s3/bucket/registry.h"
 
 enum { OWN_ROWS = 1000 };
-
-/* ---- one ---- */
-
-struct stat_req {
-    struct req r;
-    struct call call;
-    struct writer raw;
-    struct bucket_info info;
-    bool asked;
-    bucket_info_fn *done;
-    void *arg;
-};
-
-static void stat_woken(struct call *c)
-{
-    REQ_WAKE(c, struct stat_req, call);
-}
-
-static void stat_run(struct op *op)
-{
-    struct stat_req *q = CONTAINER_OF(op, struct stat_req, r.op);
-    struct bucket_row row;
-    int rc;
-
-    if (!q->asked) {
-        q->asked = true;
-        call_submit_if(&q->call, record_get(&q->call, q->r.bucket), stat_woken);
-        return;
-    }
-    rc = record_take(&q->call, &q->raw, &row);
-    if (rc == 0 && row.state == BUCKET_MAKING)
-        rc = -R_NO_BUCKET;
-    if (rc == 0 && !principal_is(&q->r.who, row.owner))
-        rc = -R_DENIED;
-    if (rc < 0)
-        op_fail(op, rc);
-    else
-        q->info = (struct bucket_info){q->r.bucket, q->r.who.name, row.created_ns};
-    op_finish(op);
-}
-
-static void stat_finish(struct req *r)
-{
-    struct stat_req *q = CONTAINER_OF(r, struct stat_req, r);
-
-    q->done(q->arg, r->op.rc, r->op.rc < 0 ? NULL : &q->info);
-}
-
-static void stat_fini(struct req *r)
-{
-    struct stat_req *q = CONTAINER_OF(r, struct stat_req, r);
-
-    call_fini(&q->call);
-    writer_fini(&q->raw);
-}
-
-int bucket_stat(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                bucket_info_fn *done, void *arg)
-{
-    int rc = 0;
-    struct stat_req *q = req_create(sizeof(*q), l, who, bucket, (struct bytes){0}, stat_run, &rc);
-
-    if (!q)
-        return rc;
-    q->done = done;
-    q->arg = arg;
-    call_init(&q->call, l);
-    req_start(&q->r, stat_finish, stat_fini);
-    return 0;
-}
-
-/* ---- all of an owner ---- */
 
 enum all_stage { ALL_RANGE, ALL_ROWS, ALL_RECORD, ALL_SETTLED };
 

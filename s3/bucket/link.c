@@ -4,6 +4,9 @@
  *   writes: entry or its removal; the row beside an inline one; garbage for what was replaced;
  *           what the shard counts; what the maker adds
  *
+ * A condition of the client's is judged by the entry that the guard holds to: so at the very
+ * commit.
+ *
  * The first try believes that the key is new.  A failed guard on the entry returns the present one
  * and is not logged by the OSDs; the next try replaces just that.  Each failed try means that
  * somebody else's change went through, so there is progress, but we do not try for ever. */
@@ -84,6 +87,22 @@ static struct bytes before_of(const struct link *k)
     return (struct bytes){k->before, k->before_bytes};
 }
 
+/* Does the client's condition hold of the entry that we believe in? */
+static int condition_judge(const struct link *k)
+{
+    const struct s3_condition *c = &k->cond;
+
+    if (!k->had)
+        return c->exists || c->match ? -R_NO_KEY : 0;
+    if (c->absent ||
+        (c->match &&
+         (memcmp(c->etag.md5, k->was.etag.md5, 16) != 0 || c->etag.parts != k->was.etag.parts)) ||
+        (c->same_size && c->size != k->was.size) ||
+        (c->same_mtime && c->mtime_s != k->was.mtime_ns / NS_PER_S))
+        return -R_PRECONDITION;
+    return 0;
+}
+
 /* What becomes of the version that was there. */
 static void drop_before(struct link *k, struct link_rows *r)
 {
@@ -159,8 +178,8 @@ static int link_build(struct access *a, struct cairn_op *op)
                                 k->had ? before.data : NULL, k->had ? before.len : 0);
     if (k->guards)
         k->guards(k, op);
-    if (!k->had && !k->next.len)
-        return 0; /* nothing to delete: the guard alone says so */
+    if (!k->had && (!k->next.len || condition_judge(k) < 0))
+        return 0; /* nothing to delete or to replace: the guard alone says so */
     rows_begin(r);
     put_next(k, r);
     drop_before(k, r);
@@ -201,14 +220,16 @@ static void link_ran(struct access *a)
     struct link *k = CONTAINER_OF(a, struct link, a);
     int rc = a->code;
 
+    if (rc == 0 && !k->had)
+        rc = condition_judge(k);
     if (rc != -R_GUARD_FAILED || access_failed(a) != k->step) {
         link_end(k, rc);
         return;
     }
     counter_add(&a->l->n.link_retries, 1);
     rc = before_learn(k);
-    if (rc == 0 && k->if_absent && k->had)
-        rc = -R_PRECONDITION;
+    if (rc == 0 && k->had)
+        rc = condition_judge(k);
     if (rc == 0 && ++k->tries == LINK_TRIES_MAX)
         rc = -R_BUCKET_BUSY;
     if (rc < 0)

@@ -4,6 +4,7 @@ libs3_a_SOURCES += \
 	s3/bucket/bucket_drop.c \
 	s3/bucket/bucket_int.h \
 	s3/bucket/bucket_make.c \
+	s3/bucket/bucket_props.c \
 	s3/bucket/bucket_query.c \
 	s3/bucket/bucket_usage.c \
 	s3/bucket/call.c \
@@ -15,6 +16,7 @@ libs3_a_SOURCES += \
 	s3/bucket/layer.c \
 	s3/bucket/link.c \
 	s3/bucket/names.c \
+	s3/bucket/object_change.c \
 	s3/bucket/object_get.c \
 	s3/bucket/object_list.c \
 	s3/bucket/object_put.c \
@@ -28,6 +30,8 @@ libs3_a_SOURCES += \
 	s3/bucket/resolve.c \
 	s3/bucket/rows.c \
 	s3/bucket/rows.h \
+	s3/bucket/sums.c \
+	s3/bucket/sums.h \
 	s3/bucket/upload.c \
 	s3/bucket/upload_complete.c \
 	s3/bucket/user.c

@@ -4,49 +4,24 @@
 #include "core/base/utf8.h"
 #include "s3/bucket/rows.h"
 
-static const char digits[] = "0123456789abcdef";
-
-static void hex_put(char *out, const uint8_t *in, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++) {
-        out[2 * i] = digits[in[i] >> 4];
-        out[2 * i + 1] = digits[in[i] & 15];
-    }
-    out[2 * bytes] = '\0';
-}
-
 void uuid_text(const struct uuid *u, char out[2 * UUID_BYTES + 1])
 {
-    hex_put(out, u->b, UUID_BYTES);
-}
-
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    hex_put(u->b, UUID_BYTES, out);
 }
 
 int uuid_parse(struct bytes text, struct uuid *out_uuid)
 {
     struct uuid u;
 
-    if (text.len != 2 * UUID_BYTES)
+    if (!hex_get(text, u.b, UUID_BYTES))
         return -EINVAL;
-    for (unsigned i = 0; i < UUID_BYTES; i++) {
-        int hi = hex_digit(text.data[2 * i]), lo = hex_digit(text.data[2 * i + 1]);
-
-        if (hi < 0 || lo < 0)
-            return -EINVAL;
-        u.b[i] = (uint8_t)(hi << 4 | lo);
-    }
     *out_uuid = u;
     return 0;
 }
 
 void s3_etag_text(const struct s3_etag *etag, char out[S3_ETAG_TEXT])
 {
-    hex_put(out, etag->md5, 16);
+    hex_put(etag->md5, 16, out);
     if (etag->parts)
         snprintf(out + 32, S3_ETAG_TEXT - 32, "-%u", (unsigned)etag->parts);
 }
@@ -268,4 +243,23 @@ int s3_headers_check(const struct s3_header *h, uint32_t count)
     for (uint32_t i = 0; i < count; i++)
         bytes += (uint64_t)h[i].name.len + h[i].value.len;
     return bytes > S3_HEADERS_BYTES_MAX ? -R_META_TOO_LARGE : 0;
+}
+
+int s3_tags_check(const struct s3_header *tags, uint32_t count)
+{
+    if (count > S3_TAGS_MAX)
+        return -R_META_TOO_LARGE;
+    for (uint32_t i = 0; i < count; i++)
+        if (tags[i].name.len > S3_TAG_KEY_MAX || tags[i].value.len > S3_TAG_VALUE_MAX)
+            return -R_META_TOO_LARGE;
+    return 0;
+}
+
+int props_check(const struct s3_header *props, uint32_t count)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        bytes += (uint64_t)props[i].name.len + props[i].value.len;
+    return count > S3_HEADERS_MAX || bytes > S3_PROPS_BYTES_MAX ? -R_META_TOO_LARGE : 0;
 }

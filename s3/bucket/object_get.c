@@ -44,6 +44,7 @@ struct object_get {
     struct stripes *parts; /* in the arena; one, or those of the manifest */
     uint64_t *ends;        /* in the arena: where each part ends in the object */
     uint32_t part_count;
+    struct object_part *told; /* in the arena; of the manifest */
     object_info_fn *opened;
     void *arg;
 
@@ -450,6 +451,8 @@ static void manifest_read(struct access *a)
     if (rc == 0)
         rc = manifest_decode(value, &g->arena, &parts, &count);
     if (rc == 0)
+        rc = manifest_parts_decode(value, &g->arena, &g->told, &count);
+    if (rc == 0)
         rc = parts_set(g, parts, count);
     open_end(g, rc);
 }
@@ -506,13 +509,15 @@ static int entry_take(struct object_get *g)
 
     row_key_named(&key, ROW_ENTRY, g->key);
     if (!call_row(&g->a.call, 1, key_bytes(&key), &value))
-        return -R_NO_KEY;
+        return access_may_read(&g->a, NULL);
     rc = entry_row_decode(value, &g->e);
+    if (rc == 0)
+        rc = access_may_read(&g->a, &g->e.acl);
     if (rc == 0)
         rc = entry_info(&g->e, &g->arena, &g->info);
     if (rc < 0)
         return rc;
-    g->e.headers = (struct bytes){0}; /* they belong to the answer; info has them */
+    g->e.headers = g->e.tags = (struct bytes){0}; /* they belong to the answer; info has them */
     switch (g->e.place) {
     case ENTRY_INLINE:
         return near_take(g);
@@ -580,11 +585,18 @@ int object_get_open(struct bucket_layer *l, const struct s3_principal *who, stru
     env_timer_init(&g->renew, renew_fired);
     env_timer_init(&g->kick, get_kicked);
     access_init(&g->a, l, who, g->bucket, g->key);
+    g->a.right = RIGHT_READ;
     gauge_set(&l->n.gets_open, gauge_get(&l->n.gets_open) + 1);
     layer_live(l);
     access_run(&g->a, open_build, open_read);
     *out_get = g;
     return 0;
+}
+
+const struct object_part *object_get_parts(const struct object_get *g, uint32_t *out_count)
+{
+    *out_count = g->told ? g->part_count : 0;
+    return g->told;
 }
 
 void object_get_range(struct object_get *g, uint64_t off, uint64_t bytes)

@@ -146,6 +146,7 @@ static int upload_add(struct list_req *q, struct bytes key, const struct uuid *i
         return rc;
     uuid_text(id, q->uploads[q->count].upload);
     q->uploads[q->count].created_ns = u.created_ns;
+    q->uploads[q->count].sum = u.sum;
     q->uploads[q->count].owner =
         arena_strdup(&q->r.op.arena, u.owner.len ? (const char *)u.owner.data : "", u.owner.len);
     return q->uploads[q->count].owner ? 0 : -ENOMEM;
@@ -275,9 +276,11 @@ static void list_run(struct op *op)
 static void list_finish(struct req *r)
 {
     struct list_req *q = CONTAINER_OF(r, struct list_req, r);
-    struct object_list list = {q->rows, q->count, q->truncated, {0}};
+    struct object_list list = {.rows = q->rows, .count = q->count, .truncated = q->truncated};
     struct upload_list uploads = {q->uploads, q->count, q->truncated};
 
+    if (q->a.b)
+        list.owner = q->a.b->owner;
     if (q->none || q->max == 0)
         list.truncated = uploads.truncated = false;
     if (list.truncated && q->rows)
@@ -336,6 +339,7 @@ int object_list(struct bucket_layer *l, const struct s3_principal *who,
         return rc;
     q->done = done;
     q->arg = arg;
+    q->a.right = RIGHT_LIST;
     if (args->after.len && !q->none)
         begin_after(q, args->after, NULL);
     req_start(&q->r, list_finish, list_fini);

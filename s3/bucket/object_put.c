@@ -97,6 +97,7 @@ static void put_gone(struct object_put *p)
     access_fini(&p->pa);
     link_fini(&p->link);
     writer_fini(&p->headers);
+    writer_fini(&p->tags);
     writer_fini(&p->part_was);
     writer_fini(&p->upload_was);
     mem_free(p->part_rows);
@@ -271,6 +272,8 @@ static int args_check(const struct bucket_layer *l, const struct object_put_args
         rc = s3_key_check(a->key);
     if (rc == 0)
         rc = s3_headers_check(a->headers, a->header_count);
+    if (rc == 0)
+        rc = s3_tags_check(a->tags, a->tag_count);
     if (rc == 0 && a->size != UINT64_MAX && a->size > S3_PUT_BYTES_MAX)
         rc = -R_ENTITY_TOO_LARGE;
     if (rc == 0 && a->upload.len) {
@@ -289,7 +292,11 @@ static int put_fill(struct object_put *p, const struct object_put_args *a)
     if (rc == 0)
         rc = bytes_dup(&p->arena, a->key, &p->key);
     headers_encode(a->headers, a->header_count, &p->headers);
-    return rc < 0 ? rc : p->headers.rc;
+    if (a->tag_count)
+        headers_encode(a->tags, a->tag_count, &p->tags);
+    if (rc == 0)
+        rc = p->headers.rc;
+    return rc < 0 ? rc : p->tags.rc;
 }
 
 static void put_kicked(struct env_timer *t)
@@ -332,13 +339,16 @@ int object_put_open(struct bucket_layer *l, const struct s3_principal *who,
     p->who = *who;
     p->upload = upload;
     p->part_number = args->upload.len ? args->part_number : 0;
-    p->if_absent = args->if_absent && !p->part_number;
+    if (!p->part_number)
+        p->cond = args->cond;
+    p->acl = args->acl;
     p->size = args->size;
     p->room = args->room;
     p->arg = args->arg;
     rc = put_fill(p, args);
     if (rc < 0) {
         writer_fini(&p->headers);
+        writer_fini(&p->tags);
         arena_fini(&p->arena);
         mem_free(p);
         return rc;
@@ -397,10 +407,13 @@ int object_put_write(struct object_put *p, const struct buf *data)
     return p->rc;
 }
 
-void object_put_commit(struct object_put *p, const uint8_t md5[16], object_info_fn *done, void *arg)
+void object_put_commit(struct object_put *p, const uint8_t md5[16], const struct s3_sum *sum,
+                       object_info_fn *done, void *arg)
 {
     ASSERT(!p->committing && !p->finished);
     memcpy(p->md5, md5, 16);
+    if (sum)
+        p->sum = *sum;
     p->done = done;
     p->done_arg = arg;
     p->room = NULL;

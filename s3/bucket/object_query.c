@@ -32,9 +32,11 @@ static void head_read(struct access *a)
 
     row_key_named(&key, ROW_ENTRY, a->key);
     if (rc == 0 && !call_row(&a->call, 1, key_bytes(&key), &value))
-        rc = -R_NO_KEY;
+        rc = access_may_read(a, NULL);
     if (rc == 0)
         rc = entry_row_decode(value, &e);
+    if (rc == 0)
+        rc = access_may_read(a, &e.acl);
     if (rc == 0)
         rc = entry_info(&e, &q->r.op.arena, &q->info);
     if (rc < 0)
@@ -74,6 +76,7 @@ int object_head(struct bucket_layer *l, const struct s3_principal *who, struct b
     q->done = done;
     q->arg = arg;
     access_init(&q->a, l, who, q->r.bucket, q->r.key);
+    q->a.right = RIGHT_READ;
     req_start(&q->r, head_finish, head_fini);
     return 0;
 }
@@ -118,7 +121,8 @@ static void delete_fini(struct req *r)
 }
 
 int object_delete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                  struct bytes key, bucket_done_fn *done, void *arg)
+                  struct bytes key, const struct s3_condition *cond, bucket_done_fn *done,
+                  void *arg)
 {
     int rc = s3_key_check(key);
     struct delete_req *q =
@@ -129,6 +133,8 @@ int object_delete(struct bucket_layer *l, const struct s3_principal *who, struct
     q->done = done;
     q->arg = arg;
     link_init(&q->link, l, who, q->r.bucket, q->r.key);
+    if (cond)
+        q->link.cond = *cond;
     req_start(&q->r, delete_finish, delete_fini);
     return 0;
 }

@@ -20,9 +20,10 @@ struct object_put {
     struct uuid id;           /* of the version or part, and of its stripes */
     struct uuid upload;
     uint32_t part_number; /* 0: an object */
-    bool if_absent;
+    struct s3_condition cond;
+    enum s3_acl acl;
     uint64_t size; /* announced; UINT64_MAX: unknown */
-    struct writer headers;
+    struct writer headers, tags;
     void (*room)(void *arg); /* NULL after the commit or the abort */
     void *arg;
 
@@ -48,6 +49,7 @@ struct object_put {
     bool committing, linking, finished, disposing, going;
     bool told, tell_room; /* the user: of the failure; that there is room */
     uint8_t md5[16];
+    struct s3_sum sum;
     object_info_fn *done;
     void *done_arg;
     struct object_info info;

@@ -13,6 +13,8 @@ static void info_fill(struct object_put *p)
 {
     p->info = (struct object_info){.size = p->total, .mtime_ns = env_wall_ns(p->l->env)};
     memcpy(p->info.etag.md5, p->md5, 16);
+    p->info.sum = p->sum;
+    p->info.acl = p->acl;
 }
 
 /* ---- an object ---- */
@@ -60,12 +62,15 @@ static void object_link(struct object_put *p)
                           .mtime_ns = p->info.mtime_ns,
                           .etag = p->info.etag,
                           .stripe = small ? 0 : p->l->conf.stripe_bytes,
-                          .headers = written(&p->headers)};
+                          .headers = written(&p->headers),
+                          .acl = (uint8_t)p->acl,
+                          .sum = p->sum,
+                          .tags = written(&p->tags)};
 
     entry_row_encode(&e, &p->link.next);
     if (small)
         inline_row_encode(&p->id, &p->held, &p->link.data);
-    p->link.if_absent = p->if_absent;
+    p->link.cond = p->cond;
     p->link.guards = object_guards;
     p->link.rows = object_rows;
     link_run(&p->link, object_linked);
@@ -102,7 +107,8 @@ static int seal_break(struct object_put *p, struct link_rows *r)
 static int part_rows(struct object_put *p, struct link_rows *r, uint64_t epoch)
 {
     struct part_row part = {.stripes = {p->id, p->total, p->l->conf.stripe_bytes},
-                            .mtime_ns = p->info.mtime_ns};
+                            .mtime_ns = p->info.mtime_ns,
+                            .sum = p->sum};
     struct part_row was;
     struct row_key *key;
     struct writer *w;
@@ -180,6 +186,9 @@ static int part_learn(struct object_put *p)
     struct row_key upload, part;
     struct bytes value;
 
+    struct upload_row u;
+    int rc;
+
     part_keys(p, &upload, &part);
     writer_fini(&p->upload_was);
     writer_fini(&p->part_was);
@@ -193,7 +202,10 @@ static int part_learn(struct object_put *p)
         p->part_rows = mem_alloc(sizeof(*p->part_rows));
     if (!p->part_rows || p->upload_was.rc < 0 || p->part_was.rc < 0)
         return -ENOMEM;
-    return 0;
+    rc = upload_row_decode(written(&p->upload_was), &u);
+    if (rc == 0 && u.sum.kind != CHECKSUM_NONE && u.sum.kind != p->sum.kind)
+        rc = -R_SUM_KIND;
+    return rc;
 }
 
 static void part_was_read(struct access *a)

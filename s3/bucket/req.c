@@ -69,7 +69,11 @@ void req_start(struct req *r, void (*finish)(struct req *r), void (*fini)(struct
 
 int entry_info(const struct entry_row *e, struct arena *arena, struct object_info *out_info)
 {
-    struct object_info info = {.size = e->size, .mtime_ns = e->mtime_ns, .etag = e->etag};
+    struct object_info info = {.size = e->size,
+                               .mtime_ns = e->mtime_ns,
+                               .etag = e->etag,
+                               .sum = e->sum,
+                               .acl = (enum s3_acl)e->acl};
     struct bytes raw = {0};
     int rc = 0;
 
@@ -77,6 +81,10 @@ int entry_info(const struct entry_row *e, struct arena *arena, struct object_inf
         rc = bytes_dup(arena, e->headers, &raw);
         if (rc == 0)
             rc = headers_decode(raw, arena, &info.headers, &info.header_count);
+        if (rc == 0 && e->tags.len)
+            rc = bytes_dup(arena, e->tags, &raw);
+        if (rc == 0 && e->tags.len)
+            rc = headers_decode(raw, arena, &info.tags, &info.tag_count);
     }
     if (rc == 0)
         *out_info = info;

@@ -37,6 +37,7 @@ void bucket_unref(struct bucket *b)
         mem_free(b->shards[i].value);
     }
     mem_free(b->shards);
+    mem_free(b->props);
     mem_free(b);
 }
 
@@ -143,6 +144,50 @@ struct shard *bucket_shard(struct bucket *b, struct bytes key)
     return &b->shards[lo];
 }
 
+/* ---- properties ---- */
+
+static uint8_t prop_byte(const struct s3_header *props, uint32_t count, const char *name)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (bytes_equal(props[i].name, BYTES_STR(name)) && props[i].value.len)
+            return props[i].value.data[0];
+    return 0;
+}
+
+int bucket_props_learn(struct bucket *b, struct bytes value, uint64_t read_ns)
+{
+    const struct s3_header *props;
+    struct props_row row;
+    struct arena arena;
+    uint8_t *copy;
+    uint32_t count;
+    int rc = props_row_decode(value, &row);
+
+    if (rc == 0 && !uuid_equal(&row.bucket, &b->id))
+        rc = -R_MALFORMED;
+    if (rc < 0)
+        return rc;
+    arena_init(&arena);
+    copy = mem_dup(row.props.data, row.props.len);
+    rc = copy ? headers_decode(row.props, &arena, &props, &count) : -ENOMEM;
+    if (rc == 0) {
+        mem_free(b->props);
+        b->props = TAKE(copy);
+        b->props_bytes = row.props.len;
+        b->acl = prop_byte(props, count, S3_PROP_ACL);
+        b->block = prop_byte(props, count, S3_PROP_BLOCK);
+        b->read_ns = read_ns;
+    }
+    mem_free(copy);
+    arena_fini(&arena);
+    return rc;
+}
+
+bool bucket_fresh(const struct bucket_layer *l, const struct bucket *b)
+{
+    return b->props && env_now_ns(l->env) - b->read_ns < BUCKET_FRESH_MS * NS_PER_MS;
+}
+
 /* ---- the cache ---- */
 
 static uint64_t name_hash(struct bytes name)
@@ -206,6 +251,15 @@ void bucket_cache_add(struct bucket_layer *l, struct bucket *b)
     bucket_ref(b);
 }
 
+void bucket_forget(struct bucket_layer *l, struct bytes name)
+{
+    struct bucket *b = bucket_cached(l, name);
+
+    if (b)
+        bucket_cache_drop(l, b);
+    bucket_unref(b);
+}
+
 void bucket_cache_clear(struct bucket_layer *l)
 {
     while (!list_empty(&l->bucket_lru))
@@ -234,8 +288,9 @@ void access_init(struct access *a, struct bucket_layer *l, const struct s3_princ
     memset(a, 0, sizeof(*a));
     a->l = l;
     call_init(&a->call, l);
+    a->checked = who != NULL;
     if (who)
-        memcpy(a->owner, who->name, sizeof(a->owner));
+        memcpy(a->who, who->name, sizeof(a->who));
     ASSERT(bucket.len <= S3_BUCKET_NAME_MAX);
     memcpy(a->name, bucket.data, bucket.len);
     a->key = key;
@@ -350,7 +405,33 @@ static void judge_same(struct access *a, struct bytes value, const struct bucket
         record_undelete(a, value, *row);
 }
 
-/* 0 with the row, or why there is no such bucket for us. */
+/* ---- who may ---- */
+
+static bool access_owns(const struct access *a)
+{
+    return !a->checked || strcmp(a->who, a->b->owner) == 0;
+}
+
+/* As far as the bucket decides. */
+static int access_may(const struct access *a)
+{
+    if (access_owns(a) || a->right == RIGHT_READ)
+        return 0;
+    return a->right == RIGHT_LIST && bucket_public(a->b, a->b->acl) ? 0 : -R_DENIED;
+}
+
+int access_may_read(const struct access *a, const uint8_t *acl)
+{
+    bool owns = access_owns(a);
+
+    if (!acl) /* who may not list is not told what there is */
+        return owns || bucket_public(a->b, a->b->acl) ? -R_NO_KEY : -R_DENIED;
+    return owns || bucket_public(a->b, *acl) ? 0 : -R_DENIED;
+}
+
+/* ---- the record ---- */
+
+/* 0 with the row, or why there is no such bucket. */
 static int record_read(struct access *a, struct bytes *out_value, struct bucket_row *out_row)
 {
     int rc = a->call.code;
@@ -363,8 +444,6 @@ static int record_read(struct access *a, struct bytes *out_value, struct bucket_
         rc = bucket_row_decode(*out_value, out_row);
     if (rc == 0 && out_row->state == BUCKET_MAKING)
         return -R_NO_BUCKET;
-    if (rc == 0 && a->owner[0] && !bytes_equal(BYTES_STR(a->owner), out_row->owner))
-        return -R_DENIED;
     return rc;
 }
 
@@ -372,8 +451,11 @@ static void record_ask(struct access *a, void (*done)(struct call *c))
 {
     struct cairn_op *op = call_begin(&a->call, CALL_INDEX);
 
-    if (op)
+    if (op) {
         cairn_op_xattr_get(op, "record");
+        cairn_op_xattr_get(op, "properties");
+    }
+    a->asked_ns = env_now_ns(a->l->env);
     name_bucket(a->call.name, BYTES_STR(a->name));
     call_submit(&a->call, done);
 }
@@ -381,19 +463,26 @@ static void record_ask(struct access *a, void (*done)(struct call *c))
 /* A bucket of this record becomes the one we work on. */
 static int access_adopt(struct access *a, const struct bucket_row *row)
 {
+    struct bytes props;
     struct bucket *b;
+    int rc;
 
     if (a->pinned && !uuid_equal(&row->id, &a->pin))
         return -R_NO_BUCKET; /* the one we mean is gone */
     b = bucket_of_row(BYTES_STR(a->name), row);
-    if (!b)
-        return -ENOMEM;
+    rc = b ? call_present(&a->call, 1, &props) : -ENOMEM;
+    if (rc == 0)
+        rc = bucket_props_learn(b, props, a->asked_ns);
+    if (rc < 0) {
+        bucket_unref(b);
+        return rc;
+    }
     if (a->b)
         bucket_cache_drop(a->l, a->b);
     bucket_unref(a->b);
     a->b = b;
     bucket_cache_add(a->l, b);
-    return 0;
+    return access_may(a);
 }
 
 static void judged(struct call *c)
@@ -492,10 +581,12 @@ static void access_resolve(struct access *a)
     a->b = bucket_cached(a->l, BYTES_STR(a->name));
     if (!a->b)
         record_ask(a, resolved);
-    else if (a->owner[0] && strcmp(a->owner, a->b->owner) != 0)
-        record_ask(a, resolved); /* it may be another bucket by now */
+    else if (!access_owns(a) && (a->right == RIGHT_OWN || !bucket_fresh(a->l, a->b)))
+        record_ask(a, resolved); /* it may be another bucket by now, or have another ACL */
     else if (a->pinned && !uuid_equal(&a->b->id, &a->pin))
         record_ask(a, resolved);
+    else if (access_may(a) < 0)
+        record_ask(a, resolved); /* a refusal is always of the present */
     else
         access_go(a);
 }

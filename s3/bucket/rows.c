@@ -5,7 +5,7 @@
  * with their fields), since rows may come from a newer writer or from a bad disk. */
 #include "s3/bucket/rows.h"
 
-enum { ROW_VERSION = 1, ROW_ENVELOPE = 12, HEADER_MIN = 8, STRIPES_LEN = UUID_BYTES + 12 };
+enum { ROW_VERSION = 1, ROW_ENVELOPE = 12, HEADER_MIN = 8, PART_MIN = 4 + UUID_BYTES + 12 + 2 };
 
 static struct uuid cur_uuid(struct cursor *c)
 {
@@ -165,6 +165,30 @@ int shard_row_decode(struct bytes value, struct shard_row *out_row)
     return rc;
 }
 
+void props_row_encode(const struct props_row *r, struct writer *w)
+{
+    size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+
+    wr_uuid(w, &r->bucket);
+    wr_bytes(w, r->props);
+    wr_end(w, mark);
+}
+
+int props_row_decode(struct bytes value, struct props_row *out_row)
+{
+    struct cursor c, body;
+    struct props_row r = {0};
+    int rc;
+
+    open_row(value, &c, &body);
+    r.bucket = cur_uuid(&body);
+    r.props = cur_bytes(&body, 4 + S3_PROPS_BYTES_MAX + S3_HEADERS_MAX * HEADER_MIN);
+    rc = close_row(&c, &body);
+    if (rc == 0)
+        *out_row = r;
+    return rc;
+}
+
 void own_row_encode(const struct own_row *r, struct writer *w)
 {
     size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
@@ -239,6 +263,28 @@ static struct stripes cur_stripes(struct cursor *c)
     return s;
 }
 
+/* The value of a kind that has one: as long as the kind says. */
+static void wr_sum(struct writer *w, const struct s3_sum *s)
+{
+    wr_u8(w, (uint8_t)s->kind);
+    wr_u8(w, s->kind ? (uint8_t)s->type : 0);
+    wr_raw(w, s->value, checksum_bytes(s->kind));
+}
+
+static struct s3_sum cur_sum(struct cursor *c)
+{
+    struct s3_sum s = {.kind = cur_choice(c, CHECKSUM_NONE, CHECKSUM_KINDS - 1)};
+    struct bytes raw;
+
+    s.type = cur_choice(c, 0, S3_SUM_COMPOSITE);
+    if (c->rc == 0 && (s.kind == CHECKSUM_NONE) != (s.type == 0))
+        cur_fail(c, -R_MALFORMED);
+    raw = cur_raw(c, c->rc == 0 ? checksum_bytes(s.kind) : 0);
+    if (c->rc == 0 && raw.len)
+        memcpy(s.value, raw.data, raw.len);
+    return s;
+}
+
 void headers_encode(const struct s3_header *h, uint32_t count, struct writer *w)
 {
     wr_u32(w, count);
@@ -259,8 +305,8 @@ int headers_decode(struct bytes raw, struct arena *arena, const struct s3_header
     if (!h)
         return -ENOMEM;
     for (uint32_t i = 0; i < count; i++) {
-        h[i].name = cur_bytes(&c, S3_HEADERS_BYTES_MAX);
-        h[i].value = cur_bytes(&c, S3_HEADERS_BYTES_MAX);
+        h[i].name = cur_bytes(&c, raw.len);
+        h[i].value = cur_bytes(&c, raw.len);
     }
     rc = cur_finish(&c);
     if (rc == 0) {
@@ -276,6 +322,11 @@ static struct bytes cur_headers(struct cursor *c)
     return cur_bytes(c, 4 + S3_HEADERS_BYTES_MAX + S3_HEADERS_MAX * HEADER_MIN);
 }
 
+static struct bytes cur_tags(struct cursor *c)
+{
+    return cur_bytes(c, 4 + S3_TAGS_MAX * (HEADER_MIN + S3_TAG_KEY_MAX + S3_TAG_VALUE_MAX));
+}
+
 void entry_row_encode(const struct entry_row *r, struct writer *w)
 {
     size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
@@ -288,6 +339,9 @@ void entry_row_encode(const struct entry_row *r, struct writer *w)
     wr_u32(w, r->etag.parts);
     wr_u32(w, r->stripe);
     wr_bytes(w, r->headers);
+    wr_u8(w, r->acl);
+    wr_sum(w, &r->sum);
+    wr_bytes(w, r->tags);
     wr_end(w, mark);
 }
 
@@ -306,6 +360,9 @@ int entry_row_decode(struct bytes value, struct entry_row *out_row)
     r.etag.parts = cur_u32(&body);
     r.stripe = cur_u32(&body);
     r.headers = cur_headers(&body);
+    r.acl = cur_choice(&body, S3_ACL_PRIVATE, S3_ACL_PUBLIC_READ);
+    r.sum = cur_sum(&body);
+    r.tags = cur_tags(&body);
     if (body.rc == 0 && (r.size > S3_OBJECT_BYTES_MAX || (r.place == ENTRY_STRIPES) != !!r.stripe))
         cur_fail(&body, -R_MALFORMED);
     rc = close_row(&c, &body);
@@ -343,37 +400,70 @@ int inline_row_decode(struct bytes value, struct uuid *out_version, struct bytes
     return rc;
 }
 
-void manifest_encode(const struct stripes *rows, uint32_t count, struct writer *w)
+void manifest_encode(const struct stripes *rows, const struct object_part *parts, uint32_t count,
+                     struct writer *w)
 {
     size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
 
     wr_u32(w, count);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        wr_u32(w, parts[i].number);
         wr_stripes(w, &rows[i]);
+        wr_sum(w, &parts[i].sum);
+    }
     wr_end(w, mark);
+}
+
+/* Into the arrays that are given. */
+static int manifest_read(struct bytes value, struct arena *arena, struct stripes **out_rows,
+                         struct object_part **out_parts, uint32_t *out_count)
+{
+    struct cursor c, body;
+    struct stripes *rows = NULL;
+    struct object_part *parts = NULL;
+    uint32_t count;
+    int rc;
+
+    open_row(value, &c, &body);
+    count = cur_count(&body, MANIFEST_ROWS_MAX, PART_MIN);
+    if (out_rows)
+        rows = arena_alloc(arena, MAX(count, 1u) * sizeof(*rows));
+    if (out_parts)
+        parts = arena_alloc(arena, MAX(count, 1u) * sizeof(*parts));
+    if ((out_rows && !rows) || (out_parts && !parts))
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        struct object_part part = {.number = cur_u32(&body)};
+        struct stripes row = cur_stripes(&body);
+
+        part.size = row.size;
+        part.sum = cur_sum(&body);
+        if (rows)
+            rows[i] = row;
+        if (parts)
+            parts[i] = part;
+    }
+    rc = close_row(&c, &body);
+    if (rc < 0)
+        return rc;
+    if (out_rows)
+        *out_rows = rows;
+    if (out_parts)
+        *out_parts = parts;
+    *out_count = count;
+    return 0;
 }
 
 int manifest_decode(struct bytes value, struct arena *arena, struct stripes **out_rows,
                     uint32_t *out_count)
 {
-    struct cursor c, body;
-    struct stripes *rows;
-    uint32_t count;
-    int rc;
+    return manifest_read(value, arena, out_rows, NULL, out_count);
+}
 
-    open_row(value, &c, &body);
-    count = cur_count(&body, MANIFEST_ROWS_MAX, STRIPES_LEN);
-    rows = arena_alloc(arena, MAX(count, 1u) * sizeof(*rows));
-    if (!rows)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < count; i++)
-        rows[i] = cur_stripes(&body);
-    rc = close_row(&c, &body);
-    if (rc == 0) {
-        *out_rows = rows;
-        *out_count = count;
-    }
-    return rc;
+int manifest_parts_decode(struct bytes value, struct arena *arena, struct object_part **out_parts,
+                          uint32_t *out_count)
+{
+    return manifest_read(value, arena, NULL, out_parts, out_count);
 }
 
 /* ---- intents and garbage ---- */
@@ -447,6 +537,9 @@ void upload_row_encode(const struct upload_row *r, struct writer *w)
     wr_u64(w, r->created_ns);
     wr_bytes(w, r->owner);
     wr_bytes(w, r->headers);
+    wr_u8(w, r->acl);
+    wr_sum(w, &r->sum);
+    wr_bytes(w, r->tags);
     wr_end(w, mark);
 }
 
@@ -462,6 +555,9 @@ int upload_row_decode(struct bytes value, struct upload_row *out_row)
     r.created_ns = cur_u64(&body);
     r.owner = cur_bytes(&body, S3_USER_NAME_MAX);
     r.headers = cur_headers(&body);
+    r.acl = cur_choice(&body, S3_ACL_PRIVATE, S3_ACL_PUBLIC_READ);
+    r.sum = cur_sum(&body);
+    r.tags = cur_tags(&body);
     rc = close_row(&c, &body);
     if (rc == 0)
         *out_row = r;
@@ -475,6 +571,7 @@ void part_row_encode(const struct part_row *r, struct writer *w)
     wr_stripes(w, &r->stripes);
     wr_raw(w, r->md5, 16);
     wr_u64(w, r->mtime_ns);
+    wr_sum(w, &r->sum);
     wr_end(w, mark);
 }
 
@@ -488,6 +585,7 @@ int part_row_decode(struct bytes value, struct part_row *out_row)
     r.stripes = cur_stripes(&body);
     cur_md5(&body, r.md5);
     r.mtime_ns = cur_u64(&body);
+    r.sum = cur_sum(&body);
     rc = close_row(&c, &body);
     if (rc == 0)
         *out_row = r;
@@ -503,6 +601,7 @@ void result_row_encode(const struct result_row *r, struct writer *w)
     wr_u64(w, r->mtime_ns);
     wr_raw(w, r->etag.md5, 16);
     wr_u32(w, r->etag.parts);
+    wr_sum(w, &r->sum);
     wr_end(w, mark);
 }
 
@@ -518,6 +617,7 @@ int result_row_decode(struct bytes value, struct result_row *out_row)
     r.mtime_ns = cur_u64(&body);
     cur_md5(&body, r.etag.md5);
     r.etag.parts = cur_u32(&body);
+    r.sum = cur_sum(&body);
     rc = close_row(&c, &body);
     if (rc == 0)
         *out_row = r;
@@ -548,6 +648,6 @@ struct shard_count entry_count(uint32_t key_bytes, uint32_t value_bytes, const s
         n.row_bytes += (uint64_t)1 + key_bytes + ROW_ENVELOPE + UUID_BYTES + 4 + e->size;
     else if (e->place == ENTRY_MANIFEST)
         n.row_bytes += (uint64_t)1 + key_bytes + 1 + UUID_BYTES + ROW_ENVELOPE + 4 +
-                       (uint64_t)STRIPES_LEN * e->etag.parts;
+                       (uint64_t)(PART_MIN + checksum_bytes(e->sum.kind)) * e->etag.parts;
     return n;
 }

@@ -55,6 +55,14 @@ struct shard_row {
 void shard_row_encode(const struct shard_row *r, struct writer *w);
 int shard_row_decode(struct bytes value, struct shard_row *out_row);
 
+/* What is kept beside the record: S3_PROP_*, encoded as headers are. */
+struct props_row {
+    struct uuid bucket;
+    struct bytes props;
+};
+void props_row_encode(const struct props_row *r, struct writer *w);
+int props_row_decode(struct bytes value, struct props_row *out_row);
+
 struct own_row {
     bool sure;
     struct uuid id, token;
@@ -93,7 +101,10 @@ struct entry_row {
     uint64_t size, mtime_ns;
     struct s3_etag etag;
     uint32_t stripe;
-    struct bytes headers; /* as encoded by headers_encode */
+    struct bytes headers; /* as encoded by headers_encode, and so the tags */
+    uint8_t acl;
+    struct s3_sum sum;
+    struct bytes tags;
 };
 void entry_row_encode(const struct entry_row *r, struct writer *w);
 int entry_row_decode(struct bytes value, struct entry_row *out_row);
@@ -101,10 +112,13 @@ int entry_row_decode(struct bytes value, struct entry_row *out_row);
 void inline_row_encode(const struct uuid *version, const struct buf *data, struct writer *w);
 int inline_row_decode(struct bytes value, struct uuid *out_version, struct bytes *out_data);
 
-void manifest_encode(const struct stripes *rows, uint32_t count, struct writer *w);
-/* The rows in the arena. */
+/* Stripes and what is told of each part; both, or what is asked for, in the arena. */
+void manifest_encode(const struct stripes *rows, const struct object_part *parts, uint32_t count,
+                     struct writer *w);
 int manifest_decode(struct bytes value, struct arena *arena, struct stripes **out_rows,
                     uint32_t *out_count);
+int manifest_parts_decode(struct bytes value, struct arena *arena, struct object_part **out_parts,
+                          uint32_t *out_count);
 
 struct intent_row {
     uint64_t instance;
@@ -131,6 +145,9 @@ struct upload_row {
     struct uuid token;
     uint64_t created_ns;
     struct bytes owner, headers;
+    uint8_t acl;
+    struct s3_sum sum; /* kind and type */
+    struct bytes tags;
 };
 void upload_row_encode(const struct upload_row *r, struct writer *w);
 int upload_row_decode(struct bytes value, struct upload_row *out_row);
@@ -139,6 +156,7 @@ struct part_row {
     struct stripes stripes;
     uint8_t md5[16];
     uint64_t mtime_ns;
+    struct s3_sum sum;
 };
 void part_row_encode(const struct part_row *r, struct writer *w);
 int part_row_decode(struct bytes value, struct part_row *out_row);
@@ -147,6 +165,7 @@ struct result_row {
     uint8_t request[16];
     uint64_t size, mtime_ns;
     struct s3_etag etag;
+    struct s3_sum sum;
 };
 void result_row_encode(const struct result_row *r, struct writer *w);
 int result_row_decode(struct bytes value, struct result_row *out_row);
@@ -204,5 +223,8 @@ void name_stripe(char out[NAME_BYTES], const struct uuid *id, uint64_t n);
 int s3_key_check(struct bytes key);
 /* 0, -R_META_TOO_LARGE. */
 int s3_headers_check(const struct s3_header *h, uint32_t count);
+/* Of a bucket. */
+int props_check(const struct s3_header *props, uint32_t count);
+int s3_tags_check(const struct s3_header *tags, uint32_t count);
 
 #endif

@@ -61,28 +61,37 @@ static void begin_fini(struct req *r)
 }
 
 int upload_create(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                  struct bytes key, const struct s3_header *headers, uint32_t header_count,
-                  upload_create_fn *done, void *arg)
+                  struct bytes key, const struct upload_make *make, upload_create_fn *done,
+                  void *arg)
 {
     AUTO(writer) h = {0};
+    AUTO(writer) t = {0};
     struct upload_row row;
     struct begin_req *q = NULL;
     int rc = s3_key_check(key);
 
     if (rc == 0)
-        rc = s3_headers_check(headers, header_count);
+        rc = s3_headers_check(make->headers, make->header_count);
+    if (rc == 0)
+        rc = s3_tags_check(make->tags, make->tag_count);
     if (rc == 0)
         q = req_create(sizeof(*q), l, who, bucket, key, begin_run, &rc);
     if (!q)
         return rc;
     q->id = layer_uuid(l);
-    headers_encode(headers, header_count, &h);
+    headers_encode(make->headers, make->header_count, &h);
+    if (make->tag_count)
+        headers_encode(make->tags, make->tag_count, &t);
     row = (struct upload_row){.state = UPLOAD_OPEN,
                               .created_ns = env_wall_ns(l->env),
                               .owner = BYTES_STR(who->name),
-                              .headers = written(&h)};
+                              .headers = written(&h),
+                              .acl = (uint8_t)make->acl,
+                              .sum = make->sum,
+                              .tags = written(&t)};
+    memset(row.sum.value, 0, sizeof(row.sum.value));
     upload_row_encode(&row, &q->value);
-    if (h.rc < 0 || q->value.rc < 0) {
+    if (h.rc < 0 || t.rc < 0 || q->value.rc < 0) {
         writer_fini(&q->value);
         req_destroy(&q->r);
         return -ENOMEM;
@@ -215,8 +224,10 @@ struct parts_req {
     struct uuid id;
     uint32_t after, max, count;
     bool truncated;
+    struct s3_sum sum;            /* the upload's */
     struct upload_part_row *rows; /* in the arena */
-    upload_parts_fn *done;
+    upload_parts_fn *done;        /* or ... */
+    upload_stat_fn *stat;
     void *arg;
 };
 
@@ -251,6 +262,7 @@ static int part_take(struct parts_req *q, struct cairn_pair p)
     *row = (struct upload_part_row){
         .number = number, .size = part.stripes.size, .mtime_ns = part.mtime_ns};
     memcpy(row->etag.md5, part.md5, 16);
+    row->sum = part.sum;
     q->after = number;
     q->count++;
     return 0;
@@ -260,18 +272,22 @@ static int part_take(struct parts_req *q, struct cairn_pair p)
 static int parts_take(struct parts_req *q)
 {
     const struct call *c = &q->a.call;
+    struct upload_row u;
     struct row_key upload;
     struct bytes value;
     bool more;
     size_t n;
+    int rc;
 
     row_key_of(&upload, ROW_UPLOAD, q->r.key, &q->id);
     if (!call_row(c, 1, key_bytes(&upload), &value))
         return -R_NO_UPLOAD;
+    rc = upload_row_decode(value, &u);
+    if (rc < 0)
+        return rc;
+    q->sum = u.sum;
     n = cairn_op_pair_count(c->op, 2, &more);
     for (size_t i = 0; i < n; i++) {
-        int rc;
-
         if (q->count == q->max) {
             q->truncated = q->max > 0;
             return 0;
@@ -307,9 +323,12 @@ static void parts_run(struct op *op)
 static void parts_finish(struct req *r)
 {
     struct parts_req *q = CONTAINER_OF(r, struct parts_req, r);
-    struct upload_parts parts = {q->rows, q->count, q->truncated};
+    struct upload_parts parts = {q->rows, q->count, q->truncated, q->sum};
 
-    q->done(q->arg, r->op.rc, r->op.rc < 0 ? NULL : &parts);
+    if (q->stat)
+        q->stat(q->arg, r->op.rc, r->op.rc < 0 ? NULL : &q->sum);
+    else
+        q->done(q->arg, r->op.rc, r->op.rc < 0 ? NULL : &parts);
 }
 
 static void parts_fini(struct req *r)
@@ -317,9 +336,9 @@ static void parts_fini(struct req *r)
     access_fini(&CONTAINER_OF(r, struct parts_req, r)->a);
 }
 
-int upload_list_parts(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                      struct bytes key, struct bytes upload, uint32_t after_number, uint32_t max,
-                      upload_parts_fn *done, void *arg)
+static struct parts_req *parts_create(struct bucket_layer *l, const struct s3_principal *who,
+                                      struct bytes bucket, struct bytes key, struct bytes upload,
+                                      uint32_t max, int *out_rc)
 {
     struct parts_req *q = NULL;
     struct uuid id = {{0}};
@@ -329,19 +348,47 @@ int upload_list_parts(struct bucket_layer *l, const struct s3_principal *who, st
         rc = -R_NO_UPLOAD;
     if (rc == 0)
         q = req_create(sizeof(*q), l, who, bucket, key, parts_run, &rc);
+    *out_rc = rc;
     if (!q)
-        return rc;
+        return NULL;
     q->id = id;
-    q->after = after_number;
     q->max = MIN(max, (uint32_t)PART_ROWS);
     q->rows = arena_alloc(&q->r.op.arena, (q->max + 1) * sizeof(*q->rows));
     if (!q->rows) {
         req_destroy(&q->r);
-        return -ENOMEM;
+        *out_rc = -ENOMEM;
+        return NULL;
     }
+    access_init(&q->a, l, who, q->r.bucket, q->r.key);
+    return q;
+}
+
+int upload_list_parts(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                      struct bytes key, struct bytes upload, uint32_t after_number, uint32_t max,
+                      upload_parts_fn *done, void *arg)
+{
+    int rc;
+    struct parts_req *q = parts_create(l, who, bucket, key, upload, max, &rc);
+
+    if (!q)
+        return rc;
+    q->after = after_number;
     q->done = done;
     q->arg = arg;
-    access_init(&q->a, l, who, q->r.bucket, q->r.key);
+    req_start(&q->r, parts_finish, parts_fini);
+    return 0;
+}
+
+int upload_stat(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                struct bytes key, struct bytes upload, upload_stat_fn *done, void *arg)
+{
+    int rc;
+    struct parts_req *q = parts_create(l, who, bucket, key, upload, 0, &rc);
+
+    if (!q)
+        return rc;
+    q->stat = done;
+    q->arg = arg;
     req_start(&q->r, parts_finish, parts_fini);
     return 0;
 }

@@ -12,6 +12,7 @@
 #include <openssl/evp.h>
 
 #include "s3/bucket/bucket_int.h"
+#include "s3/bucket/sums.h"
 
 enum { COMPLETE_TRIES_MAX = 30, PART_ROWS = S3_PART_NUMBER_MAX };
 
@@ -19,8 +20,10 @@ struct complete_req {
     struct req r;
     struct link link; /* its access serves all stages */
     struct uuid id, version;
-    struct upload_part *parts; /* in the arena, as are the two below */
+    struct upload_end end;
+    struct upload_part *parts; /* in the arena, as are the three below */
     struct stripes *stripes;   /* of each part asked for */
+    struct object_part *told;
     bool *found;
     uint32_t part_count;
     uint32_t seen;  /* the next part asked for that no row has been compared with */
@@ -102,8 +105,10 @@ static void complete_rows(struct link *k, struct link_rows *rows)
                                 .epoch = access_epoch(&k->a)};
     struct garbage_row result = {
         .state = GARBAGE_WAITING, .kind = GARBAGE_RESULT, .epoch = access_epoch(&k->a)};
-    struct result_row r = {
-        .size = q->entry.size, .mtime_ns = q->entry.mtime_ns, .etag = q->entry.etag};
+    struct result_row r = {.size = q->entry.size,
+                           .mtime_ns = q->entry.mtime_ns,
+                           .etag = q->entry.etag,
+                           .sum = q->entry.sum};
     struct row_key *key;
     struct writer *w;
 
@@ -128,13 +133,15 @@ static void complete_linked(struct link *k)
         return;
     }
     if (k->a.code == 0)
-        q->info = (struct object_info){
-            .size = q->entry.size, .mtime_ns = q->entry.mtime_ns, .etag = q->entry.etag};
+        q->info = (struct object_info){.size = q->entry.size,
+                                       .mtime_ns = q->entry.mtime_ns,
+                                       .etag = q->entry.etag,
+                                       .sum = q->entry.sum};
     complete_end(q, k->a.code);
 }
 
 /* The parts are those that were asked for. */
-static int object_make(struct complete_req *q)
+static int parts_judge(struct complete_req *q, uint64_t *out_size)
 {
     uint64_t size = 0;
     int rc = 0;
@@ -147,19 +154,55 @@ static int object_make(struct complete_req *q)
         if (size_add(size, q->stripes[i].size, &size) < 0 || size > S3_OBJECT_BYTES_MAX)
             return -R_ENTITY_TOO_LARGE;
     }
+    if (rc == 0 && q->end.has_size && q->end.size != size)
+        rc = -R_SIZE_DIFFERS;
+    *out_size = size;
+    return rc;
+}
+
+/* The object's checksum, and whether it is the one that the client has. */
+static int sum_make(struct complete_req *q)
+{
+    const struct s3_sum *want = &q->end.sum, *begun = &q->upload.sum;
+    int rc = sums_join(begun->kind, begun->type, q->told, q->part_count, &q->entry.sum);
+
+    if (rc < 0)
+        return rc;
+    if (q->entry.sum.kind == CHECKSUM_NONE) /* those of parts are of no use, and not counted on */
+        for (uint32_t i = 0; i < q->part_count; i++)
+            q->told[i].sum = (struct s3_sum){0};
+    if (want->type && want->type != begun->type)
+        return -R_SUM_KIND;
+    if (want->kind == CHECKSUM_NONE)
+        return 0;
+    if (want->kind != begun->kind)
+        return -R_SUM_KIND;
+    return sums_equal(want, &q->entry.sum) ? 0 : -R_BAD_DIGEST;
+}
+
+static int object_make(struct complete_req *q)
+{
+    uint64_t size = 0;
+    int rc = parts_judge(q, &size);
+
+    if (rc < 0)
+        return rc;
     q->version = layer_uuid(q->r.l);
     q->entry = (struct entry_row){.version = q->version,
                                   .place = ENTRY_MANIFEST,
                                   .size = size,
                                   .mtime_ns = env_wall_ns(q->r.l->env),
                                   .etag = {.parts = q->part_count},
-                                  .headers = q->upload.headers};
+                                  .headers = q->upload.headers,
+                                  .acl = q->upload.acl,
+                                  .tags = q->upload.tags};
+    rc = parts_md5(q, false, q->entry.etag.md5);
     if (rc == 0)
-        rc = parts_md5(q, false, q->entry.etag.md5);
+        rc = sum_make(q);
     if (rc < 0)
         return rc;
     writer_fini(&q->manifest);
-    manifest_encode(q->stripes, q->part_count, &q->manifest);
+    manifest_encode(q->stripes, q->told, q->part_count, &q->manifest);
     writer_fini(&q->link.next);
     entry_row_encode(&q->entry, &q->link.next);
     return q->manifest.rc < 0 ? q->manifest.rc : q->link.next.rc;
@@ -198,7 +241,11 @@ static int part_match(struct complete_req *q, struct cairn_pair p)
     while (q->seen < q->part_count && q->parts[q->seen].number < number)
         q->seen++;
     if (q->seen < q->part_count && q->parts[q->seen].number == number) {
-        q->found[q->seen] = memcmp(q->parts[q->seen].md5, row.md5, 16) == 0;
+        const struct upload_part *want = &q->parts[q->seen];
+
+        q->found[q->seen] = memcmp(want->md5, row.md5, 16) == 0 &&
+                            (want->sum.kind == CHECKSUM_NONE || sums_equal(&want->sum, &row.sum));
+        q->told[q->seen] = (struct object_part){number, row.stripes.size, row.sum};
         q->stripes[q->seen++] = row.stripes;
     }
     return 0;
@@ -314,7 +361,8 @@ static int result_take(struct complete_req *q, struct bytes value)
         return rc;
     if (memcmp(r.request, q->request, 16) != 0)
         return -R_NO_UPLOAD;
-    q->info = (struct object_info){.size = r.size, .mtime_ns = r.mtime_ns, .etag = r.etag};
+    q->info =
+        (struct object_info){.size = r.size, .mtime_ns = r.mtime_ns, .etag = r.etag, .sum = r.sum};
     return 0;
 }
 
@@ -386,9 +434,10 @@ static int parts_check(const struct upload_part *parts, uint32_t count)
 }
 
 int upload_complete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                    struct bytes key, struct bytes upload, const struct upload_part *parts,
-                    uint32_t part_count, object_info_fn *done, void *arg)
+                    struct bytes key, struct bytes upload, const struct upload_end *end,
+                    object_info_fn *done, void *arg)
 {
+    uint32_t part_count = end->part_count;
     struct complete_req *q = NULL;
     struct uuid id = {{0}};
     struct arena *arena;
@@ -397,7 +446,7 @@ int upload_complete(struct bucket_layer *l, const struct s3_principal *who, stru
     if (rc == 0 && uuid_parse(upload, &id) < 0)
         rc = -R_NO_UPLOAD;
     if (rc == 0)
-        rc = parts_check(parts, part_count);
+        rc = parts_check(end->parts, part_count);
     if (rc == 0)
         q = req_create(sizeof(*q), l, who, bucket, key, complete_run, &rc);
     if (!q)
@@ -405,10 +454,12 @@ int upload_complete(struct bucket_layer *l, const struct s3_principal *who, stru
     arena = &q->r.op.arena;
     q->id = id;
     q->part_count = part_count;
-    q->parts = arena_dup(arena, parts, part_count * sizeof(*parts));
+    q->end = *end;
+    q->parts = arena_dup(arena, end->parts, part_count * sizeof(*q->parts));
+    q->told = arena_zalloc(arena, part_count * sizeof(*q->told));
     q->stripes = arena_zalloc(arena, part_count * sizeof(*q->stripes));
     q->found = arena_zalloc(arena, part_count * sizeof(*q->found));
-    rc = q->parts && q->stripes && q->found ? parts_md5(q, true, q->request) : -ENOMEM;
+    rc = q->parts && q->told && q->stripes && q->found ? parts_md5(q, true, q->request) : -ENOMEM;
     if (rc < 0) {
         req_destroy(&q->r);
         return rc;
@@ -416,6 +467,7 @@ int upload_complete(struct bucket_layer *l, const struct s3_principal *who, stru
     q->done = done;
     q->arg = arg;
     link_init(&q->link, l, who, q->r.bucket, q->r.key);
+    q->link.cond = end->cond;
     req_start(&q->r, complete_finish, complete_fini);
     return 0;
 }

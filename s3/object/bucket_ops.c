@@ -104,7 +104,7 @@ static void create_now(struct s3_request *r)
     int rc;
 
     request_hold(r);
-    rc = bucket_create(r->g->buckets, &r->who, r->bucket, created, r);
+    rc = bucket_create(r->g->buckets, &r->who, r->bucket, NULL, 0, created, r);
     if (rc < 0)
         request_call_failed(r, rc);
 }

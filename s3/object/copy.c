@@ -141,7 +141,7 @@ static void commit(struct s3_request *r)
         hash_end(&s->md5, md5);
     else
         memcpy(md5, s->etag.md5, sizeof(md5));
-    object_put_commit(TAKE(s->put), md5, copied, r);
+    object_put_commit(TAKE(s->put), md5, NULL, copied, r);
 }
 
 /* The step that the caller held goes on here. */

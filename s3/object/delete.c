@@ -27,7 +27,7 @@ static void delete_start(struct s3_request *r)
     int rc;
 
     request_hold(r);
-    rc = object_delete(r->g->buckets, &r->who, r->bucket, r->key, deleted, r);
+    rc = object_delete(r->g->buckets, &r->who, r->bucket, r->key, NULL, deleted, r);
     if (rc < 0)
         request_call_failed(r, rc);
 }
@@ -166,7 +166,7 @@ static void many_go(struct s3_request *r)
         int rc;
 
         request_hold(r);
-        rc = object_delete(r->g->buckets, &r->who, r->bucket, v->key, victim_deleted, v);
+        rc = object_delete(r->g->buckets, &r->who, r->bucket, v->key, NULL, victim_deleted, v);
         if (rc == 0) {
             m->running++;
             continue;

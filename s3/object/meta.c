@@ -24,7 +24,7 @@ static struct bytes trim(struct bytes b)
 }
 
 /* The next of a list, without blanks around it. */
-static bool next_item(struct bytes *list, struct bytes *out_item)
+bool list_item(struct bytes *list, struct bytes *out_item)
 {
     const uint8_t *comma;
 
@@ -62,7 +62,7 @@ static int strip_chunked(struct arena *a, struct bytes value, struct bytes *out_
 
     if (!text)
         return -ENOMEM;
-    while (next_item(&value, &item)) {
+    while (list_item(&value, &item)) {
         if (item.len == 0 || bytes_equal(item, BYTES_STR("aws-chunked")))
             continue;
         if (len)
@@ -179,58 +179,6 @@ enum s3_error meta_reply(struct s3_request *r, const struct object_info *info, b
         if (checksums || checksum_of_field(info->headers[i].name) == CHECKSUM_NONE)
             request_field_add(r, info->headers[i].name, info->headers[i].value);
     overrides(r);
-    return S3_OK;
-}
-
-/* --- conditions --- */
-
-static const struct bytes *condition(const struct http_head *head, const char *prefix,
-                                     const char *name)
-{
-    char full[64];
-
-    (void)snprintf(full, sizeof(full), "%s%s", prefix, name);
-    return http_field(head, full);
-}
-
-/* Is the object's ETag one of the list?  Quotes may be missing: clients of S3 leave them out. */
-static bool etag_listed(struct bytes list, const struct s3_etag *etag)
-{
-    char text[S3_ETAG_TEXT];
-    struct bytes item;
-
-    s3_etag_text(etag, text);
-    while (next_item(&list, &item)) {
-        if (bytes_equal(item, BYTES_STR("*")))
-            return true;
-        if (starts_with(item, "W/"))
-            item = skip(item, 2);
-        if (item.len >= 2 && item.data[0] == '"' && item.data[item.len - 1] == '"')
-            item = (struct bytes){item.data + 1, item.len - 2};
-        if (bytes_equal(item, BYTES_STR(text)))
-            return true;
-    }
-    return false;
-}
-
-enum s3_error conditions_check(const struct http_head *head, const char *prefix,
-                               const struct object_info *info)
-{
-    const struct bytes *match = condition(head, prefix, "if-match");
-    const struct bytes *none = condition(head, prefix, "if-none-match");
-    const struct bytes *since = condition(head, prefix, "if-modified-since");
-    const struct bytes *until = condition(head, prefix, "if-unmodified-since");
-    int64_t changed = (int64_t)(info->mtime_ns / NS_PER_S), at;
-    /* A copy that need not be made is a failure, a read that need not be done is not. */
-    enum s3_error same = prefix[0] ? S3_PreconditionFailed : S3_NotModified;
-
-    /* ETags are stronger than times: where one is asked for, the time is not looked at. */
-    if (match ? !etag_listed(*match, &info->etag)
-              : until && http_date_get(*until, &at) && changed > at)
-        return S3_PreconditionFailed;
-    if (none ? etag_listed(*none, &info->etag)
-             : since && http_date_get(*since, &at) && changed <= at)
-        return same;
     return S3_OK;
 }
 

@@ -24,6 +24,17 @@ enum s3_error meta_reply_etag(struct s3_request *r, const struct s3_etag *etag);
 enum s3_error conditions_check(const struct http_head *head, const char *prefix,
                                const struct object_info *info);
 
+/* What is asked of the present object when a PUT, copy or completion replaces it, or a deletion
+ * removes it.  S3_OK, or why it cannot be asked. */
+enum s3_error conditions_of_write(const struct http_head *head, struct s3_condition *out_cond);
+enum s3_error conditions_of_delete(const struct http_head *head, struct s3_condition *out_cond);
+bool condition_any(const struct s3_condition *c);
+/* With or without quotes.  What is no ETag of ours is one that no object has. */
+void etag_parse(struct bytes text, struct s3_etag *out_etag);
+
+/* The next of a list, without blanks around it; false: there is no more. */
+bool list_item(struct bytes *list, struct bytes *out_item);
+
 /* A Range field: S3_OK (bytes of the object, maybe less than asked for), S3_InvalidRange,
  * S3_InvalidArgument, S3_NotImplemented (several ranges).  A unit other than bytes is no range:
  * then `out_whole` is true. */

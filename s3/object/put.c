@@ -81,7 +81,7 @@ static void put_commit(struct s3_request *r)
     struct put_state *s = r->state;
 
     request_hold(r);
-    object_put_commit(TAKE(s->put), s->sums.md5, committed, r);
+    object_put_commit(TAKE(s->put), s->sums.md5, NULL, committed, r);
 }
 
 /* Write what waits; false when it still does, or the PUT failed. */
@@ -211,8 +211,11 @@ static void put_start(struct s3_request *r)
     }
     s->args.headers = s->meta.header;
     s->args.header_count = s->meta.count;
-    s->args.if_absent = request_field(r, "if-none-match") != NULL;
-    put_begin(r);
+    e = conditions_of_write(r->head, &s->args.cond);
+    if (e != S3_OK)
+        request_reply_error(r, e);
+    else
+        put_begin(r);
 }
 
 static void part_start(struct s3_request *r)

@@ -26,6 +26,7 @@ static void created(void *arg, int rc, const char *upload)
 static void create_start(struct s3_request *r)
 {
     struct meta *meta = request_state(r, sizeof(*meta), NULL);
+    struct upload_make make = {0};
     enum s3_error e;
     int rc;
 
@@ -37,8 +38,9 @@ static void create_start(struct s3_request *r)
         return;
     }
     request_hold(r);
-    rc = upload_create(r->g->buckets, &r->who, r->bucket, r->key, meta->header, meta->count,
-                       created, r);
+    make.headers = meta->header;
+    make.header_count = meta->count;
+    rc = upload_create(r->g->buckets, &r->who, r->bucket, r->key, &make, created, r);
     if (rc < 0)
         request_call_failed(r, rc);
 }
@@ -77,6 +79,7 @@ static int part_begin(struct complete_state *s)
         s->cap = cap;
     }
     s->has_number = s->has_etag = false;
+    s->part[s->count] = (struct upload_part){0};
     return 0;
 }
 
@@ -165,6 +168,7 @@ static void complete_batch(struct s3_request *r, struct buf *data)
 static void complete_done(struct s3_request *r, const struct body_sums *sums)
 {
     struct complete_state *s = r->state;
+    struct upload_end end = {.parts = s->part, .part_count = s->count};
     int rc = xml_in_end(s->xml);
 
     UNUSED(sums);
@@ -178,7 +182,7 @@ static void complete_done(struct s3_request *r, const struct body_sums *sums)
     }
     request_hold(r);
     rc = upload_complete(r->g->buckets, &r->who, r->bucket, r->key, *request_arg(r, "uploadId"),
-                         s->part, s->count, completed, r);
+                         &end, completed, r);
     if (rc < 0)
         request_call_failed(r, rc);
 }

@@ -10,7 +10,7 @@
 struct object_put {
     struct bucket_layer *l;
     struct object_put_args args; /* names and headers owned */
-    struct s3_header header[S3_HEADERS_MAX];
+    struct s3_header header[S3_HEADERS_MAX], tag[S3_TAGS_MAX];
     struct buf data;
     uint64_t in_flight;
     int rc;
@@ -56,6 +56,7 @@ static void object_free(struct fake_object *o)
     fake_disown(o->key);
     buf_fini(&o->data);
     fake_disown_headers(o->header, o->info.header_count);
+    fake_disown_headers(o->tag, o->info.tag_count);
     mem_free(o);
 }
 
@@ -115,8 +116,64 @@ struct fake_object *fake_object_copy(const struct fake_object *from)
     fake_must(buf_append(&o->data, &from->data, 0, from->data.bytes));
     o->info = from->info;
     o->info.headers = o->header;
+    o->info.tags = o->tag;
     fake_own_headers(o->header, from->header, from->info.header_count);
+    fake_own_headers(o->tag, from->tag, from->info.tag_count);
+    memcpy(o->part, from->part, sizeof(o->part));
+    o->part_count = from->part_count;
     return o;
+}
+
+/* --- who may, and when --- */
+
+bool fake_owns(const struct s3_principal *who)
+{
+    return strcmp(who->name, "alice") == 0;
+}
+
+const struct bytes *fake_prop(const struct fake_bucket *b, const char *name)
+{
+    for (uint32_t i = 0; i < b->prop_count; i++)
+        if (bytes_equal(b->prop[i].name, BYTES_STR(name)))
+            return &b->prop[i].value;
+    return NULL;
+}
+
+bool fake_public(const struct fake_bucket *b, enum s3_acl acl)
+{
+    const struct bytes *block = fake_prop(b, S3_PROP_BLOCK);
+
+    return acl == S3_ACL_PUBLIC_READ && !(block && block->data[0] & S3_BLOCK_ACLS);
+}
+
+bool fake_listable(const struct fake_bucket *b)
+{
+    const struct bytes *acl = fake_prop(b, S3_PROP_ACL);
+
+    return acl && fake_public(b, acl->data[0]);
+}
+
+int fake_judge(const struct s3_condition *c, const struct fake_object *o)
+{
+    if (!o)
+        return c->exists || c->match ? -R_NO_KEY : 0;
+    if (c->absent || (c->same_size && c->size != o->info.size) ||
+        (c->same_mtime && c->mtime_s != o->info.mtime_ns / NS_PER_S) ||
+        (c->match &&
+         (memcmp(c->etag.md5, o->info.etag.md5, 16) != 0 || c->etag.parts != o->info.etag.parts)))
+        return -R_PRECONDITION;
+    return 0;
+}
+
+/* What somebody who asks for an object hears. */
+static int read_rc(const struct fake_bucket *b, const struct fake_object *o,
+                   const struct s3_principal *who)
+{
+    if (!b)
+        return -R_NO_BUCKET;
+    if (!o)
+        return fake_owns(who) || fake_listable(b) ? -R_NO_KEY : -R_DENIED;
+    return fake_owns(who) || fake_public(b, o->info.acl) ? 0 : -R_DENIED;
 }
 
 /* --- lookups --- */
@@ -141,7 +198,7 @@ static uint32_t key_position(const struct fake_bucket *b, struct bytes key)
     return i;
 }
 
-static struct fake_object *object_find(const struct fake_bucket *b, struct bytes key)
+struct fake_object *fake_object_find(const struct fake_bucket *b, struct bytes key)
 {
     uint32_t i = b ? key_position(b, key) : 0;
 
@@ -201,6 +258,7 @@ static void bucket_free(struct fake_bucket *b)
     while (b->count)
         object_free(b->object[--b->count]);
     mem_free(b->object);
+    fake_disown_headers(b->prop, b->prop_count);
     mem_free(b);
 }
 
@@ -242,11 +300,9 @@ void bucket_owner_known(struct bucket_layer *l, struct bytes bucket,
 }
 
 int bucket_create(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                  bucket_done_fn *done, void *arg)
+                  const struct s3_header *props, uint32_t prop_count, bucket_done_fn *done,
+                  void *arg)
 {
-    if (who->anonymous)
-        return -R_DENIED;
-
     struct fake_bucket *b;
 
     ASSERT(strcmp(who->name, "alice") == 0);
@@ -256,6 +312,8 @@ int bucket_create(struct bucket_layer *l, const struct s3_principal *who, struct
         return fake_answer(l, -R_BUCKET_YOURS, done, arg);
     b = mem_zalloc(sizeof(*b));
     memcpy(b->name, bucket.data, bucket.len);
+    b->prop_count = prop_count;
+    fake_own_headers(b->prop, props, prop_count);
     list_push_back(&l->buckets, &b->link);
     return fake_answer(l, 0, done, arg);
 }
@@ -263,11 +321,10 @@ int bucket_create(struct bucket_layer *l, const struct s3_principal *who, struct
 int bucket_delete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                   bucket_done_fn *done, void *arg)
 {
-    if (who->anonymous)
-        return -R_DENIED;
-
     struct fake_bucket *b = fake_bucket_find(l, bucket);
 
+    if (!fake_owns(who))
+        return fake_answer(l, -R_DENIED, done, arg);
     if (!b || b->count)
         return fake_answer(l, b ? -R_BUCKET_NOT_EMPTY : -R_NO_BUCKET, done, arg);
     bucket_free(b);
@@ -279,22 +336,69 @@ static void run_bucket(struct call *c)
     struct bucket_info info = {0};
 
     if (c->rc == 0)
-        info = (struct bucket_info){BYTES_STR(c->bucket->name), "alice", 0};
+        info = (struct bucket_info){.name = BYTES_STR(c->bucket->name),
+                                    .owner = "alice",
+                                    .props = c->bucket->prop,
+                                    .prop_count = c->bucket->prop_count,
+                                    .may_list = c->owns || fake_listable(c->bucket)};
     c->info(c->arg, c->rc, c->rc ? NULL : &info);
+}
+
+static int bucket_ask(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                      bool owner_only, bucket_info_fn *done, void *arg)
+{
+    struct fake_bucket *b = fake_bucket_find(l, bucket);
+    bool owns = fake_owns(who);
+    struct call *c = fake_call(l,
+                               !b                    ? -R_NO_BUCKET
+                               : owns || !owner_only ? 0
+                                                     : -R_DENIED,
+                               run_bucket, arg);
+
+    c->info = done;
+    c->bucket = b;
+    c->owns = owns;
+    return 0;
 }
 
 int bucket_stat(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                 bucket_info_fn *done, void *arg)
 {
-    if (who->anonymous)
-        return -R_DENIED;
+    return bucket_ask(l, who, bucket, true, done, arg);
+}
 
+int bucket_peek(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                bucket_info_fn *done, void *arg)
+{
+    return bucket_ask(l, who, bucket, false, done, arg);
+}
+
+const struct bytes *bucket_prop(const struct bucket_info *info, const char *name)
+{
+    for (uint32_t i = 0; i < info->prop_count; i++)
+        if (bytes_equal(info->props[i].name, BYTES_STR(name)))
+            return &info->props[i].value;
+    return NULL;
+}
+
+int bucket_change(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                  const char *name, struct bytes value, bucket_done_fn *done, void *arg)
+{
     struct fake_bucket *b = fake_bucket_find(l, bucket);
-    struct call *c = fake_call(l, b ? 0 : -R_NO_BUCKET, run_bucket, arg);
+    struct s3_header next = {BYTES_STR(name), value};
 
-    c->info = done;
-    c->bucket = b;
-    return 0;
+    if (!b || !fake_owns(who))
+        return fake_answer(l, b ? -R_DENIED : -R_NO_BUCKET, done, arg);
+    for (uint32_t i = 0; i < b->prop_count; i++) {
+        if (!bytes_equal(b->prop[i].name, next.name))
+            continue;
+        fake_disown_headers(&b->prop[i], 1);
+        b->prop[i] = b->prop[--b->prop_count];
+    }
+    ASSERT(b->prop_count < ARRAY_LEN(b->prop));
+    if (value.len)
+        fake_own_headers(&b->prop[b->prop_count++], &next, 1);
+    return fake_answer(l, 0, done, arg);
 }
 
 struct list_call {
@@ -312,9 +416,10 @@ static void run_list(struct env_task *task)
 
     LIST_EACH (pos, &c->l->buckets)
         if (n < ARRAY_LEN(rows))
-            rows[n++] =
-                (struct bucket_info){BYTES_STR(LIST_ENTRY(pos, struct fake_bucket, link)->name),
-                                     "alice", UINT64_C(1440938160) * NS_PER_S};
+            rows[n++] = (struct bucket_info){
+                .name = BYTES_STR(LIST_ENTRY(pos, struct fake_bucket, link)->name),
+                .owner = "alice",
+                .created_ns = UINT64_C(1440938160) * NS_PER_S};
     c->l->open--;
     c->done(c->arg, 0, rows, n);
     mem_free(c);
@@ -323,11 +428,11 @@ static void run_list(struct env_task *task)
 int bucket_list(struct bucket_layer *l, const struct s3_principal *who, bucket_list_fn *done,
                 void *arg)
 {
+    struct list_call *c;
+
     if (who->anonymous)
         return -R_DENIED;
-
-    struct list_call *c = mem_zalloc(sizeof(*c));
-
+    c = mem_zalloc(sizeof(*c));
     c->l = l;
     c->done = done;
     c->arg = arg;
@@ -350,12 +455,9 @@ void s3_etag_text(const struct s3_etag *etag, char out[S3_ETAG_TEXT])
 int object_head(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                 struct bytes key, object_info_fn *done, void *arg)
 {
-    if (who->anonymous)
-        return -R_DENIED;
-
     struct fake_bucket *b = fake_bucket_find(l, bucket);
-    struct fake_object *o = object_find(b, key);
-    struct call *c = fake_call(l, !b ? -R_NO_BUCKET : o ? 0 : -R_NO_KEY, fake_run_object, arg);
+    struct fake_object *o = fake_object_find(b, key);
+    struct call *c = fake_call(l, read_rc(b, o, who), fake_run_object, arg);
 
     c->object = done;
     c->o = o ? fake_object_copy(o) : NULL;
@@ -363,16 +465,37 @@ int object_head(struct bucket_layer *l, const struct s3_principal *who, struct b
 }
 
 int object_delete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                  struct bytes key, bucket_done_fn *done, void *arg)
+                  struct bytes key, const struct s3_condition *cond, bucket_done_fn *done,
+                  void *arg)
 {
-    if (who->anonymous)
-        return -R_DENIED;
-
     struct fake_bucket *b = fake_bucket_find(l, bucket);
+    int rc = b ? 0 : -R_NO_BUCKET;
 
-    if (!b)
-        return fake_answer(l, -R_NO_BUCKET, done, arg);
-    object_drop(b, key);
+    if (rc == 0 && !fake_owns(who))
+        rc = -R_DENIED;
+    if (rc == 0 && cond)
+        rc = fake_judge(cond, fake_object_find(b, key));
+    if (rc == 0)
+        object_drop(b, key);
+    return fake_answer(l, rc, done, arg);
+}
+
+int object_change(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                  struct bytes key, const struct object_change *change, bucket_done_fn *done,
+                  void *arg)
+{
+    struct fake_bucket *b = fake_bucket_find(l, bucket);
+    struct fake_object *o = fake_object_find(b, key);
+
+    if (!o || !fake_owns(who))
+        return fake_answer(l, o ? -R_DENIED : b ? -R_NO_KEY : -R_NO_BUCKET, done, arg);
+    if (change->set_acl)
+        o->info.acl = change->acl;
+    if (change->set_tags) {
+        fake_disown_headers(o->tag, o->info.tag_count);
+        o->info.tag_count = change->tag_count;
+        fake_own_headers(o->tag, change->tags, change->tag_count);
+    }
     return fake_answer(l, 0, done, arg);
 }
 
@@ -384,6 +507,7 @@ static void put_free(struct object_put *p)
     fake_disown(p->args.key);
     fake_disown(p->args.upload);
     fake_disown_headers(p->header, p->args.header_count);
+    fake_disown_headers(p->tag, p->args.tag_count);
     buf_fini(&p->data);
     p->l->open--;
     mem_free(p);
@@ -404,9 +528,6 @@ static void put_drain(struct env_task *task)
 int object_put_open(struct bucket_layer *l, const struct s3_principal *who,
                     const struct object_put_args *args, struct object_put **out_put)
 {
-    if (who->anonymous)
-        return -R_DENIED;
-
     struct object_put *p = mem_zalloc(sizeof(*p));
     struct fake_bucket *b = fake_bucket_find(l, args->bucket);
 
@@ -416,11 +537,10 @@ int object_put_open(struct bucket_layer *l, const struct s3_principal *who,
     p->args.key = fake_own(args->key);
     p->args.upload = fake_own(args->upload);
     fake_own_headers(p->header, args->headers, args->header_count);
-    p->rc = !b ? -R_NO_BUCKET : l->knobs.put_rc;
+    fake_own_headers(p->tag, args->tags, args->tag_count);
+    p->rc = !b ? -R_NO_BUCKET : fake_owns(who) ? l->knobs.put_rc : -R_DENIED;
     if (!p->rc && args->upload.len && !fake_upload_find(l, args->key, args->upload))
         p->rc = -R_NO_UPLOAD;
-    if (!p->rc && args->if_absent && object_find(b, args->key))
-        p->rc = -R_PRECONDITION;
     env_task_init(&p->drain, put_drain);
     l->open++;
     *out_put = p;
@@ -461,7 +581,8 @@ static void put_end(struct object_put *p)
         put_free(p);
 }
 
-static struct fake_object *object_of(struct object_put *p, const uint8_t md5[16])
+static struct fake_object *object_of(struct object_put *p, const uint8_t md5[16],
+                                     const struct s3_sum *sum)
 {
     struct fake_object *o = mem_zalloc(sizeof(*o));
 
@@ -473,22 +594,34 @@ static struct fake_object *object_of(struct object_put *p, const uint8_t md5[16]
     o->info.headers = o->header;
     o->info.header_count = p->args.header_count;
     fake_own_headers(o->header, p->header, p->args.header_count);
+    o->info.tags = o->tag;
+    o->info.tag_count = p->args.tag_count;
+    fake_own_headers(o->tag, p->tag, p->args.tag_count);
+    o->info.acl = p->args.acl;
+    if (sum)
+        o->info.sum = *sum;
     return o;
 }
 
-void object_put_commit(struct object_put *p, const uint8_t md5[16], object_info_fn *done, void *arg)
+void object_put_commit(struct object_put *p, const uint8_t md5[16], const struct s3_sum *sum,
+                       object_info_fn *done, void *arg)
 {
+    struct fake_bucket *b = fake_bucket_find(p->l, p->args.bucket);
     struct fake_object *o = NULL;
     struct fake_upload *u = fake_upload_find(p->l, p->args.key, p->args.upload);
     int rc = p->rc ? p->rc : p->l->knobs.commit_rc;
     struct call *c;
 
+    if (rc == 0 && !u)
+        rc = fake_judge(&p->args.cond, fake_object_find(b, p->args.key));
+    if (rc == 0 && u && u->sum.kind && (!sum || sum->kind != u->sum.kind))
+        rc = -R_SUM_KIND;
     if (rc == 0) {
-        o = object_of(p, md5);
+        o = object_of(p, md5, sum);
         if (u)
             fake_part_store(u, p->args.part_number, o);
         else
-            fake_object_store(fake_bucket_find(p->l, p->args.bucket), fake_object_copy(o));
+            fake_object_store(b, fake_object_copy(o));
     }
     c = fake_call(p->l, rc, fake_run_object, arg);
     c->object = done;
@@ -521,13 +654,10 @@ int object_get_open(struct bucket_layer *l, const struct s3_principal *who, stru
                     struct bytes key, object_info_fn *opened, void *arg,
                     struct object_get **out_get)
 {
-    if (who->anonymous)
-        return -R_DENIED;
-
     struct fake_bucket *b = fake_bucket_find(l, bucket);
-    struct fake_object *o = object_find(b, key);
+    struct fake_object *o = fake_object_find(b, key);
     struct object_get *g = mem_zalloc(sizeof(*g));
-    struct call *c = fake_call(l, !b ? -R_NO_BUCKET : o ? 0 : -R_NO_KEY, run_opened, arg);
+    struct call *c = fake_call(l, read_rc(b, o, who), run_opened, arg);
 
     g->l = l;
     g->o = o ? fake_object_copy(o) : NULL;
@@ -537,6 +667,12 @@ int object_get_open(struct bucket_layer *l, const struct s3_principal *who, stru
     l->open++;
     *out_get = g;
     return 0;
+}
+
+const struct object_part *object_get_parts(const struct object_get *g, uint32_t *out_count)
+{
+    *out_count = g->o->part_count;
+    return g->o->part_count ? g->o->part : NULL;
 }
 
 void object_get_range(struct object_get *g, uint64_t off, uint64_t bytes)
@@ -604,93 +740,4 @@ void object_get_close(struct object_get *g)
     if (g->o)
         object_free(g->o);
     mem_free(g);
-}
-
-/* --- listings --- */
-
-struct rows_call {
-    struct env_task task;
-    struct bucket_layer *l;
-    struct object_list list;
-    struct object_list_row *row; /* owned, names too */
-    int rc;
-    object_list_fn *done;
-    void *arg;
-};
-
-static void run_rows(struct env_task *task)
-{
-    struct rows_call *c = CONTAINER_OF(task, struct rows_call, task);
-
-    c->l->open--;
-    c->done(c->arg, c->rc, c->rc ? NULL : &c->list);
-    for (uint32_t i = 0; i < c->list.count; i++)
-        fake_disown(c->row[i].name);
-    mem_free(c->row);
-    mem_free(c);
-}
-
-bool fake_begins(struct bytes b, struct bytes with)
-{
-    return b.len >= with.len && (with.len == 0 || memcmp(b.data, with.data, with.len) == 0);
-}
-
-/* The common prefix of a key, or nothing. */
-static struct bytes folded(struct bytes key, const struct object_list_args *args)
-{
-    const uint8_t *at = NULL;
-
-    if (args->delimiter.len)
-        at = memmem(key.data + args->prefix.len, key.len - args->prefix.len, args->delimiter.data,
-                    args->delimiter.len);
-    return (struct bytes){key.data, at ? (uint32_t)(at - key.data) + args->delimiter.len : 0};
-}
-
-static void rows_fill(struct rows_call *c, const struct fake_bucket *b,
-                      const struct object_list_args *args)
-{
-    struct bytes last = args->after;
-
-    for (uint32_t i = 0; i < b->count; i++) {
-        const struct fake_object *o = b->object[i];
-        struct bytes prefix, name;
-
-        if (!fake_begins(o->key, args->prefix))
-            continue;
-        prefix = folded(o->key, args);
-        name = prefix.len ? prefix : o->key;
-        if (bytes_compare(name, last) <= 0 && last.len)
-            continue;
-        if (c->list.count == args->max) {
-            c->list.truncated = args->max > 0;
-            break;
-        }
-        c->row[c->list.count++] = (struct object_list_row){fake_own(name), prefix.len > 0, o->info};
-        last = name;
-    }
-    if (c->list.truncated)
-        c->list.next = c->row[c->list.count - 1].name;
-}
-
-int object_list(struct bucket_layer *l, const struct s3_principal *who,
-                const struct object_list_args *args, object_list_fn *done, void *arg)
-{
-    if (who->anonymous)
-        return -R_DENIED;
-
-    struct fake_bucket *b = fake_bucket_find(l, args->bucket);
-    struct rows_call *c = mem_zalloc(sizeof(*c));
-
-    c->l = l;
-    c->rc = b ? 0 : -R_NO_BUCKET;
-    c->row = mem_calloc(args->max + 1, sizeof(c->row[0]));
-    c->list.rows = c->row;
-    c->done = done;
-    c->arg = arg;
-    if (b)
-        rows_fill(c, b, args);
-    l->open++;
-    env_task_init(&c->task, run_rows);
-    env_post(l->env, &c->task);
-    return 0;
 }

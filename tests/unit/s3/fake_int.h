@@ -9,21 +9,26 @@ struct fake_object {
     struct bytes key; /* owned */
     struct buf data;
     struct object_info info;
-    struct s3_header header[S3_HEADERS_MAX]; /* owned */
+    struct s3_header header[S3_HEADERS_MAX], tag[S3_TAGS_MAX]; /* owned */
+    struct object_part part[64];                               /* of a completed upload */
+    uint32_t part_count;
 };
 
 struct fake_part {
     uint32_t number;
     struct buf data;
     uint8_t md5[16];
+    struct s3_sum sum;
 };
 
 struct fake_upload {
     struct list link;
     char id[S3_UPLOAD_ID_LEN + 1];
     struct bytes bucket, key;
-    struct s3_header header[S3_HEADERS_MAX];
-    uint32_t header_count;
+    struct s3_header header[S3_HEADERS_MAX], tag[S3_TAGS_MAX];
+    uint32_t header_count, tag_count;
+    enum s3_acl acl;
+    struct s3_sum sum;
     struct fake_part part[64];
     uint32_t part_count;
 };
@@ -33,6 +38,8 @@ struct fake_bucket {
     char name[S3_BUCKET_NAME_MAX + 1];
     struct fake_object **object; /* owned, by key */
     uint32_t count;
+    struct s3_header prop[8]; /* owned */
+    uint32_t prop_count;
 };
 
 struct bucket_layer {
@@ -56,6 +63,7 @@ struct call {
     };
     bool suspended; /* of a user */
     void *arg;
+    bool owns;
     struct fake_bucket *bucket;
     struct fake_object *o; /* owned */
     struct object_get *get;
@@ -67,6 +75,14 @@ void fake_own_headers(struct s3_header *to, const struct s3_header *from, uint32
 void fake_disown_headers(struct s3_header *h, uint32_t n);
 bool fake_begins(struct bytes b, struct bytes with);
 void fake_must(int rc);
+/* Alice owns everything; what others may is for ACLs to say. */
+bool fake_owns(const struct s3_principal *who);
+bool fake_public(const struct fake_bucket *b, enum s3_acl acl);
+bool fake_listable(const struct fake_bucket *b);
+const struct bytes *fake_prop(const struct fake_bucket *b, const char *name);
+/* Does it hold of what is there, or not? */
+int fake_judge(const struct s3_condition *c, const struct fake_object *o);
+struct fake_object *fake_object_find(const struct fake_bucket *b, struct bytes key);
 
 struct fake_bucket *fake_bucket_find(struct bucket_layer *l, struct bytes name);
 struct fake_object *fake_object_copy(const struct fake_object *from);

@@ -1,6 +1,8 @@
 /* fake_upload.c - multipart uploads of the fake bucket layer. */
 #include "tests/unit/s3/fake_int.h"
 
+#include "s3/bucket/sums.h"
+
 #include <stdio.h>
 
 #include <openssl/evp.h>
@@ -11,6 +13,7 @@ void fake_upload_free(struct fake_upload *u)
     fake_disown(u->bucket);
     fake_disown(u->key);
     fake_disown_headers(u->header, u->header_count);
+    fake_disown_headers(u->tag, u->tag_count);
     for (uint32_t i = 0; i < u->part_count; i++)
         buf_fini(&u->part[i].data);
     mem_free(u);
@@ -40,7 +43,7 @@ void fake_part_store(struct fake_upload *u, uint32_t number, const struct fake_o
         memmove(&u->part[i + 1], &u->part[i], (u->part_count - i) * sizeof(u->part[0]));
         u->part_count++;
     }
-    u->part[i] = (struct fake_part){.number = number};
+    u->part[i] = (struct fake_part){.number = number, .sum = o->info.sum};
     fake_must(buf_append(&u->part[i].data, &o->data, 0, o->data.bytes));
     memcpy(u->part[i].md5, o->info.etag.md5, 16);
 }
@@ -64,12 +67,9 @@ static void run_id(struct env_task *task)
 }
 
 int upload_create(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                  struct bytes key, const struct s3_header *headers, uint32_t header_count,
-                  upload_create_fn *done, void *arg)
+                  struct bytes key, const struct upload_make *make, upload_create_fn *done,
+                  void *arg)
 {
-    if (who->anonymous)
-        return -R_DENIED;
-
     struct id_call *c = mem_zalloc(sizeof(*c));
     struct fake_upload *u;
 
@@ -79,24 +79,67 @@ int upload_create(struct bucket_layer *l, const struct s3_principal *who, struct
     l->open++;
     env_task_init(&c->task, run_id);
     env_post(l->env, &c->task);
-    if (!fake_bucket_find(l, bucket)) {
-        c->rc = -R_NO_BUCKET;
+    c->rc = !fake_bucket_find(l, bucket) ? -R_NO_BUCKET : fake_owns(who) ? 0 : -R_DENIED;
+    if (c->rc)
         return 0;
-    }
     u = mem_zalloc(sizeof(*u));
     (void)snprintf(u->id, sizeof(u->id), "%032x", ++l->serial);
     memcpy(c->id, u->id, sizeof(u->id));
     u->bucket = fake_own(bucket);
     u->key = fake_own(key);
-    u->header_count = header_count;
-    fake_own_headers(u->header, headers, header_count);
+    u->header_count = make->header_count;
+    fake_own_headers(u->header, make->headers, make->header_count);
+    u->tag_count = make->tag_count;
+    fake_own_headers(u->tag, make->tags, make->tag_count);
+    u->acl = make->acl;
+    u->sum = make->sum;
     list_push_back(&l->uploads, &u->link);
     return 0;
 }
 
-static int parts_join(struct fake_upload *u, const struct upload_part *parts, uint32_t n,
-                      struct fake_object *o)
+struct stat_call {
+    struct env_task task;
+    struct bucket_layer *l;
+    struct s3_sum sum;
+    int rc;
+    upload_stat_fn *done;
+    void *arg;
+};
+
+static void run_stat(struct env_task *task)
 {
+    struct stat_call *c = CONTAINER_OF(task, struct stat_call, task);
+
+    c->l->open--;
+    c->done(c->arg, c->rc, c->rc ? NULL : &c->sum);
+    mem_free(c);
+}
+
+int upload_stat(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                struct bytes key, struct bytes upload, upload_stat_fn *done, void *arg)
+{
+    struct fake_upload *u = fake_upload_find(l, key, upload);
+    struct stat_call *c = mem_zalloc(sizeof(*c));
+
+    c->l = l;
+    c->done = done;
+    c->arg = arg;
+    c->rc = !fake_bucket_find(l, bucket) ? -R_NO_BUCKET
+            : !fake_owns(who)            ? -R_DENIED
+            : u                          ? 0
+                                         : -R_NO_UPLOAD;
+    if (u)
+        c->sum = u->sum;
+    l->open++;
+    env_task_init(&c->task, run_stat);
+    env_post(l->env, &c->task);
+    return 0;
+}
+
+static int parts_join(struct fake_upload *u, const struct upload_end *end, struct fake_object *o)
+{
+    const struct upload_part *parts = end->parts;
+    uint32_t n = end->part_count;
     EVP_MD_CTX *md5 = EVP_MD_CTX_new();
     int rc = 0;
 
@@ -109,7 +152,8 @@ static int parts_join(struct fake_upload *u, const struct upload_part *parts, ui
 
         for (uint32_t k = 0; k < u->part_count; k++)
             if (u->part[k].number == parts[i].number &&
-                memcmp(u->part[k].md5, parts[i].md5, 16) == 0)
+                memcmp(u->part[k].md5, parts[i].md5, 16) == 0 &&
+                (!parts[i].sum.kind || sums_equal(&parts[i].sum, &u->part[k].sum)))
                 part = &u->part[k];
         if (rc == 0 && !part)
             rc = -R_BAD_PART;
@@ -119,25 +163,36 @@ static int parts_join(struct fake_upload *u, const struct upload_part *parts, ui
             break;
         fake_must(buf_append(&o->data, &part->data, 0, part->data.bytes));
         EVP_DigestUpdate(md5, parts[i].md5, 16);
+        o->part[o->part_count++] = (struct object_part){part->number, part->data.bytes, part->sum};
     }
     EVP_DigestFinal_ex(md5, o->info.etag.md5, NULL);
     EVP_MD_CTX_free(md5);
     o->info.etag.parts = n;
+    if (rc == 0)
+        rc = sums_join(u->sum.kind, u->sum.type, o->part, o->part_count, &o->info.sum);
+    if (rc == 0 && ((end->sum.type && end->sum.type != u->sum.type) ||
+                    (end->sum.kind && end->sum.kind != u->sum.kind)))
+        rc = -R_SUM_KIND;
+    if (rc == 0 && end->sum.kind && !sums_equal(&end->sum, &o->info.sum))
+        rc = -R_BAD_DIGEST;
+    if (rc == 0 && end->has_size && end->size != o->data.bytes)
+        rc = -R_SIZE_DIFFERS;
     return rc;
 }
 
 int upload_complete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                    struct bytes key, struct bytes upload, const struct upload_part *parts,
-                    uint32_t part_count, object_info_fn *done, void *arg)
+                    struct bytes key, struct bytes upload, const struct upload_end *end,
+                    object_info_fn *done, void *arg)
 {
-    if (who->anonymous)
-        return -R_DENIED;
-
     struct fake_upload *u = fake_upload_find(l, key, upload);
     struct fake_object *o = mem_zalloc(sizeof(*o));
-    int rc = u ? parts_join(u, parts, part_count, o) : -R_NO_UPLOAD;
-    struct call *c = fake_call(l, rc, fake_run_object, arg);
+    int rc = u ? parts_join(u, end, o) : -R_NO_UPLOAD;
+    struct call *c;
 
+    UNUSED(who);
+    if (rc == 0)
+        rc = fake_judge(&end->cond, fake_object_find(fake_bucket_find(l, bucket), key));
+    c = fake_call(l, rc, fake_run_object, arg);
     c->object = done;
     c->o = o;
     if (rc)
@@ -148,6 +203,10 @@ int upload_complete(struct bucket_layer *l, const struct s3_principal *who, stru
     o->info.headers = o->header;
     o->info.header_count = u->header_count;
     fake_own_headers(o->header, u->header, u->header_count);
+    o->info.tags = o->tag;
+    o->info.tag_count = u->tag_count;
+    fake_own_headers(o->tag, u->tag, u->tag_count);
+    o->info.acl = u->acl;
     fake_object_store(fake_bucket_find(l, bucket), fake_object_copy(o));
     fake_upload_free(u);
     return 0;
@@ -156,11 +215,10 @@ int upload_complete(struct bucket_layer *l, const struct s3_principal *who, stru
 int upload_abort(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                  struct bytes key, struct bytes upload, bucket_done_fn *done, void *arg)
 {
-    if (who->anonymous)
-        return -R_DENIED;
-
     struct fake_upload *u = fake_upload_find(l, key, upload);
 
+    if (!fake_owns(who))
+        return fake_answer(l, -R_DENIED, done, arg);
     UNUSED(bucket);
     if (!u)
         return fake_answer(l, -R_NO_UPLOAD, done, arg);
@@ -191,16 +249,15 @@ int upload_list_parts(struct bucket_layer *l, const struct s3_principal *who, st
                       struct bytes key, struct bytes upload, uint32_t after_number, uint32_t max,
                       upload_parts_fn *done, void *arg)
 {
-    if (who->anonymous)
-        return -R_DENIED;
-
     struct fake_upload *u = fake_upload_find(l, key, upload);
     struct parts_call *c = mem_zalloc(sizeof(*c));
 
     UNUSED(bucket);
     c->l = l;
-    c->rc = u ? 0 : -R_NO_UPLOAD;
+    c->rc = !fake_owns(who) ? -R_DENIED : u ? 0 : -R_NO_UPLOAD;
     c->parts.rows = c->row;
+    if (u)
+        c->parts.sum = u->sum;
     c->done = done;
     c->arg = arg;
     for (uint32_t i = 0; u && i < u->part_count; i++) {
@@ -213,6 +270,7 @@ int upload_list_parts(struct bucket_layer *l, const struct s3_principal *who, st
             break;
         *row = (struct upload_part_row){.number = u->part[i].number, .size = u->part[i].data.bytes};
         memcpy(row->etag.md5, u->part[i].md5, 16);
+        row->sum = u->part[i].sum;
         c->parts.count++;
     }
     l->open++;
@@ -245,13 +303,10 @@ static void run_uploads(struct env_task *task)
 int upload_list(struct bucket_layer *l, const struct s3_principal *who,
                 const struct upload_list_args *args, upload_list_fn *done, void *arg)
 {
-    if (who->anonymous)
-        return -R_DENIED;
-
     struct uploads_call *c = mem_zalloc(sizeof(*c));
 
     c->l = l;
-    c->rc = fake_bucket_find(l, args->bucket) ? 0 : -R_NO_BUCKET;
+    c->rc = !fake_owns(who) ? -R_DENIED : fake_bucket_find(l, args->bucket) ? 0 : -R_NO_BUCKET;
     c->list.rows = c->row;
     c->done = done;
     c->arg = arg;
@@ -262,7 +317,7 @@ int upload_list(struct bucket_layer *l, const struct s3_principal *who,
         if (c->list.count == ARRAY_LEN(c->row) || !bytes_equal(u->bucket, args->bucket) ||
             !fake_begins(u->key, args->prefix))
             continue;
-        *row = (struct upload_list_row){.name = fake_own(u->key), .owner = "alice"};
+        *row = (struct upload_list_row){.name = fake_own(u->key), .owner = "alice", .sum = u->sum};
         memcpy(row->upload, u->id, sizeof(u->id));
         c->list.count++;
     }

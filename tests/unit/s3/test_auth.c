@@ -84,10 +84,13 @@ T(s3_auth, a_client_of_another_region_is_told_ours)
 
 T(s3_auth, nobody_gets_nothing)
 {
+    static const struct call_args make = {.method = "PUT", .target = "/bucket"};
     struct server *s = server_start(NULL, NULL);
     int fd = server_connect(s);
     struct response r;
 
+    T_EQ(client_once(s, &make, &r), 200);
+    response_fini(&r);
     client_send_text(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     client_receive(fd, false, &r);
     T_EQ(r.status, 403);

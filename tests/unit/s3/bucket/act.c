@@ -90,6 +90,12 @@ static void info_take(struct act *a, const struct object_info *info)
     a->got_size = info->size;
     a->mtime_ns = info->mtime_ns;
     a->header_got = info->header_count;
+    a->tags_got = info->tag_count;
+    a->acl_got = info->acl;
+    a->sum_got = info->sum;
+    if (info->tag_count)
+        snprintf(a->tag_value, sizeof(a->tag_value), "%.*s", (int)info->tags[0].value.len,
+                 (const char *)info->tags[0].value.data);
     if (info->header_count) {
         snprintf(a->header_name, sizeof(a->header_name), "%.*s", (int)info->headers[0].name.len,
                  (const char *)info->headers[0].name.data);
@@ -108,8 +114,14 @@ static void on_stat(void *arg, int rc, const struct bucket_info *info)
 {
     struct act *a = arg;
 
-    if (info)
+    if (info) {
+        const struct bytes *prop = bucket_prop(info, a->key);
+
         snprintf(a->user, sizeof(a->user), "%s", info->owner);
+        a->truncated = !info->may_list;
+        snprintf(a->header_value, sizeof(a->header_value), "%.*s", prop ? (int)prop->len : 0,
+                 prop ? (const char *)prop->data : "");
+    }
     act_end(a, rc);
 }
 
@@ -245,7 +257,7 @@ static void put_end(struct act *a)
         return;
     }
     md5_of_seed(a->seed, md5);
-    object_put_commit(TAKE(a->put), md5, on_info, a);
+    object_put_commit(TAKE(a->put), md5, a->sum.kind ? &a->sum : NULL, on_info, a);
 }
 
 static void put_feed(struct act *a)
@@ -291,7 +303,10 @@ static int put_go(struct act *a, const struct s3_principal *who)
                                    .size = a->unknown_size ? UINT64_MAX : a->size,
                                    .upload = str(a->upload),
                                    .part_number = a->part_number,
-                                   .if_absent = a->if_absent,
+                                   .tags = a->tags,
+                                   .tag_count = a->tag_count,
+                                   .acl = a->acl,
+                                   .cond = a->cond,
                                    .room = on_room,
                                    .arg = a};
     int rc = object_put_open(a->g->l, who, &args, &a->put);
@@ -360,6 +375,9 @@ static void on_opened(void *arg, int rc, const struct object_info *info)
         return;
     }
     info_take(a, info);
+    a->told = object_get_parts(a->get, &a->told_count);
+    if (a->told_count)
+        a->told_last = a->told[a->told_count - 1];
     if (!a->len)
         a->len = info->size - MIN(a->off, info->size);
     a->off = MIN(a->off, info->size);
@@ -378,11 +396,24 @@ static int act_call(struct act *a, const struct s3_principal *who)
 
     switch (a->kind) {
     case ACT_CREATE:
-        return bucket_create(l, who, bucket, on_done, a);
+        return bucket_create(l, who, bucket, a->headers, a->header_count, on_done, a);
     case ACT_DROP:
         return bucket_delete(l, who, bucket, on_done, a);
     case ACT_STAT:
         return bucket_stat(l, who, bucket, on_stat, a);
+    case ACT_PEEK:
+        return bucket_peek(l, who, bucket, on_stat, a);
+    case ACT_PROP:
+        return bucket_change(l, who, bucket, a->key, str(a->prop), on_done, a);
+    case ACT_CHANGE: {
+        struct object_change change = {.set_tags = a->tags != NULL,
+                                       .set_acl = !a->tags,
+                                       .tags = a->tags,
+                                       .tag_count = a->tag_count,
+                                       .acl = a->acl};
+
+        return object_change(l, who, bucket, key, &change, on_done, a);
+    }
     case ACT_BUCKETS:
         return bucket_list(l, who, on_buckets, a);
     case ACT_PUT:
@@ -393,7 +424,7 @@ static int act_call(struct act *a, const struct s3_principal *who)
     case ACT_HEAD:
         return object_head(l, who, bucket, key, on_info, a);
     case ACT_DELETE:
-        return object_delete(l, who, bucket, key, on_done, a);
+        return object_delete(l, who, bucket, key, &a->cond, on_done, a);
     case ACT_LIST: {
         struct object_list_args args = {.bucket = bucket,
                                         .prefix = str(a->prefix),
@@ -403,11 +434,22 @@ static int act_call(struct act *a, const struct s3_principal *who)
 
         return object_list(l, who, &args, on_list, a);
     }
-    case ACT_UPLOAD:
-        return upload_create(l, who, bucket, key, a->headers, a->header_count, on_upload, a);
-    case ACT_COMPLETE:
-        return upload_complete(l, who, bucket, key, str(a->upload), a->parts, a->part_count,
-                               on_info, a);
+    case ACT_UPLOAD: {
+        struct upload_make make = {.headers = a->headers,
+                                   .header_count = a->header_count,
+                                   .tags = a->tags,
+                                   .tag_count = a->tag_count,
+                                   .acl = a->acl,
+                                   .sum = a->sum};
+
+        return upload_create(l, who, bucket, key, &make, on_upload, a);
+    }
+    case ACT_COMPLETE: {
+        struct upload_end end = {
+            .parts = a->parts, .part_count = a->part_count, .cond = a->cond, .sum = a->sum};
+
+        return upload_complete(l, who, bucket, key, str(a->upload), &end, on_info, a);
+    }
     case ACT_ABORT:
         return upload_abort(l, who, bucket, key, str(a->upload), on_done, a);
     case ACT_PARTS:

@@ -26,3 +26,7 @@ check_PROGRAMS += tests/unit/s3/bucket/test_rows
 tests_unit_s3_bucket_test_rows_SOURCES = tests/unit/s3/bucket/test_rows.c \
 	tests/unit/s3/bucket/recode.c tests/unit/s3/bucket/recode.h
 tests_unit_s3_bucket_test_rows_LDADD = $(LINK_s3) $(LINK_test)
+
+check_PROGRAMS += tests/unit/s3/bucket/test_kept
+tests_unit_s3_bucket_test_kept_SOURCES = tests/unit/s3/bucket/test_kept.c $(s3_bucket_stage)
+tests_unit_s3_bucket_test_kept_LDADD = $(LINK_s3_bucket)

@@ -27,6 +27,7 @@ static int inline_recode(struct bytes value, struct writer *w)
 
 static int manifest_recode(struct bytes value, struct writer *w)
 {
+    struct object_part *parts;
     struct stripes *rows;
     struct arena arena;
     uint32_t count;
@@ -35,7 +36,9 @@ static int manifest_recode(struct bytes value, struct writer *w)
     arena_init(&arena);
     rc = manifest_decode(value, &arena, &rows, &count);
     if (rc == 0)
-        manifest_encode(rows, count, w);
+        rc = manifest_parts_decode(value, &arena, &parts, &count);
+    if (rc == 0)
+        manifest_encode(rows, parts, count, w);
     arena_fini(&arena);
     return rc;
 }
@@ -68,6 +71,8 @@ int row_recode(enum row_kind kind, struct bytes value, struct writer *w)
     switch (kind) {
     case KIND_BUCKET:
         RECODE(bucket_row, bucket_row);
+    case KIND_PROPS:
+        RECODE(props_row, props_row);
     case KIND_OWN:
         RECODE(own_row, own_row);
     case KIND_NOTE:

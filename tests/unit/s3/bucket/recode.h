@@ -7,6 +7,7 @@
 /* In the order of doc/format/bucket.md. */
 enum row_kind {
     KIND_BUCKET,
+    KIND_PROPS,
     KIND_OWN,
     KIND_NOTE,
     KIND_SHARD,

@@ -40,6 +40,9 @@ enum act_kind {
     ACT_CREATE,
     ACT_DROP,
     ACT_STAT,
+    ACT_PEEK,
+    ACT_PROP,
+    ACT_CHANGE,
     ACT_BUCKETS,
     ACT_PUT,
     ACT_GET,
@@ -71,7 +74,13 @@ struct act {
     char bucket[80], key[S3_KEY_MAX + 8];
     /* in */
     uint64_t seed, size, chunk, pause_ns; /* put; get: pause between pieces */
-    bool unknown_size, give_up, if_absent, short_body;
+    bool unknown_size, give_up, short_body;
+    struct s3_condition cond;
+    const struct s3_header *tags; /* of a change: none means its ACL */
+    uint32_t tag_count;
+    enum s3_acl acl;
+    struct s3_sum sum;
+    const char *prop;  /* its value; `key` is its name */
     uint64_t off, len; /* get; len 0: all */
     char upload[S3_UPLOAD_ID_LEN + 1];
     uint32_t part_number;
@@ -89,7 +98,12 @@ struct act {
     uint64_t began_ns, ended_ns;
     uint64_t id, got_size, mtime_ns;
     uint32_t etag_parts, header_got;
-    char header_name[64], header_value[64];
+    char header_name[64], header_value[64], tag_value[64];
+    uint32_t tags_got, told_count;
+    enum s3_acl acl_got;
+    struct s3_sum sum_got;
+    const struct object_part *told; /* while the get is open */
+    struct object_part told_last;
     struct act_row *rows; /* ACT_ROWS of them, owned, when there are any */
     unsigned row_count;
     char next[S3_KEY_MAX + 8];

@@ -142,7 +142,7 @@ T(bucket, a_put_given_up_leaves_nothing)
 
 T(bucket, if_absent_holds_against_what_is_there)
 {
-    struct act put = {.kind = ACT_PUT, .key = "k", .seed = 2, .size = 10, .if_absent = true};
+    struct act put = {.kind = ACT_PUT, .key = "k", .seed = 2, .size = 10, .cond.absent = true};
     struct stage st;
     uint64_t id;
 

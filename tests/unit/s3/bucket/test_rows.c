@@ -2,6 +2,7 @@
  *
  * BUCKET_GOLDEN_WRITE=1 writes the golden file when it is missing; it never overwrites it. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/base/crc.h"
 #include "tests/unit/s3/bucket/recode.h"
@@ -17,6 +18,8 @@ static const struct s3_header headers[] = {
     {{(const uint8_t *)"content-type", 12}, {(const uint8_t *)"text/plain", 10}},
     {{(const uint8_t *)"x-amz-meta-a", 12}, {(const uint8_t *)"", 0}},
 };
+static const struct s3_sum sum_crc = {CHECKSUM_CRC32C, S3_SUM_FULL, {0xf0, 1, 2, 3}};
+static const struct s3_sum sum_sha = {CHECKSUM_SHA1, S3_SUM_COMPOSITE, SIXTEEN(0xf1)};
 
 struct samples {
     struct writer w;
@@ -38,6 +41,8 @@ static void samples_registry(struct samples *s)
                                 .created_ns = 1700000000000000001,
                                 .owner = BYTES_STR("alice"),
                                 .shard_count = 2};
+    AUTO(writer) raw = {0};
+    struct props_row props = {.bucket = id_a};
     struct own_row own = {true, id_a, id_b, 1700000000000000001};
     struct shard_note note = {id_a, 7, BYTES_STR("box")};
     struct shard_row shard = {.bucket = id_a,
@@ -54,6 +59,10 @@ static void samples_registry(struct samples *s)
     bucket.shards = written(&shards);
     bucket_row_encode(&bucket, &s->w);
     s->end[KIND_BUCKET] = s->w.len;
+    headers_encode(headers, ARRAY_LEN(headers), &raw);
+    props.props = written(&raw);
+    props_row_encode(&props, &s->w);
+    s->end[KIND_PROPS] = s->w.len;
     own_row_encode(&own, &s->w);
     s->end[KIND_OWN] = s->w.len;
     shard_note_encode(&note, &s->w);
@@ -65,23 +74,29 @@ static void samples_registry(struct samples *s)
 static void samples_objects(struct samples *s)
 {
     struct stripes two[] = {stripes, {{SIXTEEN(0xd0)}, 5, 4194304}};
+    const struct object_part parts[] = {{1, 10000000, sum_crc}, {10000, 5, {0}}};
     AUTO(buf) data = {0};
     AUTO(writer) raw = {0};
+    AUTO(writer) tags = {0};
     struct entry_row entry = {.version = id_a,
                               .place = ENTRY_STRIPES,
                               .size = 10000000,
                               .mtime_ns = 1700000000000000002,
                               .etag = {SIXTEEN(0xe0), 3},
-                              .stripe = 4194304};
+                              .stripe = 4194304,
+                              .acl = S3_ACL_PUBLIC_READ,
+                              .sum = sum_sha};
     struct intent_row intent = {0x0102030405060708, stripes, 9};
 
     T_OK(buf_append_copy(&data, "data", 4));
     inline_row_encode(&id_a, &data, &s->w);
     s->end[KIND_INLINE] = s->w.len;
-    manifest_encode(two, 2, &s->w);
+    manifest_encode(two, parts, 2, &s->w);
     s->end[KIND_MANIFEST] = s->w.len;
     headers_encode(headers, ARRAY_LEN(headers), &raw);
     entry.headers = written(&raw);
+    headers_encode(headers, 1, &tags);
+    entry.tags = written(&tags);
     entry_row_encode(&entry, &s->w);
     s->end[KIND_ENTRY] = s->w.len;
     intent_row_encode(&intent, &s->w);
@@ -92,17 +107,23 @@ static void samples_uploads(struct samples *s)
 {
     AUTO(writer) raw = {0};
     struct garbage_row garbage = {GARBAGE_CLAIMED, GARBAGE_PARTS, 1, stripes, id_b, 9};
-    struct upload_row upload = {UPLOAD_SEALED, id_b, 1700000000000000003, BYTES_STR("alice"), {0}};
-    struct part_row part = {stripes, SIXTEEN(0xe1), 1700000000000000004};
+    struct upload_row upload = {.state = UPLOAD_SEALED,
+                                .token = id_b,
+                                .created_ns = 1700000000000000003,
+                                .owner = BYTES_STR("alice"),
+                                .acl = S3_ACL_PUBLIC_READ,
+                                .sum = {CHECKSUM_CRC64NVME, S3_SUM_FULL, {0}}};
+    struct part_row part = {stripes, SIXTEEN(0xe1), 1700000000000000004, sum_crc};
     struct result_row result = {.request = SIXTEEN(0xe2),
                                 .size = 10000005,
                                 .mtime_ns = 1700000000000000005,
-                                .etag = {SIXTEEN(0xe3), 2}};
+                                .etag = {SIXTEEN(0xe3), 2},
+                                .sum = sum_sha};
 
     garbage_row_encode(&garbage, &s->w);
     s->end[KIND_GARBAGE] = s->w.len;
     headers_encode(headers, 1, &raw);
-    upload.headers = written(&raw);
+    upload.headers = upload.tags = written(&raw);
     upload_row_encode(&upload, &s->w);
     s->end[KIND_UPLOAD] = s->w.len;
     part_row_encode(&part, &s->w);

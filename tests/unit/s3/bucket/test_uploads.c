@@ -82,7 +82,7 @@ T(bucket, a_completion_is_refused_when_parts_do_not_fit)
     T_EQ(act_do(&st, 0, &bad), -R_BAD_PART);
     bad = c; /* the small one in front of another */
     bad.parts[0] = c.parts[2];
-    bad.parts[1] = (struct upload_part){9, {0}};
+    bad.parts[1] = (struct upload_part){.number = 9};
     bad.part_count = 2;
     T_EQ(act_do(&st, 0, &bad), -R_BAD_PART);
     T_OK(act_do(&st, 0, &c));
