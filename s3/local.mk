@@ -11,6 +11,8 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/auth/checksum.c s3/auth/checksum.h \
 	s3/auth/chunks.c s3/auth/chunks.h \
 	s3/auth/digest.c s3/auth/digest.h \
+	s3/auth/form.c s3/auth/form.h \
+	s3/auth/policy.c s3/auth/policy.h \
 	s3/auth/sigv4.c s3/auth/sigv4.h \
 	s3/auth/sigv4_parse.c \
 	s3/error.c s3/error.def s3/error.h \
@@ -28,6 +30,7 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/object/get.c \
 	s3/object/list.c \
 	s3/object/meta.c s3/object/meta.h \
+	s3/object/post.c s3/object/post.h \
 	s3/object/put.c \
 	s3/object/request.c s3/object/request.h \
 	s3/object/route.c s3/object/route.h \

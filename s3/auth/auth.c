@@ -100,6 +100,16 @@ static enum s3_error unwrap_query(struct auth *a)
 
 /* --- who --- */
 
+static enum s3_error verify(struct auth *a, struct bytes secret)
+{
+    const struct auth_conf *c = a->conf;
+
+    if (a->sig.form == SIGV4_IN_POST)
+        return sigv4_verify_form(&a->scratch, c->kit, c->keys, &a->sig, secret, a->policy);
+    return sigv4_verify(&a->scratch, c->kit, c->keys, a->head, a->query, &a->sig, secret,
+                        &a->chain);
+}
+
 static void user_found(void *arg, int rc, const struct s3_user *user)
 {
     struct auth *a = arg;
@@ -107,8 +117,7 @@ static void user_found(void *arg, int rc, const struct s3_user *user)
     enum s3_error e = s3_error_of(rc);
 
     if (e == S3_OK)
-        e = sigv4_verify(&a->scratch, a->conf->kit, a->conf->keys, a->head, a->query, &a->sig,
-                         BYTES_STR(user->secret_key), &a->chain);
+        e = verify(a, BYTES_STR(user->secret_key));
     if (e == S3_OK && user->suspended) /* told to nobody but the user */
         e = S3_AccessDenied;
     if (e == S3_OK && a->sig.form == SIGV4_IN_QUERY)
@@ -163,6 +172,32 @@ enum s3_error auth_start(struct auth *a, const struct auth_conf *conf, struct ar
         return ask_nobody(a);
     if (e == S3_OK)
         e = sigv4_check_time(&a->sig, (int64_t)(env_wall_ns(conf->env) / NS_PER_S), &a->why);
+    return e == S3_OK ? ask(a) : e;
+}
+
+enum s3_error
+auth_start_form(struct auth *a, const struct auth_conf *conf, struct arena *arena,
+                const struct auth_form *form,
+                void (*done)(void *arg, enum s3_error e, const struct s3_principal *who), void *arg)
+{
+    enum s3_error e;
+
+    memset(a, 0, sizeof(*a));
+    a->conf = conf;
+    a->arena = arena;
+    a->done = done;
+    a->arg = arg;
+    a->policy = form->policy;
+    a->sig.payload_kind = PAYLOAD_UNSIGNED;
+    if (form->policy.len == 0 && form->signature.len == 0)
+        return ask_nobody(a);
+    a->why =
+        "Bucket POST must contain a field named 'policy', and one named 'X-Amz-Signature'.  If "
+        "they are specified, please check the order of the fields.";
+    if (form->policy.len == 0 || form->signature.len == 0)
+        return S3_InvalidArgument;
+    e = sigv4_parse_form(form->algorithm, form->credential, form->date, form->signature,
+                         conf->region, &a->sig, &a->why);
     return e == S3_OK ? ask(a) : e;
 }
 

@@ -24,6 +24,7 @@ struct auth {
     struct arena *arena;          /* borrowed: the request's */
     const struct http_head *head; /* borrowed; after success with what a presigned URL adds to it */
     struct uri_query *query;      /* borrowed; after success without what is of the signature */
+    struct bytes policy;          /* of a form */
     struct env_task task;
     const char *why; /* a sentence about a refusal, or NULL */
     struct hash scratch;
@@ -38,6 +39,14 @@ enum s3_error auth_start(struct auth *a, const struct auth_conf *conf, struct ar
                          const struct http_head *head, struct uri_query *query,
                          void (*done)(void *arg, enum s3_error e, const struct s3_principal *who),
                          void *arg);
+/* By the fields of a form instead of the head; all of them empty: anonymous.  Whether the policy
+ * allows what the form says is not looked at here. */
+struct auth_form {
+    struct bytes policy, algorithm, credential, date, signature;
+};
+enum s3_error auth_start_form(
+    struct auth *a, const struct auth_conf *conf, struct arena *arena, const struct auth_form *form,
+    void (*done)(void *arg, enum s3_error e, const struct s3_principal *who), void *arg);
 void auth_fini(struct auth *a); /* forgets the keys */
 
 #endif

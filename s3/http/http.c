@@ -251,6 +251,7 @@ static void *request_begin(void *arg, const char *target, struct MHD_Connection 
     r->conn = conn;
     r->refs = 1;
     r->id = env_random_u64(s->env);
+    r->head.tls = s->conf.tls != NULL;
     r->raw_target = target;
     /* Copied now: the library is about to cut it at the question mark. */
     r->head.target.len = (uint32_t)strnlen(target, HTTP_HEAD_BYTES_MAX + 1);

@@ -71,6 +71,8 @@ static void committed(void *arg, int rc, const struct object_info *info)
         e = reply_checksum(r);
     if (e != S3_OK)
         request_reply_error(r, e);
+    else if (r->answer)
+        r->answer(r);
     else
         request_reply(r, 200);
     request_drop(r);
@@ -174,14 +176,14 @@ static void put_begin(struct s3_request *r)
         r->want.checksum = CHECKSUM_CRC64NVME; /* as S3 does: doc/decisions/0010 */
     s->args.bucket = r->bucket;
     s->args.key = r->key;
-    s->args.size = r->want.bytes;
+    s->args.size = r->want.up_to ? UINT64_MAX : r->want.bytes;
     s->args.room = put_has_room;
     s->args.arg = r;
     if (!r->head->has_length && !r->head->chunked) {
         request_reply_error(r, S3_MissingContentLength);
         return;
     }
-    if (r->want.bytes > S3_PUT_BYTES_MAX) {
+    if (r->want.bytes > S3_PUT_BYTES_MAX && !r->want.up_to) {
         request_reply_error(r, S3_EntityTooLarge);
         return;
     }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "s3/gateway.h"
+#include "s3/object/post.h"
 #include "s3/object/request.h"
 #include "s3/object/route.h"
 
@@ -19,6 +20,7 @@ static void request_free(struct s3_request *r)
     if (r->state_fini)
         r->state_fini(r);
     body_destroy(r->body);
+    post_fini(r);
     auth_fini(&r->auth);
     writer_fini(&r->xml);
     list_remove(&r->link);
@@ -163,7 +165,7 @@ static int writer_to_buf(struct writer *w, struct buf *out)
     return rc;
 }
 
-void request_reply_xml(struct s3_request *r)
+void request_reply_xml_as(struct s3_request *r, unsigned status)
 {
     AUTO(buf) data = {0};
     int rc = writer_to_buf(&r->xml, &data);
@@ -173,7 +175,12 @@ void request_reply_xml(struct s3_request *r)
         return;
     }
     request_field_set(r, "Content-Type", BYTES_STR("application/xml"));
-    request_reply_buf(r, 200, &data);
+    request_reply_buf(r, status, &data);
+}
+
+void request_reply_xml(struct s3_request *r)
+{
+    request_reply_xml_as(r, 200);
 }
 
 /* Clients sign again for the region that they are told. */
@@ -295,6 +302,10 @@ void request_read(struct s3_request *r)
         request_reply_rc(r, -ENOMEM);
         return;
     }
+    if (r->post) { /* its form is being read already */
+        http_wake(r->http);
+        return;
+    }
     r->reading = true;
     http_accept(r->http);
 }
@@ -307,6 +318,8 @@ static size_t sink_data(void *user, const uint8_t *data, size_t bytes)
     size_t taken;
 
     ASSERT(r->reading); /* nothing else accepts a body */
+    if (r->post)
+        return post_data(r, data, bytes);
     taken = body_add(r->body, data, bytes);
     if (body_error(r->body) != S3_OK && request_open(r))
         request_reply_why(r, body_error(r->body), body_why(r->body));
@@ -317,7 +330,9 @@ static void sink_end(void *user)
 {
     struct s3_request *r = user;
 
-    if (r->reading)
+    if (r->post)
+        post_end(r);
+    else if (r->reading)
         body_end(r->body);
 }
 
@@ -388,6 +403,10 @@ void request_head(void *arg, struct http_request *http)
     /* Chunks of HTTP may carry chunks of S3, whose length inside is told. */
     if (e == S3_OK && r->head->chunked && !request_field(r, "x-amz-decoded-content-length"))
         e = S3_MissingContentLength;
+    if (e == S3_OK && post_is_form(r)) {
+        post_begin(r);
+        return;
+    }
     request_hold(r);
     if (e == S3_OK)
         e = auth_start(&r->auth, &g->auth, r->arena, r->head, &r->query, authenticated, r);

@@ -63,13 +63,15 @@ struct s3_request {
     struct s3_principal who;
     const struct s3_op *op;
     struct body *body; /* owned */
+    struct post *post; /* of the arena; NULL: this is no form */
     struct body_want want;
     bool reading;
 
     struct http_field field[REPLY_FIELDS_MAX]; /* of the answer */
     uint32_t field_count;
-    struct writer xml; /* of the answer */
-    const char *why;   /* what an error says instead of its own text; NULL: nothing else */
+    struct writer xml;                    /* of the answer */
+    void (*answer)(struct s3_request *r); /* of a PUT that was done; NULL: 200 */
+    const char *why; /* what an error says instead of its own text; NULL: nothing else */
 
     void *state; /* owned, of the operation, from the arena */
     void (*state_fini)(struct s3_request *r);
@@ -113,6 +115,7 @@ void request_field_set(struct s3_request *r, const char *name, struct bytes valu
 void request_field_add(struct s3_request *r, struct bytes name, struct bytes value);
 void request_reply(struct s3_request *r, unsigned status);
 void request_reply_xml(struct s3_request *r); /* what is in r->xml, 200 */
+void request_reply_xml_as(struct s3_request *r, unsigned status);
 void request_reply_buf(struct s3_request *r, unsigned status, struct buf *data);
 void request_reply_stream(struct s3_request *r, unsigned status, uint64_t bytes,
                           ssize_t (*read)(void *user, uint64_t pos, uint8_t *dst, size_t max));

@@ -404,5 +404,23 @@ const struct s3_op *route_op(uint32_t i)
     if (i < ARRAY_LEN(rows))
         return rows[i].op;
     i -= ARRAY_LEN(rows);
-    return i < ARRAY_LEN(copy_rows) ? copy_rows[i].op : NULL;
+    if (i < ARRAY_LEN(copy_rows))
+        return copy_rows[i].op;
+    return i == ARRAY_LEN(copy_rows) ? &op_post_object : NULL;
+}
+
+enum s3_error route_post(struct s3_request *r)
+{
+    const struct row *row = rows;
+    enum s3_error e;
+
+    while (row->op != &op_put_object)
+        row++;
+    e = check_fields(r, row);
+    if (e == S3_OK)
+        e = wanted_sums(r);
+    if (e != S3_OK)
+        return e;
+    r->op->start(r);
+    return S3_OK;
 }

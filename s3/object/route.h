@@ -10,6 +10,9 @@ int route_target(struct s3_request *r);
 /* An authenticated request: start its operation, or answer that there is none.  What the request
  * says beyond what the operation understands is refused with 501; never ignored. */
 void route(struct s3_request *r);
+/* The same for a form that has become the head of a PUT: S3_OK, and op_post_object has begun (it
+ * may have answered); otherwise nothing has. */
+enum s3_error route_post(struct s3_request *r);
 
 /* Of the table of operations; NULL behind its end.  One may come several times. */
 const struct s3_op *route_op(uint32_t i);
@@ -21,6 +24,7 @@ extern const struct s3_op op_fixed, op_bucket_acl, op_object_acl, op_object_tagg
 extern const struct s3_op op_list_v1, op_list_v2;                                    /* list.c */
 extern const struct s3_op op_get_object, op_head_object;                             /* get.c */
 extern const struct s3_op op_put_object, op_upload_part;                             /* put.c */
+extern const struct s3_op op_post_object;                                            /* post.c */
 extern const struct s3_op op_delete_object, op_delete_objects;                       /* delete.c */
 extern const struct s3_op op_copy_object, op_part_copy;                              /* copy.c */
 extern const struct s3_op op_create_upload, op_complete_upload, op_abort_upload;     /* upload.c */

@@ -54,6 +54,12 @@ tests_fuzz_fuzz_s3_chunks_LDADD = $(LINK_s3) $(LINK_fuzz)
 tests_fuzz_fuzz_s3_xml_SOURCES = tests/fuzz/fuzz_s3_xml.c
 tests_fuzz_fuzz_s3_xml_LDADD = $(LINK_s3) $(LINK_fuzz)
 
+check_PROGRAMS += tests/fuzz/fuzz_s3_form tests/fuzz/fuzz_s3_policy
+tests_fuzz_fuzz_s3_form_SOURCES = tests/fuzz/fuzz_s3_form.c
+tests_fuzz_fuzz_s3_form_LDADD = $(LINK_s3) $(LINK_fuzz)
+tests_fuzz_fuzz_s3_policy_SOURCES = tests/fuzz/fuzz_s3_policy.c
+tests_fuzz_fuzz_s3_policy_LDADD = $(LINK_s3) $(LINK_fuzz)
+
 check_PROGRAMS += tests/fuzz/fuzz_bucket_rows
 tests_fuzz_fuzz_bucket_rows_SOURCES = tests/fuzz/fuzz_bucket_rows.c \
 	tests/unit/s3/bucket/recode.c tests/unit/s3/bucket/recode.h

@@ -51,6 +51,18 @@ check_PROGRAMS += tests/unit/s3/test_tls
 tests_unit_s3_test_tls_SOURCES = tests/unit/s3/test_tls.c $(S3_WIRE)
 tests_unit_s3_test_tls_LDADD = $(LINK_s3) $(LINK_test)
 
+check_PROGRAMS += tests/unit/s3/test_form
+tests_unit_s3_test_form_SOURCES = tests/unit/s3/test_form.c
+tests_unit_s3_test_form_LDADD = $(LINK_s3) $(LINK_test)
+
+check_PROGRAMS += tests/unit/s3/test_policy
+tests_unit_s3_test_policy_SOURCES = tests/unit/s3/test_policy.c
+tests_unit_s3_test_policy_LDADD = $(LINK_s3) $(LINK_test)
+
+check_PROGRAMS += tests/unit/s3/test_post
+tests_unit_s3_test_post_SOURCES = tests/unit/s3/test_post.c $(S3_WIRE)
+tests_unit_s3_test_post_LDADD = $(LINK_s3) $(LINK_test)
+
 check_PROGRAMS += tests/unit/s3/test_streams
 tests_unit_s3_test_streams_SOURCES = tests/unit/s3/test_streams.c $(S3_WIRE)
 tests_unit_s3_test_streams_LDADD = $(LINK_s3) $(LINK_test)

@@ -290,7 +290,6 @@ T(s3_gateway, what_is_not_implemented_is_said_and_never_ignored)
         {"DELETE", "/bucket?policy", NULL, 501},
         {"DELETE", "/bucket/key", "if-match: \"a\"\r\n", 501},
         {"GET", "/bucket/key", "x-amz-meta-a: b\r\n", 501},
-        {"POST", "/bucket", NULL, 501},
         {"POST", "/bucket/key?restore", NULL, 501},
         {"OPTIONS", "/bucket/key", NULL, 501},
         {"PATCH", "/bucket/key", NULL, 405},
