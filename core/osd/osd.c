@@ -341,6 +341,15 @@ static bool posted(const struct osd *o)
     return o->fail_posted || o->mon.wish_posted || o->recovery_posted;
 }
 
+/* An object that a transaction waits for is on its way to it. */
+static bool opening(const struct osd *o)
+{
+    LIST_EACH (at, &o->pg_list)
+        if (LIST_ENTRY(at, struct pg, link)->opening)
+            return true;
+    return false;
+}
+
 /* One step after the other; each comes back here. */
 void osd_close_more(struct osd *o)
 {
@@ -350,6 +359,10 @@ void osd_close_more(struct osd *o)
     if (o->store) {
         if (!o->closing_store)
             close_store(o);
+        return;
+    }
+    if (!o->abandoned && opening(o)) { /* refused by the store as it ended */
+        env_timer_after(o->env, &o->stop_timer, NS_PER_MS);
         return;
     }
     if (!o->abandoned) { /* nothing comes from the store any more */

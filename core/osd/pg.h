@@ -50,7 +50,8 @@ struct pg {
     struct list early;         /* held.link */
     uint64_t early_bytes;
     struct env_timer timer;
-    uint32_t busy; /* things that come back, beside transactions */
+    uint32_t busy;    /* things that come back, beside transactions */
+    uint32_t opening; /* objects that transactions wait for */
     bool temp_wished, temp_said;
     struct osd_set temp_wish;
     struct epoch up_thru_wish; /* 0: none */

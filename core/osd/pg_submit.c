@@ -133,6 +133,9 @@ static void opened(struct object_open *base)
     struct pg_sub *sub = open->sub;
 
     sub->opening--;
+    sub->pg->opening--;
+    if (base->rc == -R_STOPPED || base->rc == -R_STORE_FAILED)
+        return; /* the transaction goes with the store */
     if (base->rc == 0)
         sub->obj[open->at] = base->obj;
     else
@@ -164,6 +167,7 @@ static int open_objects(struct pg_sub *sub)
         open->o.oid = sub->txn->objects[i];
         open->o.done = opened;
         sub->opening++;
+        sub->pg->opening++;
         store_object_open(s, &open->o);
     }
     return 1;
@@ -231,6 +235,7 @@ int pg_submit_txn(struct pg *pg, struct txn *txn)
 
 void pg_subs_free(struct pg *pg)
 {
+    ASSERT(pg->opening == 0); /* what is on its way comes back to a sub */
     list_splice(&pg->inflight, &pg->subs);
     while (!list_empty(&pg->inflight)) {
         struct pg_sub *sub = LIST_FIRST(&pg->inflight, struct pg_sub, link);

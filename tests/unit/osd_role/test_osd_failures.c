@@ -368,6 +368,47 @@ T(osd_failures, a_primary_that_died_does_not_lead_before_a_map_knows_its_new_sel
     world_fini(&w);
 }
 
+static uint32_t watched;
+
+static bool watched_failed(struct world *w)
+{
+    return !w->osd[watched].ready;
+}
+
+static bool watched_up(struct world *w)
+{
+    return w->osd[watched].ready;
+}
+
+/* The transaction waits for an object to be opened while the store that should open it ends. */
+T(osd_failures, a_store_that_fails_while_a_transaction_waits_takes_it_along)
+{
+    for (unsigned n = 1; n < 4; n++) {
+        struct world w;
+        uint32_t p;
+
+        world_init(&w, 60 + n, 3, 3, 1);
+        w.mends = true;
+        T_OK(put_fill(&w, "a", 'x', 100));
+        T_OK(put_fill(&w, "b", 'x', 100));
+        p = primary_of(&w, "a");
+        watched = (p + 1) % 3;
+        world_osd_stop(&w, watched); /* so that nothing of it is in memory */
+        world_osd_start(&w, watched);
+        world_wait_clean(&w, 20000);
+        sim_disk_fault(w.osd[watched].m, SIM_KV_EIO, n);
+        T_OK(put_fill(&w, "a", 'y', 100));
+        T_OK(put_fill(&w, "b", 'y', 100));
+        T_TRUE(world_until(&w, 20000, watched_failed));
+        sim_disk_fault(w.osd[watched].m, SIM_KV_EIO, 0);
+        T_TRUE(world_until(&w, 20000, watched_up));
+        world_wait_clean(&w, 20000);
+        copies_equal(&w, "a");
+        copies_equal(&w, "b");
+        world_fini(&w);
+    }
+}
+
 T(osd_failures, rotten_bytes_are_taken_from_another_copy)
 {
     struct world w;
