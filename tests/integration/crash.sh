@@ -19,7 +19,7 @@ pg_log_max = 40'
 up
 for ((round = 1; round <= rounds; round++)); do
     live=$((round % 2))
-    load_start all --seed $round --timeout 60
+    load_start all --seed $round --timeout 600 # fsck reads everything while they wait
     sleep "$(awk -v r=$RANDOM 'BEGIN { print 1.6 * r / 32768 }')"
     test $live -eq 1 || kill -9 "$LOADGEN_PID" "$S3LOAD_PID"
     kill_cluster
