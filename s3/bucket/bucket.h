@@ -79,11 +79,15 @@ struct bucket_conf {
     uint32_t collect_rows_max; /* rows a round deletes of one shard; 0: 1,000 */
     uint32_t upload_keep_ms; /* result of a completed upload is kept for a repeat; 0: 86,400,000 */
     uint32_t part_bytes_min; /* of every part but the last; 0: 5 MiB */
-    uint32_t user_ttl_ms;    /* 0: 10,000 */
-    uint32_t user_stale_ms;  /* an old answer stands in while none comes; 0: 600,000 */
-    uint32_t no_user_ttl_ms; /* 0: 3,000 */
-    bool no_collector;       /* it runs only by bucket_collect */
-    bool no_pools;           /* do not make the pools; they are there */
+    uint32_t shard_entries_max; /* more make an index shard split; 0: 10,000 */
+    uint64_t shard_bytes_max;   /* likewise, bytes of its rows; 0: 32 MiB */
+    uint32_t split_batch_keys; /* keys that are copied at once while their writers wait; 0: 1,000 */
+    uint32_t split_wait_ms;    /* after this a writer takes back what is being copied; 0: 60 */
+    uint32_t user_ttl_ms;      /* 0: 10,000 */
+    uint32_t user_stale_ms;    /* an old answer stands in while none comes; 0: 600,000 */
+    uint32_t no_user_ttl_ms;   /* 0: 3,000 */
+    bool no_collector;         /* it runs only by bucket_collect */
+    bool no_pools;             /* do not make the pools; they are there */
 };
 
 /* `cluster` (borrowed) was opened on `env` and outlives the layer.  The pools s3.index and s3.data
@@ -104,7 +108,10 @@ struct bucket_counters {
     struct counter renewals;        /* of readers and of intents */
     struct counter collected_versions, collected_objects, stale_intents, shards_deleted;
     struct counter deletes_undone; /* deletions of buckets that another gateway rolled back */
+    struct counter shard_splits, shard_merges, moved_entries;
+    struct counter move_waits, moves_undone; /* writers that waited for a copy; that took it back */
     struct gauge gets_open, puts_open, put_bytes;
+    struct gauge move_freeze_us_max; /* the longest that keys were kept from writers for a copy */
 };
 const struct bucket_counters *bucket_counters(const struct bucket_layer *l);
 int bucket_metrics(struct bucket_layer *l, struct metric_set *set); /* at start-up; 0 or -ENOMEM */

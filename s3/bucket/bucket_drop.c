@@ -4,7 +4,8 @@
  *   MARK    record DELETING(token), guarded on what was read
  *   OWN     the owner's row, unsure.  Not before MARK: a listing that still found the record LIVE
  *           would make it sure under us
- *   CLOSE   each shard, to closed(token): nothing can be linked in it from then on
+ *   CLOSE   each shard, from the first to the one that each names as the next, to closed(token):
+ *           nothing can be linked in it from then on; a move that it is in is ended before
  *   LOOK    whether it has an entry, guarded on our closed(token)
  *   REMOVE  the record, guarded on our DELETING: the bucket is gone
  *   or BACK record LIVE, when there are entries; then REOPEN the shards that we closed and the
@@ -13,6 +14,7 @@
  * Whoever meets a closed shard may turn the record back to LIVE (resolve.c); then our guard at
  * REMOVE fails and we begin anew, a few times.  The shards stay for the collector. */
 #include "s3/bucket/registry.h"
+#include "s3/bucket/settle.h"
 
 enum { DROP_TRIES_MAX = 10, CLOSE_TRIES_MAX = 30 };
 #define OTHERS_NS (2 * NS_PER_S)
@@ -23,6 +25,7 @@ enum drop_stage {
     DROP_MARK,
     DROP_OWN,
     DROP_CLOSE,
+    DROP_CLOSE_READ,
     DROP_CLOSED,
     DROP_LOOK,
     DROP_END_RECORD,
@@ -36,13 +39,19 @@ struct drop_req {
     struct call call;
     enum drop_stage stage;
     struct uuid token;
-    uint32_t tries, close_tries, shard;
+    uint32_t tries, close_tries;
     uint64_t others_since_ns;
     bool has_entries;
-    struct bucket *b;  /* ref: as the record describes it */
+    struct uuid id; /* of the bucket */
+    uint64_t created_ns;
+    uint64_t shard;                 /* the one being closed, or opened again */
+    struct shard_view *view;        /* ref: its row; NULL: not read yet */
+    struct shard_view **closed_row; /* owned, refs: those that we closed, in order */
+    uint32_t closed_count, closed_cap;
+    struct settle settle;
     struct writer was; /* record as read */
     struct writer live, marked;
-    struct writer own, closed; /* closed: the shard row that we are writing */
+    struct writer own;
     struct env_timer pause;
     bucket_done_fn *done;
     void *arg;
@@ -96,9 +105,9 @@ static int records_make(struct drop_req *q, struct bucket_row row)
     row.state = BUCKET_DELETING;
     row.token = q->token;
     bucket_row_encode(&row, &q->marked);
-    bucket_unref(q->b);
-    q->b = bucket_of_row(q->r.bucket, &row);
-    return !q->b || q->live.rc < 0 || q->marked.rc < 0 ? -ENOMEM : 0;
+    q->id = row.id;
+    q->created_ns = row.created_ns;
+    return q->live.rc < 0 || q->marked.rc < 0 ? -ENOMEM : 0;
 }
 
 /* 1: another deletion is under way, look again later. */
@@ -128,7 +137,7 @@ static void was_read(struct drop_req *q)
     int rc = was_take(q);
 
     if (rc == 0)
-        rc = own_unsure(q->r.l, &q->b->id, q->b->created_ns, &q->own);
+        rc = own_unsure(q->r.l, &q->id, q->created_ns, &q->own);
     if (rc < 0) {
         drop_end(q, rc);
     } else if (rc == 1) {
@@ -141,99 +150,173 @@ static void was_read(struct drop_req *q)
 
 /* ---- shards ---- */
 
-/* From what we believe the row is to closed(our token), or back to open. */
-static int shard_switch(struct drop_req *q, bool close)
+static void view_drop(struct drop_req *q)
 {
-    struct shard *s = &q->b->shards[q->shard];
-    struct shard_row row = s->row;
+    shard_view_unref(TAKE(q->view));
+}
+
+/* The shard's row as it is; then it is closed, when it is in no move. */
+static int shard_read(struct drop_req *q)
+{
     struct cairn_op *op = call_begin(&q->call, CALL_INDEX);
+
+    name_shard(q->call.name, &q->id, q->shard);
+    if (op)
+        cairn_op_xattr_get(op, "shard");
+    return 0;
+}
+
+/* From what the row is to closed(our token), or back to open. */
+static int shard_switch(struct drop_req *q, struct shard_view *from, bool close)
+{
+    struct shard_row row = from->row;
+    AUTO(writer) w = {0};
+    int rc;
 
     row.state = close ? SHARD_CLOSED : SHARD_OPEN;
     row.generation++;
     memset(&row.token, 0, sizeof(row.token));
     if (close)
         row.token = q->token;
-    writer_fini(&q->closed);
-    shard_row_encode(&row, &q->closed);
-    name_shard(q->call.name, &q->b->id, s->no);
-    if (!op || q->closed.rc < 0)
-        return -ENOMEM;
-    cairn_op_cmp_xattr(op, "shard", CAIRN_EQ, s->value, s->value_bytes);
-    cairn_op_xattr_set(op, "shard", q->closed.data, q->closed.len);
-    return 0;
+    (void)row_replace(&q->call, from, &row, &rc); /* the submit says when there is no memory */
+    if (!close || rc < 0)
+        return rc;
+    shard_row_encode(&row, &w);
+    rc = w.rc;
+    if (rc == 0) {
+        view_drop(q);
+        q->view = shard_view_create(written(&w), &rc);
+    }
+    return rc;
 }
 
 /* Has the shard that we closed an entry?  Not asked as it is closed: the answer to a repeat of a
  * write tells no rows, and an entry would be taken for none. */
 static int shard_look(struct drop_req *q)
 {
-    struct shard *s = &q->b->shards[q->shard];
     struct cairn_op *op = call_begin(&q->call, CALL_INDEX);
     uint8_t from = ROW_ENTRY, to = ROW_ENTRY + 1;
 
-    name_shard(q->call.name, &q->b->id, s->no);
+    name_shard(q->call.name, &q->id, q->shard);
     if (!op)
         return -ENOMEM;
-    cairn_op_cmp_xattr(op, "shard", CAIRN_EQ, s->value, s->value_bytes);
+    cairn_op_cmp_xattr(op, "shard", CAIRN_EQ, q->view->value, q->view->bytes);
     cairn_op_omap_range(op, &from, 1, &to, 1, 1);
     return 0;
 }
 
-/* Learn the row that failed the guard: 0 to try again. */
-static int shard_learn(struct drop_req *q)
+static int closed_add(struct drop_req *q)
 {
-    struct bytes value;
+    struct shard_view **grown = q->closed_row;
+
+    if (q->closed_count == q->closed_cap) {
+        uint32_t cap = q->closed_cap ? 2 * q->closed_cap : 4;
+
+        grown = mem_realloc(q->closed_row, cap * sizeof(struct shard_view *));
+        if (!grown)
+            return -ENOMEM;
+        q->closed_row = grown;
+        q->closed_cap = cap;
+    }
+    grown[q->closed_count++] = shard_view_ref(q->view);
+    return 0;
+}
+
+static void closed_drop(struct drop_req *q)
+{
+    while (q->closed_count)
+        shard_view_unref(q->closed_row[--q->closed_count]);
+}
+
+static void shard_settled(struct settle *s, int rc)
+{
+    struct drop_req *q = CONTAINER_OF(s, struct drop_req, settle);
+
+    if (rc < 0)
+        drop_end(q, rc);
+    else
+        drop_ask(q, DROP_CLOSE_READ, shard_read(q));
+}
+
+/* The row that was read, or that failed our guard. */
+static void shard_close(struct drop_req *q)
+{
+    struct bytes value = {0};
     int rc = call_present(&q->call, 0, &value);
 
+    view_drop(q);
     if (rc == 0 && !value.len)
         rc = -R_NO_BUCKET; /* drained already: we are late */
     if (rc == 0)
-        rc = shard_believe(&q->b->shards[q->shard], value);
+        q->view = shard_view_create(value, &rc);
     if (rc == 0 && ++q->close_tries == CLOSE_TRIES_MAX)
         rc = -R_BUCKET_BUSY;
-    return rc;
+    if (rc == 0 && q->view->row.state == SHARD_EMPTY)
+        rc = -R_BUCKET_BUSY; /* merged away between the row before it and this one */
+    if (rc < 0)
+        drop_end(q, rc); /* whoever comes next rolls us back */
+    else if (q->view->row.move != MOVE_NONE)
+        settle_run(&q->settle, &q->id, q->shard, true, shard_settled);
+    else
+        drop_ask(q, DROP_CLOSED, shard_switch(q, q->view, true));
+}
+
+static void close_begin(struct drop_req *q, uint64_t shard)
+{
+    q->shard = shard;
+    q->close_tries = 0;
+    drop_ask(q, DROP_CLOSE_READ, shard_read(q));
+}
+
+static void shard_looked(struct drop_req *q)
+{
+    const struct writer nothing = {0};
+    const struct shard_row *r = &q->view->row;
+    int rc = closed_add(q);
+
+    if (rc < 0) {
+        drop_end(q, rc);
+        return;
+    }
+    q->has_entries = cairn_op_pair_count(q->call.op, 1, NULL) > 0;
+    if (r->to.len && !q->has_entries)
+        close_begin(q, r->next);
+    else
+        drop_ask(q, q->has_entries ? DROP_BACK : DROP_END_RECORD,
+                 record_replace(&q->call, q->r.bucket, &q->marked,
+                                q->has_entries ? &q->live : &nothing));
 }
 
 static void shards_close(struct drop_req *q)
 {
     int rc = q->call.code;
 
-    if (rc == -R_GUARD_FAILED) {
-        rc = shard_learn(q);
-    } else if (q->stage == DROP_CLOSED && rc == 0) {
-        rc = shard_believe(&q->b->shards[q->shard], written(&q->closed));
-        if (rc == 0) {
-            drop_ask(q, DROP_LOOK, shard_look(q));
-            return;
-        }
-    } else if (q->stage == DROP_LOOK && rc == 0) {
-        q->has_entries = cairn_op_pair_count(q->call.op, 1, NULL) > 0;
-        q->shard++;
-    }
-    if (rc < 0) {
-        drop_end(q, rc); /* whoever comes next rolls us back */
-        return;
-    }
-    if (q->shard < q->b->shard_count && !q->has_entries) {
-        drop_ask(q, DROP_CLOSED, shard_switch(q, true));
-    } else {
-        const struct writer nothing = {0};
-
-        drop_ask(q, q->has_entries ? DROP_BACK : DROP_END_RECORD,
-                 record_replace(&q->call, q->r.bucket, &q->marked,
-                                q->has_entries ? &q->live : &nothing));
-    }
+    if (q->stage == DROP_CLOSE_READ && (rc == -R_NO_OBJECT || rc == -R_NO_XATTR))
+        drop_end(q, -R_NO_BUCKET);
+    else if (rc == -R_GUARD_FAILED || (rc == 0 && q->stage == DROP_CLOSE_READ))
+        shard_close(q);
+    else if (rc < 0)
+        drop_end(q, rc);
+    else if (q->stage == DROP_CLOSED)
+        drop_ask(q, DROP_LOOK, shard_look(q));
+    else
+        shard_looked(q);
 }
 
 /* The record is LIVE again.  Each shard has still what we wrote, or somebody else has opened it. */
 static void shards_reopen(struct drop_req *q)
 {
-    if (q->shard == 0) {
+    struct shard_view *v;
+    int rc;
+
+    if (q->closed_count == 0) {
         drop_end(q, -R_BUCKET_NOT_EMPTY);
         return;
     }
-    q->shard--;
-    drop_ask(q, DROP_REOPEN, shard_switch(q, false));
+    v = q->closed_row[--q->closed_count];
+    rc = shard_switch(q, v, false);
+    shard_view_unref(v);
+    drop_ask(q, DROP_REOPEN, rc);
 }
 
 /* ---- the way ---- */
@@ -251,8 +334,8 @@ static void drop_run(struct op *op)
         was_read(q);
         break;
     case DROP_OWN:
-        q->shard = 0;
         q->has_entries = false;
+        closed_drop(q);
         if (rc == -R_GUARD_FAILED)
             drop_again(q);
         else if (rc < 0)
@@ -261,6 +344,12 @@ static void drop_run(struct op *op)
             drop_ask(q, DROP_CLOSE, own_write(&q->call, q->r.who.name, q->r.bucket, &q->own));
         break;
     case DROP_CLOSE:
+        if (rc < 0)
+            drop_end(q, rc);
+        else
+            close_begin(q, 0);
+        break;
+    case DROP_CLOSE_READ:
     case DROP_CLOSED:
     case DROP_LOOK:
         shards_close(q);
@@ -302,12 +391,14 @@ static void drop_fini(struct req *r)
     struct drop_req *q = CONTAINER_OF(r, struct drop_req, r);
 
     call_fini(&q->call);
-    bucket_unref(q->b);
+    settle_fini(&q->settle);
+    view_drop(q);
+    closed_drop(q);
+    mem_free(q->closed_row);
     writer_fini(&q->was);
     writer_fini(&q->live);
     writer_fini(&q->marked);
     writer_fini(&q->own);
-    writer_fini(&q->closed);
 }
 
 int bucket_delete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
@@ -321,6 +412,7 @@ int bucket_delete(struct bucket_layer *l, const struct s3_principal *who, struct
     q->done = done;
     q->arg = arg;
     call_init(&q->call, l);
+    settle_init(&q->settle, l);
     env_timer_init(&q->pause, drop_paused);
     req_start(&q->r, drop_finish, drop_fini);
     return 0;

@@ -44,6 +44,7 @@ struct bucket_layer {
     struct list user_lru;
     uint32_t user_count;
     struct collector *collector; /* owned */
+    struct mover *mover;         /* owned */
     struct start *start;         /* owned; the way to readiness */
     struct bucket_counters n;
     void (*stopped)(void *arg);
@@ -116,12 +117,25 @@ bool call_row(const struct call *c, int step, struct bytes key, struct bytes *ou
 
 /* ---- buckets ---- */
 
-struct shard {
-    uint32_t no;
-    struct bytes from; /* owned */
-    uint8_t *value;    /* owned: the shard row we believe in, as encoded */
-    uint32_t value_bytes;
+/* A shard row as it was read; does not change. */
+struct shard_view {
+    uint32_t refs, bytes;
     struct shard_row row; /* borrows from value */
+    uint8_t value[];
+};
+struct shard_view *shard_view_create(struct bytes value, int *out_rc); /* NULL: out_rc says why */
+struct shard_view *shard_view_ref(struct shard_view *v);
+void shard_view_unref(struct shard_view *v);
+static inline struct bytes shard_view_value(const struct shard_view *v)
+{
+    return (struct bytes){v->value, v->bytes};
+}
+
+struct shard {
+    uint64_t no;
+    struct bytes from;       /* owned: where we believe it to begin */
+    struct shard_view *view; /* ref: the row we believe in; NULL: not read yet */
+    uint32_t grown;          /* entries added from here since its counters were read */
 };
 struct bucket {
     uint32_t refs;
@@ -132,8 +146,8 @@ struct bucket {
     char owner[S3_USER_NAME_MAX + 1];
     struct uuid id;
     uint64_t created_ns;
-    uint32_t shard_count;
-    struct shard *shards; /* owned */
+    uint32_t shard_count, shard_cap;
+    struct shard *shards; /* owned; by from.  Pointers to one last until the next change. */
     /* What the properties said at some time after read_ns; others than the owner are judged by
      * them for BUCKET_FRESH_MS. */
     uint64_t read_ns;
@@ -141,7 +155,7 @@ struct bucket {
     uint32_t props_bytes;
     uint8_t acl, block;
 };
-/* One reference for the caller; NULL: no memory.  `name` was checked. */
+/* One reference for the caller; NULL: no memory.  `name` was checked.  Without shards. */
 struct bucket *bucket_of_row(struct bytes name, const struct bucket_row *row);
 struct bucket *bucket_ref(struct bucket *b);
 void bucket_unref(struct bucket *b);
@@ -150,7 +164,18 @@ void bucket_cache_add(struct bucket_layer *l, struct bucket *b);
 void bucket_cache_drop(struct bucket_layer *l, struct bucket *b);
 void bucket_forget(struct bucket_layer *l, struct bytes name); /* what the cache has of it */
 void bucket_cache_clear(struct bucket_layer *l);
+/* The last shard that begins at or before the key, as far as we know; NULL: none is known. */
 struct shard *bucket_shard(struct bucket *b, struct bytes key);
+struct shard *bucket_shard_no(struct bucket *b, uint64_t no);
+int bucket_shard_add(struct bucket *b, uint64_t no, struct bytes from); /* unless it is known */
+void bucket_shard_forget(struct bucket *b, uint64_t no);
+/* The map beside the record: a range of it (behind what map_add has seen), and what was read. */
+void map_range(struct cairn_op *op, struct bytes from);
+int map_add(struct bucket *b, const struct call *c, int step, struct writer *behind,
+            bool *out_more);
+/* A row that was read: where this shard begins and who follows.  0 or -ENOMEM. */
+int bucket_learn(struct bucket *b, struct shard_view *v);
+
 /* Believe the bucket's properties, as read by an operation sent at `read_ns`.  0, -ENOMEM, or a
  * malformed row's code. */
 int bucket_props_learn(struct bucket *b, struct bytes value, uint64_t read_ns);
@@ -160,9 +185,6 @@ static inline bool bucket_public(const struct bucket *b, enum s3_acl acl)
 {
     return acl == S3_ACL_PUBLIC_READ && !(b->block & S3_BLOCK_ACLS);
 }
-/* The row of a shard as it was made. */
-int shard_first_row(const struct bucket *b, uint32_t i, struct writer *w);
-int shard_believe(struct shard *s, struct bytes value); /* 0, -ENOMEM, or a malformed row's code */
 
 /* ---- accesses ---- */
 
@@ -170,23 +192,33 @@ int shard_believe(struct shard *s, struct bytes value); /* 0, -ENOMEM, or a malf
  * whoever reads the entry looks at (access_may_read). */
 enum access_right { RIGHT_OWN, RIGHT_LIST, RIGHT_READ };
 
+struct settle;
 struct access {
     struct bucket_layer *l;
     struct call call;
     struct bucket *b;               /* ref; NULL until resolved */
-    struct shard *s;                /* of b */
+    uint64_t no;                    /* the shard asked, and ... */
+    struct shard_view *view;        /* ref: ... the row it is guarded by; NULL: none known */
     bool checked;                   /* whether `who` may is looked at */
     char who[S3_USER_NAME_MAX + 1]; /* who asks */
     enum access_right right;
     uint64_t asked_ns; /* for the record */
     char name[S3_BUCKET_NAME_MAX + 1];
     struct bytes key; /* borrowed: routes */
+    bool reading;     /* it changes nothing: also on keys that are being copied away */
     bool pinned;      /* to the bucket of this id: another one of the same name will not do */
     struct uuid pin;
     int code;
     uint32_t tries;
+    bool fresh;                /* the row was read by us just now */
+    bool closed;               /* the shard was closed, else absent, when we asked */
+    uint64_t absent;           /* a shard that was not there; 0: none */
     uint64_t waiting_since_ns; /* for a deletion that is under way */
+    uint64_t moving_since_ns;  /* for a copy that is under way ... */
+    struct uuid moving;        /* ... of this token */
     struct env_timer timer;
+    struct settle *settle;  /* owned; NULL until it is needed */
+    struct bucket *mapped;  /* owned: a bucket whose map is being read */
     struct writer old, new; /* values being replaced by a repair */
     bool busy;
     /* Adds guards, reads and writes behind the shard's guard, which is step 0; for each try anew.
@@ -201,12 +233,20 @@ void access_init(struct access *a, struct bucket_layer *l, const struct s3_princ
 void access_fini(struct access *a);
 void access_run(struct access *a, int (*build)(struct access *a, struct cairn_op *op),
                 void (*done)(struct access *a));
+/* The same, for a build that only reads. */
+void access_read(struct access *a, int (*build)(struct access *a, struct cairn_op *op),
+                 void (*done)(struct access *a));
 void access_pin(struct access *a, const struct uuid *bucket);
 /* The entry was read, and this is its ACL; or there is none, NULL.  0, -R_DENIED, -R_NO_KEY. */
 int access_may_read(const struct access *a, const uint8_t *acl);
+/* The row under whose guard it runs, or ran. */
+static inline const struct shard_row *access_row(const struct access *a)
+{
+    return &a->view->row;
+}
 static inline uint64_t access_epoch(const struct access *a)
 {
-    return a->s->row.epoch;
+    return a->view ? a->view->row.epoch : 0; /* without a row the guard fails */
 }
 /* Its failed step, when a->code is -R_GUARD_FAILED. */
 static inline int access_failed(const struct access *a)

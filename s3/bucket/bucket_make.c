@@ -57,20 +57,14 @@ static void make_ask(struct make_req *q, enum make_stage next, int rc)
     call_submit_if(&q->call, rc, make_woken);
 }
 
-/* The record in both of its states, for a bucket of one shard. */
+/* The record in both of its states. */
 static int records_make(struct make_req *q)
 {
-    AUTO(writer) shard = {0};
     struct bucket_row row = {.id = q->id,
                              .created_ns = q->created_ns,
                              .owner = BYTES_STR(q->r.who.name),
-                             .shard_count = 1,
                              .state = BUCKET_LIVE};
 
-    bucket_row_shard_encode(0, (struct bytes){0}, &shard);
-    if (shard.rc < 0)
-        return shard.rc;
-    row.shards = written(&shard);
     writer_fini(&q->live);
     writer_fini(&q->making);
     bucket_row_encode(&row, &q->live);
@@ -93,19 +87,28 @@ static int was_take(struct make_req *q)
     return rc;
 }
 
-/* The record becomes LIVE and the properties are its own, whoever's lay there before. */
+/* The record becomes LIVE, with a map of one shard for all keys, and the properties are its own,
+ * whoever's lay there before. */
 static int live_build(struct make_req *q)
 {
     struct props_row props = {.bucket = q->id, .props = q->props};
     int rc = record_replace(&q->call, q->r.bucket, &q->making, &q->live);
     AUTO(writer) w = {0};
+    AUTO(writer) map = {0};
+    struct cairn_pair pair;
+    struct row_key key;
 
     props_row_encode(&props, &w);
+    map_row_encode(0, &map);
     if (rc == 0)
-        rc = w.rc;
-    if (rc == 0)
-        cairn_op_xattr_set(q->call.op, "properties", w.data, w.len);
-    return rc;
+        rc = w.rc < 0 ? w.rc : map.rc;
+    if (rc < 0)
+        return rc;
+    row_key_map(&key, (struct bytes){0});
+    pair = pair_of(key_bytes(&key), written(&map));
+    cairn_op_xattr_set(q->call.op, "properties", w.data, w.len);
+    cairn_op_omap_set(q->call.op, &pair, 1);
+    return 0;
 }
 
 static int note_build(struct make_req *q)
@@ -128,7 +131,8 @@ static int note_build(struct make_req *q)
 
 static int shard_build(struct make_req *q)
 {
-    struct shard_row row = {.bucket = q->id, .state = SHARD_OPEN, .generation = 1, .epoch = 1};
+    struct shard_row row = {
+        .bucket = q->id, .state = SHARD_OPEN, .generation = 1, .epoch = 1, .mapped = MAPPED_FROM};
     static const uint8_t nothing[SHARD_COUNT_BYTES] = {0};
     struct cairn_op *op = call_begin(&q->call, CALL_INDEX);
     AUTO(writer) w = {0};

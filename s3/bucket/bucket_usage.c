@@ -44,11 +44,11 @@ static void counted(struct access *a)
     struct bytes to = {0};
 
     if (rc == 0)
-        to = a->s->row.to;
+        to = access_row(a)->to;
     if (to.len) {
         memcpy(q->from, to.data, to.len);
         a->key = (struct bytes){q->from, to.len};
-        access_run(a, count_build, counted);
+        access_read(a, count_build, counted);
         return;
     }
     if (rc < 0)
@@ -60,7 +60,7 @@ static void usage_run(struct op *op)
 {
     struct usage_req *q = CONTAINER_OF(op, struct usage_req, r.op);
 
-    access_run(&q->a, count_build, counted);
+    access_read(&q->a, count_build, counted);
 }
 
 static void usage_finish(struct req *r)

@@ -139,7 +139,8 @@ static void note_removed(struct call *call)
     note_next(c);
 }
 
-/* Its bucket is gone, and it has been for so long that nobody can be about to make it. */
+/* It is gone, with its bucket or into its neighbour, and it has been for so long that nobody can be
+ * about to make it. */
 static void note_remove(struct collector *c)
 {
     struct cairn_pair p = cairn_op_pair(c->page.op, 0, c->at);
@@ -156,7 +157,7 @@ static void job_done(struct job *j)
     struct collector *c = j->c;
     struct bucket_layer *l = c->l;
     struct watch *w = j->w;
-    bool over = j->absent && j->dead && w->absent_since_ns &&
+    bool over = j->absent && (j->dead || j->no) && w->absent_since_ns &&
                 env_now_ns(l->env) - w->absent_since_ns >= l->conf.reader_grace_ms * NS_PER_MS;
 
     if (over || (!j->any_rows && !j->dead && !j->absent))
@@ -260,6 +261,8 @@ int collector_create(struct bucket_layer *l)
     call_init(&c->job.parts, l);
     arena_init(&c->job.arena);
     eraser_init(&c->job.eraser, l);
+    settle_init(&c->job.settle, l);
+    map_fix_init(&c->job.fix, l);
     l->collector = c;
     return 0;
 }
@@ -294,6 +297,8 @@ void collector_destroy(struct collector *c)
     call_fini(&c->job.parts);
     arena_fini(&c->job.arena);
     eraser_fini(&c->job.eraser);
+    settle_fini(&c->job.settle);
+    map_fix_fini(&c->job.fix);
     writer_fini(&c->job.value);
     writer_fini(&c->job.record);
     writer_fini(&c->job.claimed);

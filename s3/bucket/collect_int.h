@@ -3,7 +3,9 @@
 #ifndef S3_BUCKET_COLLECT_INT_H
 #define S3_BUCKET_COLLECT_INT_H
 
+#include "s3/bucket/map_fix.h"
 #include "s3/bucket/registry.h"
+#include "s3/bucket/settle.h"
 
 enum { WATCH_MARKS = 16, WATCHES_MAX = 16384, ERASERS = 4 };
 
@@ -20,6 +22,8 @@ struct watch {
     uint64_t epoch, epoch_since_ns; /* the newest one seen, and since when */
     uint64_t absent_since_ns;       /* its bucket is gone and so is it; 0: not so */
     uint64_t round;                 /* last seen */
+    struct uuid moving;             /* the move that it was in when last seen, and since when */
+    uint64_t moving_since_ns;
 };
 void watch_see(struct watch *w, uint64_t epoch, uint64_t now_ns);
 bool watch_ripe(const struct watch *w, uint64_t epoch, uint64_t need_ns, uint64_t now_ns);
@@ -48,7 +52,7 @@ struct job {
     struct bucket_layer *l;
     struct collector *c;
     struct uuid id;
-    uint32_t no;
+    uint64_t no;
     char name[NAME_BYTES]; /* of the shard object */
     char bucket[S3_BUCKET_NAME_MAX + 1];
     struct watch *w;
@@ -62,6 +66,8 @@ struct job {
     size_t at;
     uint32_t budget;
     struct writer record;
+    struct settle settle;
+    struct map_fix fix;
     /* the garbage row at hand (collect_garbage.c) */
     struct cairn_pair pair; /* borrows from page */
     struct garbage_row g;

@@ -1,17 +1,27 @@
 /* collect_shard.c - one shard in one round of the collector.
  *
- *   READ     shard row, a page of garbage, a page of intents; what epoch it is tells how old rows
- * are RECORD   now and then, and whenever the shard is closed or absent: does its bucket still
- * exist? CLOSE    a shard whose bucket is gone INTENTS  stale ones (all, of a dead shard) become
- * garbage GARBAGE  ripe rows (collect_garbage.c) UPLOADS  of a dead shard: become garbage RAISE the
- * epoch, if rows are dated with it; or REMOVE a dead shard that is empty
+ *   READ     shard row, counters, a page of garbage, a page of intents; what epoch it is tells how
+ *            old rows are.  A shard in a move waits; a move that nobody gets on with is ended
+ *   RECORD   now and then, and whenever the shard is closed, empty or absent: does its bucket still
+ *            exist?
+ *   CLOSE    a shard whose bucket is gone; or
+ *   MAP      where the bucket's map has it; a shard without a range is removed after that
+ *   SIZE     too large, or small: the mover is told
+ *   INTENTS  stale ones (all, of a dead shard) become garbage
+ *   GARBAGE  ripe rows (collect_garbage.c)
+ *   UPLOADS  of a dead shard: become garbage
+ *   RAISE    the epoch, if rows are dated with it; or REMOVE a dead shard that is empty
  *
  * All changes are guarded on the shard row as it was read: when it changes meanwhile (another
  * collector raised the epoch, say) the rest waits for the next round.  An error ends the job;
  * nothing depends on its being finished. */
 #include "s3/bucket/collect_int.h"
 
+#include "s3/bucket/mover.h"
+
 enum { RECORD_EVERY = 64 };
+enum { COUNT_STEP = 4 }; /* of the page: behind row, garbage, intents, uploads */
+#define MOVE_STALE_NS (5 * NS_PER_S)
 
 static void job_end(struct job *j)
 {
@@ -307,22 +317,106 @@ static void shard_close(struct job *j)
     call_submit_if(&j->call, w.rc, shard_closed);
 }
 
+/* ---- moves, the map, the size ---- */
+
+static void job_settled(struct settle *s, int rc)
+{
+    struct job *j = CONTAINER_OF(s, struct job, settle);
+
+    if (rc < 0)
+        log_warn(&j->l->log, "a move of index rows is left for the next round", KV_RC(rc));
+    job_end(j);
+}
+
+/* Its rows are not to be touched.  Seen again and again, it is a dead gateway's. */
+static void job_move(struct job *j)
+{
+    uint64_t now = env_now_ns(j->l->env);
+
+    j->any_rows = true; /* it stays watched */
+    if (!j->w->moving_since_ns || !uuid_equal(&j->w->moving, &j->row.m.token)) {
+        j->w->moving = j->row.m.token;
+        j->w->moving_since_ns = now;
+    }
+    if (now - j->w->moving_since_ns < MOVE_STALE_NS)
+        job_end(j);
+    else
+        settle_run(&j->settle, &j->id, j->no, true, job_settled);
+}
+
+static void job_mapped(struct map_fix *f, int rc)
+{
+    UNUSED(rc);
+    job_end(CONTAINER_OF(f, struct job, fix)); /* with its new row, in the next round */
+}
+
+static void job_map(struct job *j)
+{
+    int rc;
+    struct shard_view *v = shard_view_create(written(&j->value), &rc);
+
+    if (!v) {
+        job_end(j);
+        return;
+    }
+    j->any_rows = true;
+    map_fix_run(&j->fix, j->bucket, v, job_mapped);
+    shard_view_unref(v);
+}
+
+static void empty_removed(struct call *c)
+{
+    struct job *j = CONTAINER_OF(c, struct job, call);
+
+    if (c->code == 0)
+        counter_add(&j->l->n.shards_deleted, 1);
+    job_end(j);
+}
+
+static void empty_remove(struct job *j)
+{
+    struct cairn_op *op = job_change(j, &j->call);
+
+    if (op)
+        cairn_op_delete(op);
+    call_submit(&j->call, empty_removed);
+}
+
+static void job_size(struct job *j)
+{
+    struct shard_count n;
+    struct bytes value;
+
+    if (call_present(&j->page, COUNT_STEP, &value) == 0 && shard_count_decode(value, &n) == 0)
+        mover_size(j->l, j->bucket, &j->row, &n);
+}
+
 static void job_judge(struct job *j)
 {
     if (j->absent) {
         uint64_t now = env_now_ns(j->l->env);
 
-        if (!j->dead)
+        if (!j->dead && !j->no)
             j->w->absent_since_ns = 0; /* it is being made */
         else if (!j->w->absent_since_ns)
             j->w->absent_since_ns = now;
         job_end(j);
         return;
     }
+    if (!j->dead && map_needs_fix(&j->row)) {
+        job_map(j);
+        return;
+    }
+    if (j->row.state == SHARD_EMPTY) {
+        empty_remove(j);
+        return;
+    }
     if (j->dead && j->row.state == SHARD_OPEN) {
         shard_close(j);
         return;
     }
+    if (!j->dead && j->row.state == SHARD_OPEN)
+        job_size(j);
     j->at = 0;
     intents_next(j);
 }
@@ -368,11 +462,15 @@ static void page_read(struct call *c)
     j->w->round = j->c->round;
     if (!j->absent) {
         watch_see(j->w, j->row.epoch, env_now_ns(j->l->env));
-        for (int step = 1; step <= 3; step++)
+        for (int step = 1; step < COUNT_STEP; step++)
             j->any_rows |= cairn_op_pair_count(c->op, step, NULL) > 0;
     }
+    if (!j->absent && j->row.move != MOVE_NONE) {
+        job_move(j);
+        return;
+    }
     if (first &&
-        (j->absent || j->row.state == SHARD_CLOSED || !known || j->c->round % RECORD_EVERY == 0))
+        (j->absent || j->row.state != SHARD_OPEN || !known || j->c->round % RECORD_EVERY == 0))
         call_submit_if(&j->call, record_get(&j->call, BYTES_STR(j->bucket)), record_read);
     else
         job_judge(j);
@@ -391,6 +489,7 @@ static void job_read(struct job *j)
         cairn_op_omap_range(op, j->garbage_from.b, j->garbage_from.len, &garbage_end_key, 1, rows);
         cairn_op_omap_range(op, j->intent_from.b, j->intent_from.len, &intent_end_key, 1, rows);
         cairn_op_omap_range(op, &uploads, 1, &uploads_end, 1, 1);
+        cairn_op_xattr_get(op, "count");
     }
     call_submit(&j->page, page_read);
 }

@@ -4,7 +4,7 @@
  * them has arrived; calls wait until then.  When that fails for good, every call answers why. Stop:
  * no new call is taken, those under way are cancelled, streams are told; when requests, streams and
  * background work are all gone (`live` is 0), the layer goes, from the loop. */
-#include "s3/bucket/bucket_int.h"
+#include "s3/bucket/mover.h"
 
 enum { POOLS = 2, POOL_TRIES_MAX = 200 };
 #define POOL_RETRY_NS (50 * NS_PER_MS)
@@ -32,6 +32,7 @@ static void layer_free(struct bucket_layer *l)
     htable_fini(&l->buckets);
     users_fini(l);
     collector_destroy(l->collector);
+    mover_destroy(l->mover);
     mem_free(l->start);
     if (l->index)
         cairn_pool_close(l->index);
@@ -218,6 +219,10 @@ static struct bucket_conf conf_complete(const struct bucket_conf *given)
     c.collect_rows_max = MIN(value_or(c.collect_rows_max, 1000), 1000u);
     c.upload_keep_ms = value_or(c.upload_keep_ms, 86400000);
     c.part_bytes_min = value_or(c.part_bytes_min, S3_PART_BYTES_MIN);
+    c.shard_entries_max = MAX(value_or(c.shard_entries_max, 10000), 2u);
+    c.shard_bytes_max = c.shard_bytes_max ? c.shard_bytes_max : MIB(32);
+    c.split_batch_keys = MIN(value_or(c.split_batch_keys, 1000), 1000u);
+    c.split_wait_ms = value_or(c.split_wait_ms, 60);
     c.user_ttl_ms = value_or(c.user_ttl_ms, 10000);
     c.user_stale_ms = value_or(c.user_stale_ms, 600000);
     c.no_user_ttl_ms = value_or(c.no_user_ttl_ms, 3000);
@@ -232,6 +237,8 @@ static int layer_fill(struct bucket_layer *l)
         rc = users_init(l);
     if (rc == 0)
         rc = collector_create(l);
+    if (rc == 0)
+        rc = mover_create(l);
     if (rc == 0)
         rc = cairn_pool_open_env(l->cluster, pool_names[0], &l->index);
     if (rc == 0)
@@ -328,6 +335,11 @@ static const struct {
     ROW(collected_objects, "s3_collected_objects_total", "Data objects deleted"),
     ROW(stale_intents, "s3_stale_intents_total", "Intents of gateways that went away"),
     ROW(shards_deleted, "s3_shards_deleted_total", "Index shards of deleted buckets removed"),
+    ROW(shard_splits, "s3_shard_splits_total", "Index shards split"),
+    ROW(shard_merges, "s3_shard_merges_total", "Index shards merged with a neighbour"),
+    ROW(moved_entries, "s3_shard_moved_entries_total", "Entries copied to another index shard"),
+    ROW(move_waits, "s3_shard_move_waits_total", "Writes that waited for a copy of index rows"),
+    ROW(moves_undone, "s3_shard_moves_undone_total", "Copies of index rows taken back by a write"),
     ROW(deletes_undone, "s3_bucket_deletes_undone_total", "Deletions of buckets rolled back"),
 #undef ROW
 };
@@ -346,6 +358,10 @@ int bucket_metrics(struct bucket_layer *l, struct metric_set *set)
     if (rc == 0)
         rc = metric_add_gauge(set, "s3_put_bytes", "Held for objects being written", NULL,
                               &l->n.put_bytes);
+    if (rc == 0)
+        rc = metric_add_gauge(set, "s3_shard_move_freeze_us_max",
+                              "The longest that keys were kept from writers", NULL,
+                              &l->n.move_freeze_us_max);
     return rc;
 }
 

@@ -10,7 +10,7 @@
  * The first try believes that the key is new.  A failed guard on the entry returns the present one
  * and is not logged by the OSDs; the next try replaces just that.  Each failed try means that
  * somebody else's change went through, so there is progress, but we do not try for ever. */
-#include "s3/bucket/bucket_int.h"
+#include "s3/bucket/mover.h"
 
 enum { LINK_TRIES_MAX = 200 };
 
@@ -211,6 +211,8 @@ static int before_learn(struct link *k)
 
 static void link_end(struct link *k, int code)
 {
+    if (code == 0 && !k->had && k->next.len)
+        mover_grown(k->a.l, k->a.b, k->a.key, k->a.no);
     k->a.code = code;
     k->done(k);
 }

@@ -1,6 +1,7 @@
 # s3/bucket - buckets and objects below HTTP.
 libs3_a_SOURCES += \
 	s3/bucket/bucket.h \
+	s3/bucket/bucket_cache.c \
 	s3/bucket/bucket_drop.c \
 	s3/bucket/bucket_int.h \
 	s3/bucket/bucket_make.c \
@@ -15,6 +16,13 @@ libs3_a_SOURCES += \
 	s3/bucket/eraser.c \
 	s3/bucket/layer.c \
 	s3/bucket/link.c \
+	s3/bucket/map_fix.c \
+	s3/bucket/map_fix.h \
+	s3/bucket/mover.c \
+	s3/bucket/mover.h \
+	s3/bucket/mover_copy.c \
+	s3/bucket/mover_int.h \
+	s3/bucket/mover_plan.c \
 	s3/bucket/names.c \
 	s3/bucket/object_change.c \
 	s3/bucket/object_get.c \
@@ -30,6 +38,10 @@ libs3_a_SOURCES += \
 	s3/bucket/resolve.c \
 	s3/bucket/rows.c \
 	s3/bucket/rows.h \
+	s3/bucket/settle.c \
+	s3/bucket/settle.h \
+	s3/bucket/shard_move.c \
+	s3/bucket/shard_move.h \
 	s3/bucket/sums.c \
 	s3/bucket/sums.h \
 	s3/bucket/upload.c \

@@ -61,6 +61,13 @@ static uint64_t number_of(const uint8_t *at, unsigned bytes)
     return v;
 }
 
+void row_key_map(struct row_key *k, struct bytes from)
+{
+    k->b[0] = MAP_PREFIX;
+    k->len = 1;
+    key_add(k, from.data, from.len);
+}
+
 void row_key_named(struct row_key *k, enum row_prefix prefix, struct bytes key)
 {
     key_begin(k, prefix);
@@ -156,12 +163,12 @@ unsigned notes_of(const struct uuid *bucket)
     return bucket->b[0] % SHARD_NOTES;
 }
 
-void name_shard(char out[NAME_BYTES], const struct uuid *bucket, uint32_t no)
+void name_shard(char out[NAME_BYTES], const struct uuid *bucket, uint64_t no)
 {
     char id[2 * UUID_BYTES + 1];
 
     uuid_text(bucket, id);
-    snprintf(out, NAME_BYTES, "shard.%s.%u", id, (unsigned)no);
+    snprintf(out, NAME_BYTES, "shard.%s.%llx", id, (unsigned long long)no);
 }
 
 void name_stripe(char out[NAME_BYTES], const struct uuid *id, uint64_t n)

@@ -106,7 +106,7 @@ static void looked(struct access *a)
 
 static void change_look(struct change_req *q)
 {
-    access_run(&q->a, look_build, looked);
+    access_read(&q->a, look_build, looked);
 }
 
 static void change_run(struct op *op)

@@ -376,7 +376,7 @@ static void looked(struct access *a)
 
 static void look(struct object_get *g)
 {
-    access_run(&g->a, look_build, looked);
+    access_read(&g->a, look_build, looked);
 }
 
 static void renew_fired(struct env_timer *t)
@@ -539,7 +539,7 @@ static void open_read(struct access *a)
         rc = entry_take(g);
     }
     if (rc == 0 && g->e.place == ENTRY_MANIFEST && !g->closed)
-        access_run(a, manifest_build, manifest_read);
+        access_read(a, manifest_build, manifest_read);
     else
         open_end(g, rc);
 }
@@ -588,7 +588,7 @@ int object_get_open(struct bucket_layer *l, const struct s3_principal *who, stru
     g->a.right = RIGHT_READ;
     gauge_set(&l->n.gets_open, gauge_get(&l->n.gets_open) + 1);
     layer_live(l);
-    access_run(&g->a, open_build, open_read);
+    access_read(&g->a, open_build, open_read);
     *out_get = g;
     return 0;
 }

@@ -195,8 +195,15 @@ static int scan_build(struct access *a, struct cairn_op *op)
 {
     struct list_req *q = CONTAINER_OF(a, struct list_req, a);
     uint32_t rows = q->delimiter.len ? ROWS_FOLDED : q->max - q->count + 1;
+    struct bytes to = access_row(a)->to;
+    struct row_key end = q->to;
 
-    cairn_op_omap_range(op, q->from.b, q->from.len, q->to.b, q->to.len, rows);
+    if (to.len) { /* rows behind are copies on their way to or from a neighbour */
+        row_key_named(&end, q->letter, to);
+        if (bytes_compare(key_bytes(&q->to), key_bytes(&end)) < 0)
+            end = q->to;
+    }
+    cairn_op_omap_range(op, q->from.b, q->from.len, end.b, end.len, rows);
     return 0;
 }
 
@@ -206,7 +213,7 @@ static int scan_next(struct list_req *q)
     const struct access *a = &q->a;
     bool more;
     size_t n = cairn_op_pair_count(a->call.op, 1, &more);
-    struct bytes to = a->s->row.to;
+    struct bytes to = access_row(a)->to;
     struct row_key k;
 
     for (size_t i = 0; i < n; i++) {
@@ -259,7 +266,7 @@ static void scanned(struct access *a)
         return;
     }
     route_set(q);
-    access_run(a, scan_build, scanned);
+    access_read(a, scan_build, scanned);
 }
 
 static void list_run(struct op *op)
@@ -270,7 +277,7 @@ static void list_run(struct op *op)
     if (q->none)
         q->max = 0; /* the bucket is looked up all the same */
     route_set(q);
-    access_run(&q->a, scan_build, scanned);
+    access_read(&q->a, scan_build, scanned);
 }
 
 static void list_finish(struct req *r)

@@ -49,7 +49,7 @@ static void head_run(struct op *op)
     struct head_req *q = CONTAINER_OF(op, struct head_req, r.op);
 
     counter_add(&q->r.l->n.heads, 1);
-    access_run(&q->a, head_build, head_read);
+    access_read(&q->a, head_build, head_read);
 }
 
 static void head_finish(struct req *r)

@@ -225,7 +225,7 @@ static void part_was_read(struct access *a)
 
 static void part_read(struct object_put *p)
 {
-    access_run(&p->pa, part_read_build, part_was_read);
+    access_read(&p->pa, part_read_build, part_was_read);
 }
 
 void put_link(struct object_put *p)

@@ -56,24 +56,6 @@ static int close_row(struct cursor *c, struct cursor *body)
 
 /* ---- bucket, shard, registry ---- */
 
-void bucket_row_shard_encode(uint32_t no, struct bytes from, struct writer *w)
-{
-    wr_u32(w, no);
-    wr_bytes(w, from);
-}
-
-int bucket_row_shard(struct cursor *c, uint32_t *out_no, struct bytes *out_from)
-{
-    uint32_t no = cur_u32(c);
-    struct bytes from = cur_bytes(c, S3_KEY_MAX);
-
-    if (c->rc == 0) {
-        *out_no = no;
-        *out_from = from;
-    }
-    return c->rc;
-}
-
 void bucket_row_encode(const struct bucket_row *r, struct writer *w)
 {
     size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
@@ -83,26 +65,7 @@ void bucket_row_encode(const struct bucket_row *r, struct writer *w)
     wr_uuid(w, &r->token);
     wr_u64(w, r->created_ns);
     wr_bytes(w, r->owner);
-    wr_u32(w, r->shard_count);
-    wr_raw(w, r->shards.data, r->shards.len);
     wr_end(w, mark);
-}
-
-/* From the first empty one, each beginning behind the one before. */
-static void shards_check(struct cursor *body, uint32_t count)
-{
-    struct bytes last = {0};
-
-    for (uint32_t i = 0; i < count && body->rc == 0; i++) {
-        struct bytes from = {0};
-        uint32_t no;
-
-        if (bucket_row_shard(body, &no, &from) < 0)
-            return;
-        if (i == 0 ? from.len != 0 : bytes_compare(from, last) <= 0)
-            cur_fail(body, -R_MALFORMED);
-        last = from;
-    }
 }
 
 int bucket_row_decode(struct bytes value, struct bucket_row *out_row)
@@ -117,16 +80,48 @@ int bucket_row_decode(struct bytes value, struct bucket_row *out_row)
     r.token = cur_uuid(&body);
     r.created_ns = cur_u64(&body);
     r.owner = cur_bytes(&body, S3_USER_NAME_MAX);
-    r.shard_count = cur_count(&body, BUCKET_SHARDS_MAX, HEADER_MIN);
-    if (body.rc == 0 && r.shard_count == 0)
-        cur_fail(&body, -R_MALFORMED);
-    r.shards.data = body.at;
-    shards_check(&body, r.shard_count);
-    r.shards.len = (uint32_t)(body.at - r.shards.data);
     rc = close_row(&c, &body);
     if (rc == 0)
         *out_row = r;
     return rc;
+}
+
+void map_row_encode(uint64_t shard, struct writer *w)
+{
+    size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+
+    wr_u64(w, shard);
+    wr_end(w, mark);
+}
+
+int map_row_decode(struct bytes value, uint64_t *out_shard)
+{
+    struct cursor c, body;
+    uint64_t shard;
+    int rc;
+
+    open_row(value, &c, &body);
+    shard = cur_u64(&body);
+    rc = close_row(&c, &body);
+    if (rc == 0)
+        *out_shard = shard;
+    return rc;
+}
+
+static void wr_count(struct writer *w, const struct shard_count *n)
+{
+    wr_u64(w, n->entries);
+    wr_u64(w, n->object_bytes);
+    wr_u64(w, n->row_bytes);
+}
+
+static struct shard_count cur_count_of(struct cursor *c)
+{
+    struct shard_count n = {.entries = cur_u64(c)};
+
+    n.object_bytes = cur_u64(c);
+    n.row_bytes = cur_u64(c);
+    return n;
 }
 
 void shard_row_encode(const struct shard_row *r, struct writer *w)
@@ -134,14 +129,45 @@ void shard_row_encode(const struct shard_row *r, struct writer *w)
     size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
 
     wr_uuid(w, &r->bucket);
-    wr_u32(w, r->no);
+    wr_u64(w, r->no);
     wr_u64(w, r->generation);
     wr_u8(w, r->state);
     wr_uuid(w, &r->token);
     wr_u64(w, r->epoch);
     wr_bytes(w, r->from);
     wr_bytes(w, r->to);
+    wr_u64(w, r->next);
+    wr_u8(w, r->mapped);
+    if (r->mapped == MAPPED_OTHER)
+        wr_bytes(w, r->mapped_from);
+    wr_u8(w, r->move);
+    if (r->move != MOVE_NONE) {
+        wr_uuid(w, &r->m.token);
+        wr_u64(w, r->m.peer);
+        wr_bytes(w, r->m.lo);
+        wr_bytes(w, r->m.hi);
+        wr_u32(w, r->m.patience_ms);
+        wr_bool(w, r->m.complete);
+        wr_count(w, &r->m.count);
+    }
     wr_end(w, mark);
+}
+
+static void move_fields(struct cursor *body, struct shard_row *r)
+{
+    r->m.token = cur_uuid(body);
+    r->m.peer = cur_u64(body);
+    r->m.lo = cur_bytes(body, S3_KEY_MAX);
+    r->m.hi = cur_bytes(body, S3_KEY_MAX);
+    r->m.patience_ms = cur_u32(body);
+    r->m.complete = cur_bool(body);
+    r->m.count = cur_count_of(body);
+}
+
+/* Does a range have its end behind its beginning? */
+static bool range_holds(struct bytes from, struct bytes to)
+{
+    return to.len == 0 || bytes_compare(from, to) < 0;
 }
 
 int shard_row_decode(struct bytes value, struct shard_row *out_row)
@@ -152,13 +178,23 @@ int shard_row_decode(struct bytes value, struct shard_row *out_row)
 
     open_row(value, &c, &body);
     r.bucket = cur_uuid(&body);
-    r.no = cur_u32(&body);
+    r.no = cur_u64(&body);
     r.generation = cur_u64(&body);
-    r.state = cur_choice(&body, SHARD_OPEN, SHARD_CLOSED);
+    r.state = cur_choice(&body, SHARD_OPEN, SHARD_EMPTY);
     r.token = cur_uuid(&body);
     r.epoch = cur_u64(&body);
     r.from = cur_bytes(&body, S3_KEY_MAX);
     r.to = cur_bytes(&body, S3_KEY_MAX);
+    r.next = cur_u64(&body);
+    r.mapped = cur_choice(&body, MAPPED_NOT, MAPPED_OTHER);
+    if (r.mapped == MAPPED_OTHER)
+        r.mapped_from = cur_bytes(&body, S3_KEY_MAX);
+    r.move = cur_choice(&body, MOVE_NONE, MOVE_GIVEN);
+    if (r.move != MOVE_NONE)
+        move_fields(&body, &r);
+    if (body.rc == 0 && ((r.state != SHARD_EMPTY && !range_holds(r.from, r.to)) ||
+                         (r.move != MOVE_NONE && !range_holds(r.m.lo, r.m.hi))))
+        cur_fail(&body, -R_MALFORMED);
     rc = close_row(&c, &body);
     if (rc == 0)
         *out_row = r;
@@ -222,7 +258,7 @@ void shard_note_encode(const struct shard_note *r, struct writer *w)
     size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
 
     wr_uuid(w, &r->id);
-    wr_u32(w, r->no);
+    wr_u64(w, r->no);
     wr_bytes(w, r->bucket);
     wr_end(w, mark);
 }
@@ -235,7 +271,7 @@ int shard_note_decode(struct bytes value, struct shard_note *out_note)
 
     open_row(value, &c, &body);
     r.id = cur_uuid(&body);
-    r.no = cur_u32(&body);
+    r.no = cur_u64(&body);
     r.bucket = cur_bytes(&body, S3_BUCKET_NAME_MAX);
     rc = close_row(&c, &body);
     if (rc == 0)
@@ -629,12 +665,9 @@ int result_row_decode(struct bytes value, struct result_row *out_row)
 int shard_count_decode(struct bytes value, struct shard_count *out_count)
 {
     struct cursor c = cur_over(value.data, value.len);
-    struct shard_count n = {.entries = cur_u64(&c)};
-    int rc;
+    struct shard_count n = cur_count_of(&c);
+    int rc = cur_finish(&c);
 
-    n.object_bytes = cur_u64(&c);
-    n.row_bytes = cur_u64(&c);
-    rc = cur_finish(&c);
     if (rc == 0)
         *out_count = n;
     return rc;

@@ -13,9 +13,8 @@ enum {
     UUID_BYTES = 16,
     NAME_BYTES = 128, /* of an object in the pools, terminated */
     SHARD_NOTES = 16, /* objects shards.<n> */
-    BUCKET_SHARDS_MAX = 65536,
     MANIFEST_ROWS_MAX = S3_PART_NUMBER_MAX,
-    ROW_KEY_MAX = 1 + S3_KEY_MAX + 1 + UUID_BYTES + 2,
+    ROW_KEY_MAX = 1 + S3_KEY_MAX + 1 + UUID_BYTES + 2 + 1, /* and a NUL to begin behind it */
 };
 
 struct uuid {
@@ -36,21 +35,54 @@ struct bucket_row {
     uint8_t state;
     uint64_t created_ns;
     struct bytes owner;
-    uint32_t shard_count;
-    struct bytes shards; /* as encoded; bucket_row_shard reads one after the other */
 };
 void bucket_row_encode(const struct bucket_row *r, struct writer *w);
 int bucket_row_decode(struct bytes value, struct bucket_row *out_row);
-int bucket_row_shard(struct cursor *c, uint32_t *out_no, struct bytes *out_from);
-void bucket_row_shard_encode(uint32_t no, struct bytes from, struct writer *w);
 
-enum shard_state { SHARD_OPEN = 1, SHARD_CLOSED };
+/* The map beside the record says which shard begins at a key; the shards themselves know better. */
+void map_row_encode(uint64_t shard, struct writer *w);
+int map_row_decode(struct bytes value, uint64_t *out_shard);
+
+struct shard_count {
+    uint64_t entries, object_bytes;
+    uint64_t row_bytes; /* of entries with what belongs to them: inline data, manifests */
+};
+
+enum shard_state {
+    SHARD_OPEN = 1,
+    SHARD_CLOSED, /* with a token: its bucket is being deleted */
+    SHARD_EMPTY,  /* has no range: not yet, or no more */
+};
+/* A sub-range on its way from one shard to its neighbour (README.md). */
+enum shard_move {
+    MOVE_NONE,
+    MOVE_OUT,   /* source: read here, not written */
+    MOVE_IN,    /* destination: its rows are being copied here; they are nobody's yet */
+    MOVE_GIVEN, /* source: no longer ours; the destination may not know yet */
+};
+enum shard_mapped {
+    MAPPED_NOT,
+    MAPPED_FROM,  /* the map has us at `from` */
+    MAPPED_OTHER, /* ... at mapped_from */
+};
 struct shard_row {
     struct uuid bucket, token;
-    uint32_t no;
+    uint64_t no;
     uint8_t state;
     uint64_t generation, epoch;
-    struct bytes from, to;
+    struct bytes from, to; /* to: exclusive; empty: no end */
+    uint64_t next;         /* who begins at `to` */
+    uint8_t mapped;
+    struct bytes mapped_from;
+    uint8_t move;
+    struct { /* unless MOVE_NONE */
+        struct uuid token;
+        uint64_t peer;
+        struct bytes lo, hi;      /* hi: exclusive; empty: no end */
+        uint32_t patience_ms;     /* OUT: a writer that has waited for so long takes it back */
+        bool complete;            /* IN: all rows are here */
+        struct shard_count count; /* IN, complete, and GIVEN: what moves */
+    } m;
 };
 void shard_row_encode(const struct shard_row *r, struct writer *w);
 int shard_row_decode(struct bytes value, struct shard_row *out_row);
@@ -73,7 +105,7 @@ int own_row_decode(struct bytes value, struct own_row *out_row);
 
 struct shard_note {
     struct uuid id;
-    uint32_t no;
+    uint64_t no;
     struct bytes bucket;
 };
 void shard_note_encode(const struct shard_note *r, struct writer *w);
@@ -172,10 +204,6 @@ int result_row_decode(struct bytes value, struct result_row *out_row);
 
 /* ---- how much there is in a shard ---- */
 
-struct shard_count {
-    uint64_t entries, object_bytes;
-    uint64_t row_bytes; /* of entries with what belongs to them: inline data, manifests */
-};
 enum { SHARD_COUNT_BYTES = 24 };
 /* The xattr `count`: raw, since the OSDs add to it.  0 or -R_MALFORMED. */
 int shard_count_decode(struct bytes value, struct shard_count *out_count);
@@ -195,11 +223,14 @@ enum row_prefix {
     ROW_RESULT = 'c',
     ROW_UPLOAD = 'u',
 };
+#define ROW_PREFIXES "cdegimpu"
+enum { MAP_PREFIX = 's' }; /* of the map's rows */
 struct row_key {
     uint32_t len;
     uint8_t b[ROW_KEY_MAX];
 };
 /* `key` has at most S3_KEY_MAX bytes. */
+void row_key_map(struct row_key *k, struct bytes from);
 void row_key_named(struct row_key *k, enum row_prefix prefix, struct bytes key); /* e, d */
 void row_key_of(struct row_key *k, enum row_prefix prefix, struct bytes key,
                 const struct uuid *id); /* i, m, u, c */
@@ -216,7 +247,7 @@ void name_bucket(char out[NAME_BYTES], struct bytes bucket);
 void name_owner(char out[NAME_BYTES], const char *owner);
 void name_notes(char out[NAME_BYTES], unsigned n);
 unsigned notes_of(const struct uuid *bucket); /* which of them */
-void name_shard(char out[NAME_BYTES], const struct uuid *bucket, uint32_t no);
+void name_shard(char out[NAME_BYTES], const struct uuid *bucket, uint64_t no);
 void name_stripe(char out[NAME_BYTES], const struct uuid *id, uint64_t n);
 
 /* 0, -R_BAD_KEY, -R_KEY_TOO_LONG. */

@@ -305,7 +305,7 @@ static void parts_read(struct access *a)
     int rc = a->code == 0 ? parts_take(q) : a->code;
 
     if (rc == 1) {
-        access_run(a, parts_build, parts_read);
+        access_read(a, parts_build, parts_read);
         return;
     }
     if (rc < 0)
@@ -317,7 +317,7 @@ static void parts_run(struct op *op)
 {
     struct parts_req *q = CONTAINER_OF(op, struct parts_req, r.op);
 
-    access_run(&q->a, parts_build, parts_read);
+    access_read(&q->a, parts_build, parts_read);
 }
 
 static void parts_finish(struct req *r)

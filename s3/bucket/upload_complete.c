@@ -283,7 +283,7 @@ static void page_read(struct access *a)
     if (rc < 0) {
         complete_end(q, rc);
     } else if (more && q->seen < q->part_count) {
-        access_run(a, page_build, page_read);
+        access_read(a, page_build, page_read);
     } else {
         link_parts(q);
     }
@@ -313,7 +313,7 @@ static void sealed(struct access *a)
     else if (a->code < 0)
         complete_end(q, a->code);
     else
-        access_run(a, page_build, page_read);
+        access_read(a, page_build, page_read);
 }
 
 static void seal(struct complete_req *q)
@@ -393,7 +393,7 @@ static void looked(struct access *a)
 
 static void look(struct complete_req *q)
 {
-    access_run(access_of(q), look_build, looked);
+    access_read(access_of(q), look_build, looked);
 }
 
 static void complete_run(struct op *op)

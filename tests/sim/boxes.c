@@ -96,6 +96,15 @@ static void layer_stopped(void *arg)
     g->l = NULL;
 }
 
+static void layer_count(struct boxes *b, const struct gate *g)
+{
+    const struct bucket_counters *n = bucket_counters(g->l);
+
+    b->m.splits += (unsigned)counter_get(&n->shard_splits);
+    b->m.merges += (unsigned)counter_get(&n->shard_merges);
+    b->m.undone += (unsigned)counter_get(&n->moves_undone);
+}
+
 static void layer_stop(void *arg)
 {
     struct gate *g = arg;
@@ -115,6 +124,8 @@ static void crash_some(struct boxes *b)
     if (!n || !node_alive(n))
         return;
     b->cl->cov.gateway_kills++;
+    if (b->m.st.gate[n->id].l)
+        layer_count(b, &b->m.st.gate[n->id]);
     node_kill(n, rng_between(&b->m.rng, NS_PER_MS, 4 * NS_PER_S));
 }
 
@@ -204,6 +215,7 @@ static void stop_next(struct boxes *b)
 
     if (g->l && !b->stop_asked) {
         b->stop_asked = true;
+        layer_count(b, g);
         sim_enter(g->env, layer_stop, g);
     } else if (!g->l) {
         b->stop_asked = false;
@@ -322,6 +334,9 @@ static bool verify(struct workload *base, FILE *f)
     b->cl->cov.bucket_deletes += b->m.ended[ACT_DELETE];
     b->cl->cov.completions += b->m.completes;
     b->cl->cov.bucket_drops += b->m.gone;
+    b->cl->cov.shard_splits += b->m.splits;
+    b->cl->cov.shard_merges += b->m.merges;
+    b->cl->cov.moves_undone += b->m.undone;
     model_judge(&b->m);
     return !b->cl->broken;
 }
@@ -405,7 +420,10 @@ struct workload *boxes_create(struct cluster *cl)
                                         .collect_every_ms = 2000,
                                         .collect_rows_max = 50,
                                         .upload_keep_ms = 20000,
-                                        .part_bytes_min = 1000};
+                                        .part_bytes_min = 1000,
+                                        .shard_entries_max = 4 + (unsigned)(cl->sc.seed % 5),
+                                        .split_batch_keys = 1 + (unsigned)(cl->sc.seed % 7),
+                                        .split_wait_ms = 20 + 100 * (unsigned)(cl->sc.seed % 3)};
     rng_seed(&b->m.rng, cl->sc.seed * UINT64_C(0xd6e8feb86659fd93) + 9);
     b->crash_at_ns = rng_between(&b->m.rng, 10 * NS_PER_S, 20 * NS_PER_S);
     sim_at(cl->sim, TURN_NS, turn, b);

@@ -1,12 +1,14 @@
 /* audit.c - holds what lies in the data pool against what the index refers to. */
 #include <stdio.h>
 
-#include "s3/bucket/rows.h"
+#include "s3/bucket/shard_move.h"
 #include "tests/unit/s3/bucket/stage.h"
 
 struct audit {
     struct stage *st;
-    bool *referred; /* of each data object */
+    struct shard_row shard; /* of the object at hand */
+    bool has_more;          /* its copies are its own: the source has given them away */
+    bool *referred;         /* of each data object */
     unsigned faults, intents, garbage, shards;
 };
 
@@ -107,6 +109,91 @@ static void manifest_audit(struct audit *x, const struct fake_object *o, const s
     arena_fini(&arena);
 }
 
+/* The row of a shard, from whatever its object holds. */
+static bool shard_row_of(const struct fake_object *o, struct shard_row *out_row)
+{
+    const struct fake_row *r = o ? fake_row_find(&o->xattrs, "shard", 5) : NULL;
+
+    return r && shard_row_decode((struct bytes){r->value, (uint32_t)r->value_bytes}, out_row) == 0;
+}
+
+static bool shard_row_at(struct audit *x, const struct uuid *bucket, uint64_t no,
+                         struct shard_row *out_row)
+{
+    char name[NAME_BYTES];
+
+    name_shard(name, bucket, no);
+    return shard_row_of(fake_find(&x->st->fake, FAKE_INDEX, name), out_row);
+}
+
+static bool between(struct bytes key, struct bytes from, struct bytes to)
+{
+    return bytes_compare(from, key) <= 0 && (!to.len || bytes_compare(key, to) < 0);
+}
+
+/* Is it the shard's own, not a copy on its way? */
+static bool own_row(const struct audit *x, const struct fake_row *r, bool adopted)
+{
+    const struct shard_row *s = &x->shard;
+    const uint8_t *nul = memchr(r->key, 0, r->key_bytes);
+    struct bytes key = {r->key + 1, (uint32_t)(nul ? nul - r->key : (long)r->key_bytes) - 1};
+
+    return (s->state != SHARD_EMPTY && between(key, s->from, s->to)) ||
+           (adopted && x->has_more && between(key, s->m.lo, s->m.hi));
+}
+
+static void shard_audit(struct audit *x, const struct fake_object *o)
+{
+    struct shard_row peer;
+
+    x->has_more = false;
+    if (!shard_row_of(o, &x->shard)) {
+        fault(x, "a shard's row cannot be read");
+        return;
+    }
+    if (x->shard.move == MOVE_IN && shard_row_at(x, &x->shard.bucket, x->shard.m.peer, &peer))
+        x->has_more = peer.move == MOVE_GIVEN && uuid_equal(&peer.m.token, &x->shard.m.token);
+    if (x->has_more && !x->shard.m.complete)
+        fault(x, "rows were given to a shard that does not have them");
+    for (size_t i = 0; i < o->omap.count && x->shard.move == MOVE_NONE; i++)
+        if (!own_row(x, &o->omap.row[i], false)) {
+            fault(x, "a row lies in a shard that is not its own");
+            return;
+        }
+}
+
+/* From the first shard to the last: each begins where the one before ends, none is left out. */
+static void chain_audit(struct audit *x, const struct uuid *bucket)
+{
+    struct fake *f = &x->st->fake;
+    struct shard_row at;
+    unsigned found = 0, open = 0;
+
+    for (size_t i = 0; i < f->count[FAKE_INDEX]; i++) {
+        struct fake_object *o = f->object[FAKE_INDEX][i];
+
+        if (strncmp(o->name, "shard.", 6) != 0 || !shard_row_of(o, &at) ||
+            !uuid_equal(&at.bucket, bucket))
+            continue;
+        if (at.move != MOVE_NONE)
+            return; /* not now */
+        open += at.state != SHARD_EMPTY;
+    }
+    if (!shard_row_at(x, bucket, 0, &at))
+        return; /* of a bucket that goes */
+    for (found = 1; at.to.len; found++) {
+        struct shard_row next;
+
+        if (!shard_row_at(x, bucket, at.next, &next))
+            return; /* likewise */
+        if (!bytes_equal(next.from, at.to))
+            fault(x, "a shard does not begin where the one before it ends");
+        at = next;
+    }
+    if (found != open)
+        fault(x, "a shard is not reached from the first");
+}
+
 static void row_audit(struct audit *x, const struct fake_object *o, const struct fake_row *r)
 {
     struct bytes value = {r->value, (uint32_t)r->value_bytes};
@@ -161,6 +248,8 @@ static void count_audit(struct audit *x, const struct fake_object *o)
         struct entry_row e;
         struct shard_count n;
 
+        if (!own_row(x, r, false))
+            continue;
         if (r->key[0] == ROW_MANIFEST) {
             struct row_key k = {.len = (uint32_t)r->key_bytes};
             struct bytes key;
@@ -200,9 +289,13 @@ unsigned stage_audit(struct stage *st, unsigned *out_intents, unsigned *out_garb
         if (strncmp(o->name, "shard.", 6) != 0)
             continue;
         x.shards++;
+        shard_audit(&x, o);
+        if (x.shard.no == 0)
+            chain_audit(&x, &x.shard.bucket);
         count_audit(&x, o);
         for (size_t n = 0; n < o->omap.count; n++)
-            row_audit(&x, o, &o->omap.row[n]);
+            if (own_row(&x, &o->omap.row[n], true))
+                row_audit(&x, o, &o->omap.row[n]);
     }
     for (size_t i = 0; i < f->count[FAKE_DATA]; i++)
         if (!x.referred[i]) {

@@ -43,7 +43,9 @@ struct fake {
     uint64_t late_max_ns;          /* how late an operation whose answer was lost may run */
     size_t range_bytes_max;        /* of one omap_range */
     bool suspended;                /* alice */
-    int command_rc;                /* what the monitors' commands fail with; 0: they do not */
+    const struct env *held;        /* its operations run, and its answers come, only after ... */
+    uint64_t held_until_ns;
+    int command_rc; /* what the monitors' commands fail with; 0: they do not */
     uint64_t ops[FAKE_POOLS], writes[FAKE_POOLS], commands;
     uint64_t misuse; /* operations that the real OSD would refuse as malformed */
 };

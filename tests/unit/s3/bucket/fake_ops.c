@@ -201,6 +201,11 @@ int cairn_op_omap_rm_range(struct cairn_op *op, const void *from, size_t from_by
     return kv_add(op, OMAP_RM_RANGE, from, from_bytes, to, to_bytes);
 }
 
+int cairn_op_omap_clear(struct cairn_op *op)
+{
+    return kv_add(op, OMAP_RM_RANGE, NULL, 0, NULL, 0);
+}
+
 int cairn_op_omap_set(struct cairn_op *op, const struct cairn_pair *pairs, size_t count)
 {
     return pairs_add(op, OMAP_SET, pairs, count);

@@ -30,3 +30,7 @@ tests_unit_s3_bucket_test_rows_LDADD = $(LINK_s3) $(LINK_test)
 check_PROGRAMS += tests/unit/s3/bucket/test_kept
 tests_unit_s3_bucket_test_kept_SOURCES = tests/unit/s3/bucket/test_kept.c $(s3_bucket_stage)
 tests_unit_s3_bucket_test_kept_LDADD = $(LINK_s3_bucket)
+
+check_PROGRAMS += tests/unit/s3/bucket/test_shards
+tests_unit_s3_bucket_test_shards_SOURCES = tests/unit/s3/bucket/test_shards.c $(s3_bucket_stage)
+tests_unit_s3_bucket_test_shards_LDADD = $(LINK_s3_bucket)

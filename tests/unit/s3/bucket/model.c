@@ -4,7 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-const char *const model_keys[KEYS] = {"a", "a/1", "a/2", "b", "b/x/y", "c"};
+const char *const model_keys[KEYS] = {"a", "a/1", "a/2", "b", "b/x/y", "c", "d", "d0", "d00", "e",
+                                      "f", "f/1", "g",   "h", "hh",    "i", "j", "k",  "l",   "m"};
 
 /* ---- the judge ---- */
 

@@ -11,7 +11,7 @@
 
 #include "tests/unit/s3/bucket/stage.h"
 
-enum { KEYS = 6, SLOTS = 8, WRITES_MAX = 4000, READS_MAX = 40000, UPLOADS_MAX = 3 };
+enum { KEYS = 20, SLOTS = 8, WRITES_MAX = 4000, READS_MAX = 40000, UPLOADS_MAX = 3 };
 
 extern const char *const model_keys[KEYS];
 
@@ -54,8 +54,9 @@ struct model {
     struct upload up[UPLOADS_MAX];
     struct slot slot[SLOTS];
     uint64_t next_id;
-    bool draining; /* mostly deletions, so that the bucket gets empty */
-    bool dropped;  /* a deletion of the bucket was tried */
+    bool draining;                   /* mostly deletions, so that the bucket gets empty */
+    bool dropped;                    /* a deletion of the bucket was tried */
+    unsigned splits, merges, undone; /* of gateways that are gone */
     unsigned kills, drops, completes, repeats, gone;
     unsigned ended[ACT_USAGE + 1];
 };

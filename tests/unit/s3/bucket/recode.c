@@ -25,6 +25,16 @@ static int inline_recode(struct bytes value, struct writer *w)
     return rc;
 }
 
+static int map_recode(struct bytes value, struct writer *w)
+{
+    uint64_t shard;
+    int rc = map_row_decode(value, &shard);
+
+    if (rc == 0)
+        map_row_encode(shard, w);
+    return rc;
+}
+
 static int manifest_recode(struct bytes value, struct writer *w)
 {
     struct object_part *parts;
@@ -79,6 +89,10 @@ int row_recode(enum row_kind kind, struct bytes value, struct writer *w)
         RECODE(shard_note, shard_note);
     case KIND_SHARD:
         RECODE(shard_row, shard_row);
+    case KIND_MOVING:
+        RECODE(shard_row, shard_row);
+    case KIND_MAP:
+        return map_recode(value, w);
     case KIND_INLINE:
         return inline_recode(value, w);
     case KIND_MANIFEST:

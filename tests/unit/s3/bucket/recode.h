@@ -11,6 +11,8 @@ enum row_kind {
     KIND_OWN,
     KIND_NOTE,
     KIND_SHARD,
+    KIND_MOVING,
+    KIND_MAP,
     KIND_INLINE,
     KIND_MANIFEST,
     KIND_ENTRY,

@@ -409,7 +409,7 @@ T(bucket, a_gateway_may_die_at_any_moment_of_a_deletion)
     unsigned kept = 0;
 
     for (uint64_t t = 0; t < 20; t++)
-        crash_in(ACT_DROP, t * 700000 + 1, &kept);
+        crash_in(ACT_DROP, t * 900000 + 1, &kept);
     T_GT(kept, 2);
     T_LT(kept, 18);
 }

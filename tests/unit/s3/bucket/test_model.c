@@ -20,8 +20,21 @@ static void check_step(void *arg)
             bucket_check(m->st.gate[i].l);
 }
 
+static void gate_count(struct model *m, unsigned gate)
+{
+    const struct bucket_counters *n =
+        m->st.gate[gate].l ? bucket_counters(m->st.gate[gate].l) : NULL;
+
+    if (!n)
+        return;
+    m->splits += (unsigned)counter_get(&n->shard_splits);
+    m->merges += (unsigned)counter_get(&n->shard_merges);
+    m->undone += (unsigned)counter_get(&n->moves_undone);
+}
+
 static void gate_crash(struct model *m, unsigned gate)
 {
+    gate_count(m, gate);
     gate_kill(&m->st, gate);
     model_gate_lost(m, gate);
     gate_start(&m->st, gate);
@@ -82,6 +95,11 @@ static void play(struct model *m, uint64_t seed, unsigned acts)
     gate_stop(&m->st, 0);
     gate_stop(&m->st, 1);
     m->st.conf.no_collector = false;
+    if (seed % 4 != 0) { /* shards split and merge all the time */
+        m->st.conf.shard_entries_max = 4 + (unsigned)(seed % 5);
+        m->st.conf.split_batch_keys = 1 + (unsigned)(seed % 7);
+        m->st.conf.split_wait_ms = 5 + 40 * (unsigned)(seed % 3);
+    }
     for (unsigned i = 0; i < GATES; i++) {
         gate_start(&m->st, i);
         gate_wait_ready(&m->st, i);
@@ -106,6 +124,8 @@ static void play(struct model *m, uint64_t seed, unsigned acts)
     m->st.fake.data_lost_per_mille = m->st.fake.index_lost_per_mille = 0;
     settle(m);
     sim_on_step(m->st.sim, NULL, NULL);
+    for (unsigned i = 0; i < GATES; i++)
+        gate_count(m, i);
     model_judge(m);
     stage_fini(&m->st);
 }
@@ -115,7 +135,8 @@ T(bucket_model, every_answer_is_possible_and_nothing_is_lost_or_left)
     const char *one = getenv("CAIRN_SEED");
     uint64_t first = one ? strtoull(one, NULL, 10) : 1;
     unsigned seeds = one ? 1 : getenv("CAIRN_TEST_ALL") ? 300 : 25;
-    unsigned kills = 0, completes = 0, repeats = 0, gone = 0, puts = 0, gets = 0;
+    unsigned kills = 0, completes = 0, repeats = 0, gone = 0, puts = 0, gets = 0, splits = 0;
+    unsigned merges = 0, undone = 0;
     struct model *m = malloc(sizeof(*m));
 
     for (uint64_t seed = first; seed < first + seeds; seed++) {
@@ -126,15 +147,22 @@ T(bucket_model, every_answer_is_possible_and_nothing_is_lost_or_left)
         gone += m->gone;
         puts += m->ended[ACT_PUT];
         gets += m->ended[ACT_GET];
+        splits += m->splits;
+        merges += m->merges;
+        undone += m->undone;
     }
     free(m);
-    printf("# kills %u, completions %u, repeated %u, buckets deleted %u, puts %u, gets %u\n", kills,
-           completes, repeats, gone, puts, gets);
+    printf("# kills %u, completions %u, repeated %u, buckets deleted %u, puts %u, gets %u, "
+           "splits %u, merges %u, taken back %u\n",
+           kills, completes, repeats, gone, puts, gets, splits, merges, undone);
     if (!one) { /* what is not exercised proves nothing */
         T_GT(kills, seeds);
         T_GT(completes, seeds);
         T_GT(repeats, seeds / 2);
         T_GT(gone, seeds / 5);
+        T_GT(splits, 4 * seeds);
+        T_GT(merges, seeds / 4);
+        T_GT(undone, seeds);
         T_GT(puts, 50 * seeds);
         T_GT(gets, 20 * seeds);
     }

@@ -34,13 +34,11 @@ static struct bytes written(const struct writer *w)
 
 static void samples_registry(struct samples *s)
 {
-    AUTO(writer) shards = {0};
     struct bucket_row bucket = {.id = id_a,
                                 .token = id_b,
                                 .state = BUCKET_DELETING,
                                 .created_ns = 1700000000000000001,
-                                .owner = BYTES_STR("alice"),
-                                .shard_count = 2};
+                                .owner = BYTES_STR("alice")};
     AUTO(writer) raw = {0};
     struct props_row props = {.bucket = id_a};
     struct own_row own = {true, id_a, id_b, 1700000000000000001};
@@ -52,11 +50,26 @@ static void samples_registry(struct samples *s)
                               .generation = 0x1122334455667788,
                               .epoch = 9,
                               .from = BYTES_STR("k"),
-                              .to = BYTES_STR("p")};
+                              .to = BYTES_STR("p"),
+                              .next = 8,
+                              .mapped = MAPPED_FROM};
+    struct shard_row moving = {.bucket = id_a,
+                               .no = 8,
+                               .state = SHARD_OPEN,
+                               .generation = 3,
+                               .epoch = 9,
+                               .from = BYTES_STR("p"),
+                               .mapped = MAPPED_OTHER,
+                               .mapped_from = BYTES_STR("q"),
+                               .move = MOVE_IN,
+                               .m = {.token = id_b,
+                                     .peer = 7,
+                                     .lo = BYTES_STR("o"),
+                                     .hi = BYTES_STR("p"),
+                                     .patience_ms = 60,
+                                     .complete = true,
+                                     .count = {1, 2, 3}}};
 
-    bucket_row_shard_encode(0, (struct bytes){0}, &shards);
-    bucket_row_shard_encode(7, BYTES_STR("k"), &shards);
-    bucket.shards = written(&shards);
     bucket_row_encode(&bucket, &s->w);
     s->end[KIND_BUCKET] = s->w.len;
     headers_encode(headers, ARRAY_LEN(headers), &raw);
@@ -69,6 +82,10 @@ static void samples_registry(struct samples *s)
     s->end[KIND_NOTE] = s->w.len;
     shard_row_encode(&shard, &s->w);
     s->end[KIND_SHARD] = s->w.len;
+    shard_row_encode(&moving, &s->w);
+    s->end[KIND_MOVING] = s->w.len;
+    map_row_encode(8, &s->w);
+    s->end[KIND_MAP] = s->w.len;
 }
 
 static void samples_objects(struct samples *s)
@@ -142,6 +159,8 @@ static void samples_keys(struct samples *s)
     struct row_key k;
 
     s->keys = s->w.len;
+    row_key_map(&k, BYTES_STR("p"));
+    key_put(s, &k);
     row_key_named(&k, ROW_ENTRY, BYTES_STR("a/b"));
     key_put(s, &k);
     row_key_named(&k, ROW_DATA, BYTES_STR("a/b"));
@@ -248,7 +267,7 @@ T(bucket_rows, a_state_or_place_that_there_is_not_is_refused)
         uint32_t at; /* in the body */
         uint8_t low, high;
     } rows[] = {
-        {KIND_BUCKET, 16, 1, 3}, {KIND_OWN, 0, 0, 1},     {KIND_SHARD, 28, 1, 2},
+        {KIND_BUCKET, 16, 1, 3}, {KIND_OWN, 0, 0, 1},     {KIND_SHARD, 32, 1, 3},
         {KIND_GARBAGE, 0, 1, 2}, {KIND_GARBAGE, 1, 1, 4}, {KIND_UPLOAD, 0, 1, 2},
     };
     enum { HEAD = 12, CRC_AT = 8 };

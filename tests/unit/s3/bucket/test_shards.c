@@ -1,0 +1,500 @@
+/* test_shards.c - index shards that split and merge: the steps, and what nobody may notice of them.
+ */
+#include <stdio.h>
+
+#include "s3/bucket/shard_move.h"
+#include "tests/unit/s3/bucket/fake_int.h"
+#include "tests/unit/s3/bucket/stage.h"
+
+/* ---- the steps, as rows ---- */
+
+static const struct uuid token_a = {{1}}, token_b = {{2}};
+
+/* A source and its neighbour, and how far their move has got. */
+struct pair {
+    struct shard_row s, d;
+    bool made; /* d is there */
+    struct move_range range;
+};
+static const struct shard_count some = {3, 4, 5};
+
+static void split_begin(struct pair *p)
+{
+    *p = (struct pair){.s = {.no = 1, .state = SHARD_OPEN, .generation = 1, .to = BYTES_STR("t")},
+                       .d = {.no = 2, .state = SHARD_EMPTY, .to = BYTES_STR("t"), .next = 9},
+                       .range = {token_a, BYTES_STR("m"), BYTES_STR("t")}};
+    p->s.next = 9;
+}
+
+static void merge_begin(struct pair *p)
+{
+    *p = (struct pair){
+        .s = {.no = 1, .state = SHARD_OPEN, .from = BYTES_STR("m"), .mapped = MAPPED_FROM},
+        .d = {.no = 2, .state = SHARD_OPEN, .to = BYTES_STR("m"), .next = 1},
+        .made = true,
+        .range = {token_a, BYTES_STR("m"), {0}}};
+}
+
+/* As the mover does, `steps` of them. */
+static void move_steps(struct pair *p, unsigned steps)
+{
+    struct shard_row next;
+
+    for (unsigned i = 0; i < steps; i++) {
+        switch (i) {
+        case 0:
+            T_OK(move_prepare(&p->d, &p->range, p->s.no, &next));
+            p->d = next;
+            p->made = true;
+            break;
+        case 1:
+            T_OK(move_mark(&p->s, &p->range, p->d.no, 60, &next));
+            p->s = next;
+            break;
+        case 2:
+            T_OK(move_complete(&p->d, &some, &next));
+            p->d = next;
+            break;
+        case 3:
+            T_OK(move_flip(&p->s, &some, &next));
+            p->s = next;
+            break;
+        case 4:
+            T_OK(move_adopt(&p->d, &p->s, &next));
+            p->d = next;
+            break;
+        default:
+            move_end(&p->s, &next);
+            p->s = next;
+            break;
+        }
+    }
+}
+
+/* As settle.c does, from one side. */
+static void settle_pair(struct pair *p, bool from_source)
+{
+    struct shard_row *mine = from_source ? &p->s : &p->d, *peer = from_source ? &p->d : &p->s, next;
+    const struct shard_row *seen = !from_source || p->made ? peer : NULL;
+
+    for (unsigned i = 0; i < 10; i++) {
+        switch (move_judge(mine, true, seen, true)) {
+        case TODO_NOTHING:
+            return;
+        case TODO_UNMARK:
+        case TODO_CLEAR:
+        case TODO_FINISH:
+            move_end(mine, &next);
+            *mine = next;
+            break;
+        case TODO_UNMARK_PEER:
+            move_end(peer, &next);
+            *peer = next;
+            break;
+        case TODO_ADOPT:
+            T_OK(move_adopt(mine, peer, &next));
+            *mine = next;
+            break;
+        case TODO_ADOPT_PEER:
+            T_OK(move_adopt(peer, mine, &next));
+            *peer = next;
+            break;
+        default:
+            T_FAIL("nothing is left to ask or to wait for");
+        }
+    }
+    T_FAIL("it does not end");
+}
+
+static bool here(const struct shard_row *r, const char *key)
+{
+    return shard_route(r, BYTES_STR(key), true) == ROUTE_HERE;
+}
+
+T(shard_move, left_at_any_step_ends_with_one_owner_for_each_key)
+{
+    static const char *const keys[] = {"a", "lz", "m", "n", "s", "zz"};
+
+    for (unsigned merge = 0; merge < 2; merge++)
+        for (unsigned steps = 0; steps <= 6; steps++)
+            for (unsigned first = 0; first < 2; first++) {
+                struct pair p;
+
+                if (merge)
+                    merge_begin(&p);
+                else
+                    split_begin(&p);
+                move_steps(&p, steps);
+                if (p.made || first)
+                    settle_pair(&p, first);
+                settle_pair(&p, true);
+                if (p.made)
+                    settle_pair(&p, false);
+                T_EQ(p.s.move, MOVE_NONE);
+                T_EQ(p.d.move, MOVE_NONE);
+                for (unsigned i = 0; i < ARRAY_LEN(keys); i++)
+                    T_EQ(here(&p.s, keys[i]) + here(&p.d, keys[i]),
+                         merge || strcmp(keys[i], "t") < 0);
+                T_EQ(here(&p.d, "n"), steps > 3); /* the flip decides */
+            }
+}
+
+T(shard_move, a_split_leaves_two_neighbours_and_a_merge_one_shard)
+{
+    struct pair p;
+
+    split_begin(&p);
+    move_steps(&p, 6);
+    T_EQ(p.s.next, 2);
+    T_EQ(p.d.next, 9);
+    T_TRUE(bytes_equal(p.s.to, p.d.from) && bytes_equal(p.d.to, BYTES_STR("t")));
+    T_EQ(p.d.mapped, MAPPED_NOT);
+    merge_begin(&p);
+    p.s.to = BYTES_STR("x");
+    p.s.next = 7;
+    p.range.hi = BYTES_STR("p"); /* a part of it first */
+    move_steps(&p, 6);
+    T_TRUE(bytes_equal(p.s.from, BYTES_STR("p")) && bytes_equal(p.d.to, BYTES_STR("p")));
+    T_EQ(p.d.next, 1);
+    T_EQ(p.s.mapped, MAPPED_OTHER);
+    T_TRUE(bytes_equal(p.s.mapped_from, BYTES_STR("m")));
+    p.range = (struct move_range){token_b, BYTES_STR("p"), BYTES_STR("x")};
+    move_steps(&p, 6);
+    T_EQ(p.s.state, SHARD_EMPTY);
+    T_EQ(p.d.next, 7);
+    T_TRUE(bytes_equal(p.d.to, BYTES_STR("x")));
+    T_TRUE(bytes_equal(p.s.mapped_from, BYTES_STR("m")));
+}
+
+T(shard_move, steps_out_of_place_are_refused)
+{
+    struct shard_row next;
+    struct pair p;
+
+    split_begin(&p);
+    move_steps(&p, 2);
+    T_LT(move_mark(&p.s, &p.range, 2, 60, &next), 0); /* marked already */
+    T_LT(move_prepare(&p.d, &p.range, 1, &next), 0);  /* prepared already */
+    T_LT(move_adopt(&p.d, &p.s, &next), 0);           /* not given */
+    move_steps(&p, 0);
+    T_OK(move_flip(&p.s, &some, &next));
+    T_LT(move_adopt(&p.d, &next, &p.s), 0); /* not complete */
+    split_begin(&p);
+    p.s.state = SHARD_CLOSED;
+    T_LT(move_mark(&p.s, &p.range, 2, 60, &next), 0);
+    split_begin(&p);
+    p.range.hi = BYTES_STR("s"); /* not where they meet */
+    T_LT(move_mark(&p.s, &p.range, 2, 60, &next), 0);
+    T_LT(move_prepare(&p.d, &p.range, 1, &next), 0);
+    merge_begin(&p);
+    p.range = (struct move_range){token_a, BYTES_STR("n"), BYTES_STR("o")};
+    T_LT(move_mark(&p.s, &p.range, 2, 60, &next), 0);
+    T_LT(move_prepare(&p.d, &p.range, 1, &next), 0);
+}
+
+T(shard_move, a_range_on_its_way_is_read_at_its_source_and_written_nowhere)
+{
+    struct pair p;
+
+    split_begin(&p);
+    move_steps(&p, 3);
+    T_EQ(shard_route(&p.s, BYTES_STR("n"), true), ROUTE_WAIT);
+    T_EQ(shard_route(&p.s, BYTES_STR("n"), false), ROUTE_HERE);
+    T_EQ(shard_route(&p.s, BYTES_STR("a"), true), ROUTE_HERE);
+    T_EQ(shard_route(&p.d, BYTES_STR("n"), false), ROUTE_SETTLE);
+    T_EQ(move_judge(&p.d, false, NULL, false), TODO_ASK);
+    T_EQ(move_judge(&p.d, true, &p.s, false), TODO_WAIT);
+    T_EQ(move_judge(&p.s, false, NULL, false), TODO_WAIT);
+    move_steps(&p, 0);
+    T_EQ(shard_route(&p.s, BYTES_STR("t"), false), ROUTE_RIGHT);
+    T_EQ(shard_route(&p.d, BYTES_STR("a"), false), ROUTE_LEFT);
+    p.s.m.token = token_b; /* another move of its source: these copies are nobody's */
+    T_EQ(move_judge(&p.d, true, &p.s, false), TODO_CLEAR);
+}
+
+/* ---- buckets ---- */
+
+enum { SMALL = 8, MANY = 90 };
+
+static void small_begin(struct stage *st)
+{
+    stage_init(st, 11);
+    gate_stop(st, 0);
+    gate_stop(st, 1);
+    st->conf.shard_entries_max = SMALL;
+    st->conf.split_batch_keys = 3;
+    for (unsigned i = 0; i < GATES; i++)
+        gate_start(st, i);
+    for (unsigned i = 0; i < GATES; i++)
+        gate_wait_ready(st, i);
+    T_OK(do_create(st, 0, "box"));
+}
+
+static void key_of(unsigned i, char key[32])
+{
+    snprintf(key, 32, "k%03u", i * 37 % MANY);
+}
+
+static void put_many(struct stage *st)
+{
+    char key[32];
+
+    for (unsigned i = 0; i < MANY; i++) {
+        key_of(i, key);
+        T_OK(do_put(st, i % GATES, key, 100 + i, i % 5 ? 40 + i : 5000 + i));
+    }
+}
+
+static void get_many(struct stage *st, unsigned gate)
+{
+    char key[32];
+    uint64_t id;
+
+    for (unsigned i = 0; i < MANY; i++) {
+        key_of(i, key);
+        T_OK(do_get(st, gate, key, &id));
+        T_EQ(id, 100 + i);
+    }
+}
+
+static struct bucket_usage usage(struct stage *st, unsigned gate)
+{
+    struct act a = {.kind = ACT_USAGE};
+
+    T_OK(act_do(st, gate, &a));
+    return a.usage;
+}
+
+/* All keys in pages of `max`, each once and in order; returns how many. */
+static unsigned list_many(struct stage *st, unsigned gate, uint32_t max)
+{
+    struct act a = {.kind = ACT_LIST, .max = max};
+    char last[S3_KEY_MAX + 8] = "";
+    unsigned n = 0;
+
+    do {
+        T_OK(act_do(st, gate, &a));
+        for (unsigned i = 0; i < a.row_count; i++, n++) {
+            T_LT(strcmp(last, a.rows[i].name), 0);
+            strcpy(last, a.rows[i].name);
+        }
+        strcpy(a.after, a.next);
+    } while (a.truncated);
+    act_fini(&a);
+    return n;
+}
+
+T(bucket, a_bucket_that_grows_is_split_and_looks_the_same)
+{
+    struct bucket_usage u;
+    struct stage st;
+
+    small_begin(&st);
+    put_many(&st);
+    stage_run(&st, NS_PER_S);
+    u = usage(&st, 0);
+    T_EQ(u.objects, MANY);
+    T_GT(u.shards, MANY / SMALL);
+    T_EQ(stage_audit(&st, NULL, NULL, NULL), 0);
+    for (unsigned gate = 0; gate < GATES; gate++) {
+        get_many(&st, gate);
+        T_EQ(list_many(&st, gate, 1000), MANY);
+        T_EQ(list_many(&st, gate, 7), MANY);
+    }
+    gate_kill(&st, 1); /* one that knows nothing yet */
+    gate_start(&st, 1);
+    gate_wait_ready(&st, 1);
+    get_many(&st, 1);
+    T_EQ(usage(&st, 1).objects, MANY);
+    stage_end(&st);
+}
+
+T(bucket, a_bucket_that_empties_is_merged)
+{
+    char key[32];
+    struct stage st;
+
+    small_begin(&st);
+    put_many(&st);
+    stage_run(&st, NS_PER_S);
+    for (unsigned i = 0; i < MANY; i++) {
+        key_of(i, key);
+        T_OK(do_delete(&st, i % GATES, key));
+        if (i % 10 == 9)
+            T_EQ(list_many(&st, i % GATES, 9), MANY - 1 - i);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        collect_all(&st, i % GATES);
+    T_EQ(usage(&st, 0).shards, 1);
+    T_EQ(usage(&st, 0).objects, 0);
+    T_EQ(data_objects(&st), 0);
+    T_EQ(stage_audit(&st, NULL, NULL, NULL), 0);
+    T_GT(counter_get(&bucket_counters(st.gate[0].l)->shard_merges), 2);
+    put_many(&st);
+    get_many(&st, 1);
+    stage_end(&st);
+}
+
+T(bucket, the_map_is_a_hint)
+{
+    struct fake_object *o;
+    struct stage st;
+
+    small_begin(&st);
+    put_many(&st);
+    stage_run(&st, NS_PER_S);
+    o = fake_find(&st.fake, FAKE_INDEX, "bucket.box");
+    T_EQ(o->omap.count, usage(&st, 0).shards);
+    for (size_t i = 1; i < o->omap.count; i++)
+        fake_row_free(&o->omap.row[i]);
+    o->omap.count = 1; /* the first shard alone */
+    gate_kill(&st, 1);
+    gate_start(&st, 1);
+    gate_wait_ready(&st, 1);
+    get_many(&st, 1);
+    T_EQ(list_many(&st, 1, 50), MANY);
+    stage_end(&st);
+}
+
+T(bucket, uploads_readers_and_intents_move_along)
+{
+    struct act c, get = {.kind = ACT_GET, .key = "k045", .pause_ns = 4 * NS_PER_S};
+    struct act put = {
+        .kind = ACT_PUT, .key = "k046", .seed = 7, .size = 40000, .pause_ns = 3 * NS_PER_S};
+    struct act parts = {.kind = ACT_PARTS, .key = "k044", .max = 10};
+    uint64_t mtime_ns;
+    struct stage st;
+
+    small_begin(&st);
+    T_OK(do_put(&st, 0, "k045", 5, 60000));
+    upload_begin(&st, &c, "k044", three_parts, 3);
+    act_start(&st, 1, &get);
+    act_start(&st, 1, &put);
+    stage_run(&st, 2 * NS_PER_S);
+    T_OK(do_put(&st, 0, "k045", 6, 10)); /* what is being read is garbage now */
+    put_many(&st);
+    while (!get.done || !put.done) {
+        do_collect(&st, 0);
+        stage_run(&st, NS_PER_S);
+    }
+    T_GT(usage(&st, 0).shards, MANY / SMALL);
+    T_OK(get.rc);
+    T_EQ(get.at, 60000);
+    T_FALSE(get.bad_bytes);
+    T_OK(put.rc);
+    strcpy(parts.upload, c.upload);
+    T_OK(act_do(&st, 1, &parts));
+    T_EQ(parts.row_count, 3);
+    act_fini(&parts);
+    T_OK(act_do(&st, 1, &c));
+    mtime_ns = c.mtime_ns;
+    T_OK(act_do(&st, 0, &c)); /* a repeat, elsewhere */
+    T_EQ(c.mtime_ns, mtime_ns);
+    T_OK(do_get(&st, 1, "k044", NULL));
+    stage_end(&st);
+}
+
+/* One gateway fills and splits, and dies or is cut off at this moment (then what it sent arrives a
+ * minute later); the other one must not mind. */
+static void split_left(uint64_t after_ns, bool late, bool drop, unsigned *out_undone)
+{
+    struct stage st;
+    char key[32];
+
+    small_begin(&st);
+    st.fake.delay_max_ns = NS_PER_MS;
+    for (unsigned i = 0; i < SMALL; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        T_OK(do_put(&st, 0, key, 10 + i, 10 + 600 * (i % 2)));
+    }
+    stage_run(&st, after_ns);
+    if (late) {
+        st.fake.held = st.gate[0].env;
+        st.fake.held_until_ns = sim_now_ns(st.sim) + 60 * NS_PER_S;
+    } else {
+        gate_kill(&st, 0);
+    }
+    for (unsigned i = 0; i < SMALL; i++) {
+        uint64_t before = sim_now_ns(st.sim), id;
+
+        snprintf(key, sizeof(key), "k%u", i);
+        T_OK(do_get(&st, 1, key, &id));
+        T_EQ(id, 10 + i);
+        T_OK(do_put(&st, 1, key, 30 + i, 20));
+        T_LT(sim_now_ns(st.sim) - before, 150 * NS_PER_MS); /* patience and a dozen operations */
+        T_OK(do_get(&st, 1, key, &id));
+        T_EQ(id, 30 + i);
+    }
+    T_EQ(list_many(&st, 1, 3), SMALL);
+    *out_undone += (unsigned)counter_get(&bucket_counters(st.gate[1].l)->moves_undone);
+    if (drop) {
+        for (unsigned i = 0; i < SMALL; i++) {
+            snprintf(key, sizeof(key), "k%u", i);
+            T_OK(do_delete(&st, 1, key));
+        }
+        T_OK(do_drop(&st, 1, "box"));
+    }
+    if (late)
+        stage_run(&st, 70 * NS_PER_S);
+    else
+        gate_start(&st, 0);
+    gate_wait_ready(&st, 0);
+    for (unsigned i = 0; i < 2; i++)
+        collect_all(&st, 1);
+    if (drop) {
+        T_EQ(st.fake.count[FAKE_DATA], 0);
+        for (size_t i = 0; i < st.fake.count[FAKE_INDEX]; i++)
+            T_TRUE(strncmp(st.fake.object[FAKE_INDEX][i]->name, "shard.", 6) != 0);
+    } else {
+        for (unsigned i = 0; i < SMALL; i++) {
+            snprintf(key, sizeof(key), "k%u", i);
+            T_OK(do_get(&st, 0, key, NULL));
+        }
+        T_EQ(usage(&st, 0).objects, SMALL);
+    }
+    stage_end(&st);
+}
+
+T(bucket, a_gateway_may_die_at_any_moment_of_a_split)
+{
+    unsigned undone = 0;
+
+    for (uint64_t t = 0; t < 120; t++)
+        split_left(t * 500000, false, t % 2, &undone);
+    T_GT(undone, 3);
+}
+
+T(bucket, what_a_split_sent_may_arrive_late_from_any_moment)
+{
+    unsigned undone = 0;
+
+    for (uint64_t t = 0; t < 60; t++)
+        split_left(t * 1000000, true, t % 2, &undone);
+    T_GT(undone, 1);
+}
+
+T(bucket, a_bucket_may_be_deleted_while_it_is_split)
+{
+    for (uint64_t t = 0; t < 40; t++) {
+        struct stage st;
+        char key[32];
+
+        small_begin(&st);
+        for (unsigned i = 0; i < SMALL; i++) {
+            snprintf(key, sizeof(key), "k%u", i);
+            T_OK(do_put(&st, 0, key, 10 + i, 10));
+        }
+        for (unsigned i = 0; i < SMALL; i++) {
+            snprintf(key, sizeof(key), "k%u", i);
+            T_OK(do_delete(&st, 1, key));
+        }
+        stage_run(&st, t * NS_PER_MS);
+        T_OK(do_drop(&st, 1, "box"));
+        T_EQ(do_put(&st, 0, "k", 1, 1), -R_NO_BUCKET);
+        for (unsigned i = 0; i < 2; i++)
+            collect_all(&st, 1);
+        for (size_t i = 0; i < st.fake.count[FAKE_INDEX]; i++)
+            T_TRUE(strncmp(st.fake.object[FAKE_INDEX][i]->name, "shard.", 6) != 0);
+        stage_end(&st);
+    }
+}
