@@ -184,6 +184,20 @@ enum s3_error meta_reply(struct s3_request *r, const struct object_info *info, b
 
 /* --- ranges --- */
 
+/* A position; one that no object has is as good as the last possible. */
+static bool position_get(struct bytes text, uint64_t *out_at)
+{
+    while (text.len > 1 && text.data[0] == '0')
+        text = skip(text, 1);
+    if (number_get(text, INT64_MAX, out_at))
+        return true;
+    for (uint32_t i = 0; i < text.len; i++)
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+    *out_at = INT64_MAX;
+    return text.len > 0;
+}
+
 enum s3_error range_parse(struct bytes text, uint64_t size, uint64_t *out_off, uint64_t *out_bytes,
                           bool *out_whole)
 {
@@ -202,9 +216,8 @@ enum s3_error range_parse(struct bytes text, uint64_t size, uint64_t *out_off, u
         return S3_InvalidArgument;
     first = (struct bytes){text.data, (uint32_t)(dash - text.data)};
     last = skip(text, first.len + 1u);
-    if ((first.len && !number_get(first, INT64_MAX, &from)) ||
-        (last.len && !number_get(last, INT64_MAX, &to)) || first.len + last.len == 0 ||
-        (first.len && last.len && from > to))
+    if ((first.len && !position_get(first, &from)) || (last.len && !position_get(last, &to)) ||
+        first.len + last.len == 0 || (first.len && last.len && from > to))
         return S3_InvalidArgument;
     if (first.len ? from >= size : to == 0 || size == 0)
         return S3_InvalidRange;
