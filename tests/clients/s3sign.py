@@ -247,15 +247,6 @@ class Raw:
         body, self.input = self.input[:length], self.input[length:]
         return Answer(status, fields, body)
 
-    def ends(self):
-        """Does the other side close now, with nothing more to say?"""
-        try:
-            return not self.input and not self.more()
-        except ConnectionResetError:
-            return True
-        except TimeoutError:
-            return False
-
     @staticmethod
     def text(method, target, fields, version="HTTP/1.1"):
         lines = [f"{method} {target} {version}"] + [f"{k}: {v}" for k, v in fields.items()]

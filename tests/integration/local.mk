@@ -12,13 +12,16 @@ INTEGRATION_TESTS = \
 	tests/integration/disk_full.sh \
 	tests/integration/bitrot.sh \
 	tests/integration/s3_access.sh \
-	tests/integration/s3_users.sh
+	tests/integration/s3_users.sh \
+	tests/integration/s3_hostile.sh
 
 check_SCRIPTS += $(INTEGRATION_TESTS)
 EXTRA_DIST += $(INTEGRATION_TESTS) \
 	tests/integration/crush_x.py \
 	tests/integration/lib.sh \
 	tests/integration/rot.py \
+	tests/integration/s3_hostile.py \
+	tests/integration/s3_hostile_cases.py \
 	tests/integration/s3load.py
 
 # The load of the scripts: a program as anybody could write one, on the public header alone.
