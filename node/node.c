@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -406,6 +407,17 @@ static void client_close(void *arg)
 
 /* ---- main's side ---- */
 
+/* Each connection is a descriptor, and the usual soft limit is 1,024.  Nothing here uses select. */
+static void files_allow(void)
+{
+    struct rlimit most;
+
+    if (getrlimit(RLIMIT_NOFILE, &most) < 0)
+        return;
+    most.rlim_cur = most.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &most); /* the soft limit stays what it was */
+}
+
 int node_create(const struct node_conf *conf, struct node **out_node, struct note *why)
 {
     struct host_conf hc = {.workers = conf->conf.cluster_workers, .sink = conf->sink};
@@ -417,6 +429,7 @@ int node_create(const struct node_conf *conf, struct node **out_node, struct not
         return -ENOMEM;
     n->conf = conf->conf;
     log_init(&n->log, conf->sink, "node");
+    files_allow();
     pthread_mutex_init(&n->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -6,7 +6,7 @@
 #include "s3/object/request.h"
 #include "s3/object/route.h"
 
-enum { CONNECTIONS_MAX = 1000, IDLE_S = 60, REST_MS = 600 * 1000, OPS_MAX = 256 };
+enum { IDLE_S = 60, REST_MS = 600 * 1000, OPS_MAX = 256 };
 
 static int copy_text(char *out, size_t size, const char *text)
 {
@@ -18,13 +18,14 @@ static int copy_text(char *out, size_t size, const char *text)
     return 0;
 }
 
-static int listen_on(struct s3_gateway *g, const struct net_addr *addr, struct http_tls *tls,
+static int listen_on(struct s3_gateway *g, const struct gateway_conf *gc,
+                     const struct net_addr *addr, struct http_tls *tls,
                      struct http_server **out_server, struct note *why)
 {
     struct http_conf conf = {
         .addr = *addr,
         .tls = tls,
-        .connections_max = CONNECTIONS_MAX,
+        .connections_max = gc->connections_max,
         .idle_s = IDLE_S,
         .rest_ms = REST_MS,
         .head = request_head,
@@ -43,7 +44,7 @@ static int listen_tls(struct s3_gateway *g, const struct gateway_conf *conf, str
     if (!conf->tls_addr)
         return 0;
     rc = http_tls_create(g->env, &tls, &g->tls, why);
-    return rc < 0 ? rc : listen_on(g, conf->tls_addr, g->tls, &g->https, why);
+    return rc < 0 ? rc : listen_on(g, conf, conf->tls_addr, g->tls, &g->https, why);
 }
 
 static int ops_create(struct s3_gateway *g)
@@ -97,7 +98,7 @@ int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *bu
     g->auth = (struct auth_conf){env, &g->kit, &g->keys, buckets, BYTES_STR(g->region)};
     rc = listen_tls(g, conf, why); /* first: its files are what is most likely wrong */
     if (rc == 0)
-        rc = listen_on(g, conf->addr, NULL, &g->http, why);
+        rc = listen_on(g, conf, conf->addr, NULL, &g->http, why);
     return rc < 0 ? rc : access_start(g, conf, why);
 }
 

@@ -41,6 +41,7 @@ struct gateway_conf {
     const struct net_addr *addr;
     const struct net_addr *tls_addr; /* NULL: no HTTPS */
     const char *tls_cert, *tls_key;  /* files; with tls_addr */
+    uint32_t connections_max;        /* of each listener */
     const char *region, *domain;     /* copied */
     const char *access_log;          /* path; NULL or empty: none */
     const char *access_log_format;   /* "s3" or "json" */

@@ -52,6 +52,7 @@ static int listen_all(struct role *role, struct note *why)
                               .tls_addr = tls ? &tls_addr : NULL,
                               .tls_cert = conf->s3_tls_cert.s,
                               .tls_key = conf->s3_tls_key.s,
+                              .connections_max = conf->s3_connections_max,
                               .region = conf->s3_region.s,
                               .domain = conf->s3_domain.s,
                               .access_log = conf->s3_access_log.s,

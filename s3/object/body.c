@@ -217,13 +217,20 @@ static void next_batch(struct body *b)
 
 /* --- filling --- */
 
+/* Of the next batch.  It grows with what came: a client that sends little holds little. */
+static uint64_t batch_bytes(const struct body *b)
+{
+    uint64_t left = b->want.bytes > b->came ? b->want.bytes - b->came : 1;
+
+    return MIN(left, MAX(BODY_FIRST_BYTES, MIN(b->came, BODY_BATCH_BYTES)));
+}
+
 static bool begin_batch(struct body *b)
 {
     struct batch *t = mem_zalloc(sizeof(*t));
-    uint64_t left = b->want.bytes > b->came ? b->want.bytes - b->came : 1;
 
     if (t)
-        t->blob = blob_create(MIN(left, BODY_BATCH_BYTES));
+        t->blob = blob_create(batch_bytes(b));
     if (!t || !t->blob) {
         mem_free(t);
         fail(b, S3_ServiceUnavailable);
@@ -369,7 +376,7 @@ static size_t wrapped_add(struct body *b, const uint8_t *data, size_t bytes)
     enum chunks_event event;
 
     do {
-        size_t room = b->filling ? b->filling->blob->bytes - b->filling->used : BODY_BATCH_BYTES;
+        size_t room = b->filling ? b->filling->blob->bytes - b->filling->used : BODY_FIRST_BYTES;
 
         if (!b->filling && !may_begin(b))
             break;

@@ -15,7 +15,12 @@
 #include "s3/auth/chunks.h"
 #include "s3/auth/sigv4.h"
 
-enum { BODY_BATCH_BYTES = 256 * 1024, BODY_BATCHES_MAX = 4, BODY_SMALL_BYTES = 16 * 1024 };
+enum {
+    BODY_BATCH_BYTES = 256 * 1024,
+    BODY_FIRST_BYTES = 64 * 1024, /* of the first batches */
+    BODY_BATCHES_MAX = 4,
+    BODY_SMALL_BYTES = 16 * 1024,
+};
 
 struct body_want {
     enum payload_kind payload;

@@ -52,6 +52,7 @@ static void start(void *arg)
                                 .tls_addr = s->cert ? &s->tls_addr : NULL,
                                 .tls_cert = s->cert,
                                 .tls_key = s->key,
+                                .connections_max = 1000,
                                 .region = "us-east-1",
                                 .domain = s->domain,
                                 .access_log = s->knobs ? s->knobs->access_log : NULL,
