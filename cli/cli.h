@@ -30,6 +30,7 @@ int cli_down(struct cli *cli);
 int cli_object(struct cli *cli);
 int cli_crush_test(struct cli *cli);
 int cli_osd_fsck(struct cli *cli);
+int cli_osd_switch(struct cli *cli); /* osd stop, osd start */
 int cli_user_create(struct cli *cli);
 int cli_user_key(struct cli *cli);
 int cli_user_rm(struct cli *cli);
@@ -61,7 +62,5 @@ void progress_start(struct progress *p, const struct cli *cli, const char *what,
 void progress_add(struct progress *p, uint64_t bytes);
 void progress_note(struct progress *p, const char *what); /* all of it went; this is awaited */
 void progress_end(struct progress *p);                    /* clears the line */
-/* "12.3 MiB"; out of 32 bytes. */
-char *bytes_print(uint64_t bytes, char *out);
 
 #endif

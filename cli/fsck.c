@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "core/base/json.h"
+#include "core/base/size.h"
 #include "core/env/env_real.h"
 #include "core/store/store.h"
 

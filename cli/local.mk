@@ -11,6 +11,7 @@ cairn_SOURCES = \
 	cli/object.c \
 	cli/object.h \
 	cli/object_get.c \
+	cli/osd.c \
 	cli/progress.c \
 	cli/up.c \
 	cli/up.h \

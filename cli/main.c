@@ -19,10 +19,16 @@ static const struct verb {
     const char *first, *second; /* second NULL: any */
     int (*run)(struct cli *cli);
 } verbs[] = {
-    {"up", NULL, cli_up},          {"down", NULL, cli_down},
-    {"object", NULL, cli_object},  {"crush", "test", cli_crush_test},
-    {"osd", "fsck", cli_osd_fsck}, {"user", "create", cli_user_create},
-    {"user", "key", cli_user_key}, {"user", "rm", cli_user_rm},
+    {"up", NULL, cli_up},
+    {"down", NULL, cli_down},
+    {"object", NULL, cli_object},
+    {"crush", "test", cli_crush_test},
+    {"osd", "stop", cli_osd_switch},
+    {"osd", "start", cli_osd_switch},
+    {"osd", "fsck", cli_osd_fsck},
+    {"user", "create", cli_user_create},
+    {"user", "key", cli_user_key},
+    {"user", "rm", cli_user_rm},
     {"help", NULL, cli_help_verb},
 };
 

@@ -12,6 +12,7 @@
 #include "cli/object.h"
 #include "core/base/crc.h"
 #include "core/base/json.h"
+#include "core/base/size.h"
 
 enum { READ_BYTES = 4 << 20 };
 

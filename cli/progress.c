@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "core/base/size.h"
 
 enum { REDRAW_NS = 100000000 };
 
@@ -13,20 +14,6 @@ static uint64_t now_ns(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-char *bytes_print(uint64_t bytes, char *out)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    double n = (double)bytes;
-    unsigned u = 0;
-
-    while (n >= 1024 && u + 1 < sizeof(units) / sizeof(units[0])) {
-        n /= 1024;
-        u++;
-    }
-    snprintf(out, 32, u ? "%.1f %s" : "%.0f %s", n, units[u]);
-    return out;
 }
 
 static void draw(struct progress *p, uint64_t now)

@@ -45,6 +45,7 @@ libcore_base_a_SOURCES = \
 	core/base/reason.h \
 	core/base/rng.c \
 	core/base/rng.h \
+	core/base/size.c \
 	core/base/size.h \
 	core/base/tree.h \
 	core/base/utf8.c \

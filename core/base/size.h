@@ -25,4 +25,8 @@ static inline MUST_CHECK int size_mul(uint64_t a, uint64_t b, uint64_t *out)
     return 0;
 }
 
+/* "12.3 MiB", for people; `out` has SIZE_TEXT_BYTES.  Returns it. */
+enum { SIZE_TEXT_BYTES = 32 };
+char *bytes_print(uint64_t bytes, char *out);
+
 #endif

@@ -1,6 +1,7 @@
 /* mon_command_info.c - commands that look at the whole. */
 #include <stdio.h>
 
+#include "core/base/size.h"
 #include "core/crush/crush_text.h"
 #include "core/mon/mon_command.h"
 
@@ -64,6 +65,7 @@ static void status_say(struct mon_call *call, const char *fsid, const struct osd
                        const struct mon_pg_sums *p, const json_t *states)
 {
     const struct mon *mon = call->mon;
+    char used[SIZE_TEXT_BYTES], total[SIZE_TEXT_BYTES];
     const char *name;
     json_t *count;
 
@@ -71,11 +73,10 @@ static void status_say(struct mon_call *call, const char *fsid, const struct osd
     mon_call_say(call, "mons    %u of %u heard, mon.%u leads\n", mons_heard(mon),
                  mon->members.count, mon->id);
     mon_call_say(call, "osds    %u, %u up, %u in\n", o->total, o->up, o->in);
-    mon_call_say(call, "space   %llu of %llu MiB used\n", (unsigned long long)o->used_bytes >> 20,
-                 (unsigned long long)o->total_bytes >> 20);
-    mon_call_say(call, "data    %llu objects, %llu MiB in %u pools\n",
-                 (unsigned long long)p->objects, (unsigned long long)p->bytes >> 20,
-                 mon->state.map->pool_count);
+    mon_call_say(call, "space   %s of %s used\n", bytes_print(o->used_bytes, used),
+                 bytes_print(o->total_bytes, total));
+    mon_call_say(call, "data    %llu objects, %s in %u pools\n", (unsigned long long)p->objects,
+                 bytes_print(p->bytes, used), mon->state.map->pool_count);
     mon_call_say(call, "pgs     %u, %u active+clean\n", p->total, p->clean);
     json_object_foreach((json_t *)states, name, count) if (strcmp(name, "active+clean") != 0)
         mon_call_say(call, "        %lld %s\n", (long long)json_integer_value(count), name);

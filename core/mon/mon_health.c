@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/size.h"
 #include "core/mon/mon_command.h"
 
 enum { CLOCK_SKEW_MS = 2000, NEARFULL_PERCENT = 85, PEERING_STUCK_S = 10, TROUBLE_S = 120 };
@@ -67,6 +68,7 @@ static void detail(struct checks *cs, struct check *c, const char *fmt, ...)
 static void osd_space(struct checks *cs, uint32_t id, const struct osd_info *o,
                       const struct mon_osd *soft)
 {
+    char used[SIZE_TEXT_BYTES], total[SIZE_TEXT_BYTES];
     struct check *c;
 
     if (o->state & OSD_FULL) {
@@ -78,9 +80,8 @@ static void osd_space(struct checks *cs, uint32_t id, const struct osd_info *o,
                soft->used_bytes / (soft->total_bytes / 100 + 1) >= NEARFULL_PERCENT) {
         c = check_of(cs, "OSD_NEARFULL", MON_WARN,
                      "add OSDs, or delete data, before they are full");
-        detail(cs, c, "osd.%u has used %llu of %llu MiB", id,
-               (unsigned long long)soft->used_bytes >> 20,
-               (unsigned long long)soft->total_bytes >> 20);
+        detail(cs, c, "osd.%u has used %s of %s", id, bytes_print(soft->used_bytes, used),
+               bytes_print(soft->total_bytes, total));
         SUMMARY(c, "%u OSDs are nearly full", c->count);
     }
 }
@@ -219,8 +220,11 @@ static void pg_copies(struct checks *cs, const char *pg, const struct mon_pg *p)
     }
     if ((p->stat.state & PG_S_DEGRADED) || p->stat.objects_degraded) {
         c = check_of(cs, "PG_DEGRADED", MON_WARN, "wait for recovery; start OSDs that are down");
-        detail(cs, c, "pg %s: %llu copies are missing", pg,
-               (unsigned long long)p->stat.objects_degraded);
+        if (p->stat.objects_degraded)
+            detail(cs, c, "pg %s: %llu copies are missing", pg,
+                   (unsigned long long)p->stat.objects_degraded);
+        else
+            detail(cs, c, "pg %s lacks a whole copy", pg);
         SUMMARY(c, "%u PGs lack copies", c->count);
     } else if (!(p->stat.state & PG_S_CLEAN) && (p->stat.state & PG_S_ACTIVE)) {
         c = check_of(cs, "PG_NOT_CLEAN", MON_WARN, "wait: copies move to where they belong");
@@ -410,12 +414,19 @@ void mon_health_print(const json_t *health, struct writer *text, bool details)
     line(text, "", field(health, "status"), "", "");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *check = json_array_get(list, i), *ds = json_object_get(check, "detail");
+        json_int_t count;
+        char more[32];
 
         line(text, "  ", field(check, "code"), ": ", field(check, "summary"));
         if (!details)
             continue;
         for (size_t k = 0; k < json_array_size(ds); k++)
             line(text, "      ", json_string_value(json_array_get(ds, k)), "", "");
+        count = json_integer_value(json_object_get(check, "count"));
+        (void)snprintf(more, sizeof(more), "%lld",
+                       (long long)count - (long long)json_array_size(ds));
+        if (count > (json_int_t)json_array_size(ds))
+            line(text, "      and ", more, " more", "");
         line(text, "    to do: ", field(check, "remedy"), "", "");
     }
 }

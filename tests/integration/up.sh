@@ -94,6 +94,15 @@ refuses 1 'at least one byte' c object put things '' nine
 refuses 1 'no such' c object stat things piped
 refuses 1 'no such' c object rm things piped
 
+step "an OSD is stopped and started"
+ok c osd stop 2
+c status --json | jq -e '.osds.up == 2' >/dev/null || fail "osd stop returns before osd.2 is down"
+wait_for 20 "degraded" sh -c "'$CAIRN' --data '$D' health | grep -q 'and [0-9]* more'"
+c health | grep -q 'osd.2 is down' || fail "health does not tell of osd.2: $(c health)"
+same '{"osd":2}' "$(c osd start osd.2 --json 2>/dev/null | jq -c .)" "osd start --json"
+c status --json | jq -e '.osds.up == 3' >/dev/null || fail "osd start returns before osd.2 is up"
+wait_for 20 "healthy" healthy
+
 step "128 MiB, and one byte more"
 truncate -s $((128 << 20)) most
 dd if=/dev/urandom of=most bs=1M count=3 seek=125 conv=notrunc status=none
