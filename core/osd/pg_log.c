@@ -150,15 +150,18 @@ int pg_log_append(struct pg_log *log, struct pg_log_entry *e)
     item = mem_zalloc(sizeof(*item));
     if (!item)
         return -ENOMEM;
-    if (pg_sessions_apply(&log->now, e, NULL) < 0) {
+    if (pg_sessions_apply(&log->now, e) < 0) {
         mem_free(item);
         return -ENOMEM;
     }
     item->e = e;
     older = newest_of(log, &e->oid);
-    if (older)
+    if (older) {
         htable_remove(&log->by_oid, &older->by_oid);
+        older->newest = false;
+    }
     htable_insert(&log->by_oid, &item->by_oid, oid_hash64(&e->oid));
+    item->newest = true;
     log->head = e->version;
     log->bytes += entry_bytes(e);
     log->ring[e->version.seq & (log->cap - 1)] = item;
@@ -179,7 +182,7 @@ static void oldest_drop(struct pg_log *log)
 {
     struct pg_log_item *item = item_at(log, log->tail.seq + 1);
 
-    if (newest_of(log, &item->e->oid) == item)
+    if (item->newest)
         htable_remove(&log->by_oid, &item->by_oid);
     log->tail = item->e->version;
     log->bytes -= entry_bytes(item->e);
@@ -207,11 +210,13 @@ int pg_log_trim(struct pg_log *log, struct version upto, uint32_t keep_count, st
         return -ENOMEM;
     for (seq = log->tail.seq + 1; seq <= last; seq++) {
         pg_row_entry_rm(txn, seq);
-        if (pg_sessions_apply(&base, item_at(log, seq)->e, txn) < 0 || txn->rc < 0)
+        if (pg_sessions_apply(&base, item_at(log, seq)->e) < 0)
             break;
     }
-    if (seq > last)
+    if (seq > last) {
         base_row_put(txn, item_at(log, last)->e->version, &base);
+        pg_sessions_rows_change(&log->base, &base, log->tail, txn);
+    }
     if (seq <= last || txn->rc < 0) {
         pg_sessions_fini(&base);
         return -ENOMEM;

@@ -23,6 +23,7 @@
 struct pg_log_item {
     struct hnode by_oid;    /* in the table while it is its object's newest */
     struct pg_log_entry *e; /* owned by the log */
+    bool newest;            /* in the table */
 };
 struct pg_log {
     struct version tail, head;

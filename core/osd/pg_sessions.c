@@ -77,11 +77,8 @@ int pg_sessions_init(struct pg_sessions *s)
     return 0;
 }
 
-static void result_drop(struct pg_sessions *s, struct session *of, struct result *r,
-                        struct txn *txn)
+static void result_drop(struct pg_sessions *s, struct session *of, struct result *r)
 {
-    if (txn)
-        pg_row_result_rm(txn, r->r.reqid);
     htable_remove(&s->results, &r->by_reqid);
     list_remove(&r->in_session);
     mem_free(r);
@@ -89,16 +86,15 @@ static void result_drop(struct pg_sessions *s, struct session *of, struct result
     s->result_count--;
 }
 
-static void session_drop(struct pg_sessions *s, struct session *of, struct txn *txn)
+static void session_drop(struct pg_sessions *s, struct session *of)
 {
     while (!list_empty(&of->results))
-        result_drop(s, of, LIST_FIRST(&of->results, struct result, in_session), txn);
-    if (txn)
-        pg_row_floor_rm(txn, of->f.client);
+        result_drop(s, of, LIST_FIRST(&of->results, struct result, in_session));
     htable_remove(&s->by_client, &of->by_client);
     list_remove(&of->by_age);
     mem_free(of);
     s->session_count--;
+    s->drops++;
 }
 
 void pg_sessions_fini(struct pg_sessions *s)
@@ -106,7 +102,7 @@ void pg_sessions_fini(struct pg_sessions *s)
     if (!s->by_age.next)
         return;
     while (!list_empty(&s->by_age))
-        session_drop(s, LIST_FIRST(&s->by_age, struct session, by_age), NULL);
+        session_drop(s, LIST_FIRST(&s->by_age, struct session, by_age));
     htable_fini(&s->by_client);
     htable_fini(&s->results);
     memset(s, 0, sizeof(*s));
@@ -172,6 +168,7 @@ int pg_sessions_copy(const struct pg_sessions *from, struct pg_sessions *out)
         return -ENOMEM;
     n.sessions_max = from->sessions_max;
     n.expired = from->expired;
+    n.drops = from->drops;
     LIST_EACH (a, &from->by_age) {
         const struct session *old = LIST_ENTRY(a, struct session, by_age);
         struct session *of = session_create(&old->f);
@@ -195,7 +192,7 @@ no_memory:
 }
 
 /* Raise the floor and drop what is below it, or what is too many. */
-static void floor_raise(struct pg_sessions *s, struct session *of, uint64_t floor, struct txn *txn)
+static void floor_raise(struct pg_sessions *s, struct session *of, uint64_t floor)
 {
     of->f.floor = MAX(of->f.floor, floor);
     while (!list_empty(&of->results)) {
@@ -205,11 +202,11 @@ static void floor_raise(struct pg_sessions *s, struct session *of, uint64_t floo
             of->f.floor = MAX(of->f.floor, r->r.reqid.op + 1);
         if (r->r.reqid.op >= of->f.floor)
             break;
-        result_drop(s, of, r, txn);
+        result_drop(s, of, r);
     }
 }
 
-int pg_sessions_apply(struct pg_sessions *s, const struct pg_log_entry *e, struct txn *txn)
+int pg_sessions_apply(struct pg_sessions *s, const struct pg_log_entry *e)
 {
     const struct pg_result row = {.reqid = e->reqid, .version = e->version, .rc = e->rc};
     const struct pg_floor fresh = {.client = e->reqid.client, .unknown_until = s->expired};
@@ -237,21 +234,75 @@ int pg_sessions_apply(struct pg_sessions *s, const struct pg_log_entry *e, struc
     } else if (r) {
         r->r = row;
     }
-    if (r && txn)
-        pg_row_result_put(txn, &r->r);
     if (!list_linked(&of->by_age))
         session_insert(s, of);
     of->f.last = e->version;
-    floor_raise(s, of, e->floor, txn);
+    floor_raise(s, of, e->floor);
     list_remove(&of->by_age);
     list_push_back(&s->by_age, &of->by_age);
-    if (txn)
-        pg_row_floor_put(txn, &of->f);
     while (s->session_count > s->sessions_max || s->result_count > RESULTS_MAX) {
-        session_drop(s, LIST_FIRST(&s->by_age, struct session, by_age), txn);
+        session_drop(s, LIST_FIRST(&s->by_age, struct session, by_age));
         s->expired = e->version.epoch;
     }
     return 0;
+}
+
+/* ---- rows ---- */
+
+static bool result_equal(const struct pg_result *a, const struct pg_result *b)
+{
+    return reqid_eq(a->reqid, b->reqid) && version_eq(a->version, b->version) && a->rc == b->rc;
+}
+
+/* Rows of the results that `of` had and that are gone. */
+static void gone_results(const struct session *of, const struct pg_sessions *to, struct txn *txn)
+{
+    LIST_EACH (l, &of->results) {
+        const struct result *r = LIST_ENTRY(l, struct result, in_session);
+
+        if (!result_find(to, r->r.reqid))
+            pg_row_result_rm(txn, r->r.reqid);
+    }
+}
+
+static void session_rows(const struct pg_sessions *from, const struct pg_sessions *to,
+                         const struct session *of, struct txn *txn)
+{
+    const struct session *was = session_find(from, of->f.client);
+
+    if (was)
+        gone_results(was, to, txn);
+    pg_row_floor_put(txn, &of->f);
+    LIST_EACH (l, &of->results) {
+        const struct result *r = LIST_ENTRY(l, struct result, in_session);
+        const struct result *old = result_find(from, r->r.reqid);
+
+        if (!old || !result_equal(&old->r, &r->r))
+            pg_row_result_put(txn, &r->r);
+    }
+}
+
+void pg_sessions_rows_change(const struct pg_sessions *from, const struct pg_sessions *to,
+                             struct version since, struct txn *txn)
+{
+    const struct list *l;
+
+    if (to->drops != from->drops)
+        LIST_EACH (a, &from->by_age) {
+            const struct session *of = LIST_ENTRY(a, struct session, by_age);
+
+            if (session_find(to, of->f.client))
+                continue;
+            pg_row_floor_rm(txn, of->f.client);
+            gone_results(of, to, txn);
+        }
+    for (l = to->by_age.prev; l != &to->by_age; l = l->prev) {
+        const struct session *of = LIST_ENTRY(l, struct session, by_age);
+
+        if (of->f.last.seq <= since.seq)
+            break; /* in the order of their newest entries: those before did not change */
+        session_rows(from, to, of, txn);
+    }
 }
 
 enum pg_lookup pg_sessions_lookup(const struct pg_sessions *s, struct reqid reqid,
@@ -370,8 +421,7 @@ bool pg_sessions_equal(const struct pg_sessions *a, const struct pg_sessions *b)
             const struct pg_result *r = &LIST_ENTRY(i, struct result, in_session)->r;
             const struct pg_result *t = &LIST_ENTRY(j, struct result, in_session)->r;
 
-            if (!reqid_eq(r->reqid, t->reqid) || !version_eq(r->version, t->version) ||
-                r->rc != t->rc)
+            if (!result_equal(r, t))
                 return false;
         }
     }

@@ -22,6 +22,7 @@ struct pg_sessions {
     struct list by_age;      /* sessions, the oldest newest-entry first */
     uint32_t session_count, result_count;
     uint32_t sessions_max; /* SESSIONS_MAX; tests make it small */
+    uint64_t drops;        /* sessions dropped, counted */
     struct epoch expired;  /* no session of a client born later was ever dropped */
 };
 
@@ -31,9 +32,12 @@ int pg_sessions_copy(const struct pg_sessions *from, struct pg_sessions *out); /
 
 void pg_sessions_move(struct pg_sessions *from, struct pg_sessions *to); /* empties `from` */
 
-/* Account for the next entry of the history.  -ENOMEM: unchanged.  With `txn` the row changes go
- * there (`c`, `d` rows); the caller looks at txn->rc. */
-int pg_sessions_apply(struct pg_sessions *s, const struct pg_log_entry *e, struct txn *txn);
+/* Account for the next entry of the history.  -ENOMEM: unchanged. */
+int pg_sessions_apply(struct pg_sessions *s, const struct pg_log_entry *e);
+/* `to` is a copy of `from` to which entries behind `since` were applied: what that changed in the
+ * rows (`c`, `d`) goes to `txn`; the caller looks at txn->rc. */
+void pg_sessions_rows_change(const struct pg_sessions *from, const struct pg_sessions *to,
+                             struct version since, struct txn *txn);
 
 enum pg_lookup { PG_LOOKUP_NEW, PG_LOOKUP_REPEAT, PG_LOOKUP_UNKNOWN };
 enum pg_lookup pg_sessions_lookup(const struct pg_sessions *s, struct reqid reqid,
