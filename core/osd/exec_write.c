@@ -66,10 +66,15 @@ static int write_step(struct build *b, const struct step *st)
     if (st->data.bytes && crcs_check(crc_off, &st->data, st->crcs) < 0)
         return -R_CSUM_MISMATCH;
     if (st->kind == STEP_WRITE_FULL) {
+        /* Its whole blocks are written over; a partial one shall not be merged with what was. */
+        uint64_t whole = st->data.bytes - st->data.bytes % STORE_BLOCK;
+
         touch(b);
-        txn_truncate(b->txn, b->o, 0);
         touched_range(&b->e->touched, 0, MAX(b->size, st->data.bytes));
-        b->size = 0;
+        if (b->size > whole) {
+            txn_truncate(b->txn, b->o, whole);
+            b->size = whole;
+        }
         off = 0;
     } else if (st->kind == STEP_APPEND) {
         off = b->exists ? b->size : 0;
