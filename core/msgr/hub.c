@@ -77,13 +77,20 @@ static void pair_unref(struct hub_pair *p)
     mem_free(p);
 }
 
-/* Wake the reactor of an end; the pair is locked. */
-static void poke(struct hub_end *e)
+/* Whether the reactor of an end is to be woken; the pair is locked. */
+static bool wake_due(struct hub_end *e)
 {
     if (!e->attached || e->posted)
-        return;
-    e->posted = true;
-    env_post(e->env, &e->task);
+        return false;
+    return e->posted = true;
+}
+
+/* The pair is not locked any more: who is woken asks for the lock at once.  While `posted` is set
+ * the end stays. */
+static void wake(struct hub_end *e, bool due)
+{
+    if (due)
+        env_post(e->env, &e->task);
 }
 
 static void end_run(struct env_task *task);
@@ -113,6 +120,8 @@ static struct hub_pair *pair_create(void)
 /* The end belongs to a session from now on. */
 static void attach(struct hub_end *e, struct session *s)
 {
+    bool due;
+
     e->env = s->m->env;
     e->m = s->m;
     e->s = s;
@@ -120,9 +129,10 @@ static void attach(struct hub_end *e, struct session *s)
     msgr_hold(s->m);
     pthread_mutex_lock(&e->pair->lock);
     e->attached = true;
-    if (e->gone)
-        poke(e); /* the other end has come and gone before anybody was here to be told */
+    /* The other end may have come and gone before anybody was here to be told. */
+    due = e->gone && wake_due(e);
     pthread_mutex_unlock(&e->pair->lock);
+    wake(e, due);
 }
 
 /* Nothing will run here any more. */
@@ -138,7 +148,7 @@ void hub_leave(struct session *s)
 {
     struct hub_end *e = TAKE(s->end);
     struct list in;
-    bool posted;
+    bool posted, due;
 
     list_init(&in);
     e->s = NULL;
@@ -147,8 +157,9 @@ void hub_leave(struct session *s)
     posted = e->posted;
     list_splice(&in, &e->in);
     other(e)->gone = true;
-    poke(other(e));
+    due = wake_due(other(e));
     pthread_mutex_unlock(&e->pair->lock);
+    wake(other(e), due);
     drop_messages(&in);
     drop_messages(&e->pending);
     if (!posted)
@@ -163,6 +174,7 @@ uint64_t hub_queued_bytes(const struct session *s)
 void hub_send(struct session *s)
 {
     struct hub_end *to = other(s->end);
+    bool due;
 
     if (list_empty(&s->unsent))
         return;
@@ -178,8 +190,9 @@ void hub_send(struct session *s)
     s->unsent_bytes = 0;
     pthread_mutex_lock(&to->pair->lock);
     list_splice(&to->in, &s->unsent);
-    poke(to);
+    due = wake_due(to);
     pthread_mutex_unlock(&to->pair->lock);
+    wake(to, due);
     /* If the other end detached meanwhile, our reset is on its way; the pair frees the messages. */
 }
 
@@ -207,13 +220,15 @@ static int as_received(struct session *s, struct msg **m)
 static void note_delivered(struct hub_end *e, uint64_t bytes)
 {
     uint64_t before = atomic_fetch_sub(&e->queued_bytes, bytes);
+    bool due;
 
     if (before <= SESSION_DRAINED_BYTES || before - bytes > SESSION_DRAINED_BYTES)
         return;
     pthread_mutex_lock(&e->pair->lock);
     other(e)->drained = true;
-    poke(other(e));
+    due = wake_due(other(e));
     pthread_mutex_unlock(&e->pair->lock);
+    wake(other(e), due);
 }
 
 /* Deliver what is pending.  False: the session died. */
@@ -224,12 +239,14 @@ static bool deliver(struct hub_end *e, struct session *s)
     while (!list_empty(&e->pending) && !budget_full(s->budget)) {
         struct msg *m;
         uint64_t cost;
+        bool due;
         int rc;
 
         if (left-- == 0) { /* others want their turn */
             pthread_mutex_lock(&e->pair->lock);
-            poke(e);
+            due = wake_due(e);
             pthread_mutex_unlock(&e->pair->lock);
+            wake(e, due);
             return true;
         }
         m = LIST_ENTRY(list_pop_front(&e->pending), struct msg, link);
@@ -349,20 +366,26 @@ int hub_connect(struct session *s)
 /* Put the answer into the opener's inbox. */
 static void reply(struct hub_pair *p, const struct answer *a)
 {
+    bool due;
+
     pthread_mutex_lock(&p->lock);
     p->opener.answer = *a;
     p->opener.answered = true;
-    poke(&p->opener);
+    due = wake_due(&p->opener);
     pthread_mutex_unlock(&p->lock);
+    wake(&p->opener, due);
 }
 
 /* No answer: to the opener it is as if nobody listened. */
 static void turn_away(struct hub_pair *p)
 {
+    bool due;
+
     pthread_mutex_lock(&p->lock);
     p->opener.gone = true;
-    poke(&p->opener);
+    due = wake_due(&p->opener);
     pthread_mutex_unlock(&p->lock);
+    wake(&p->opener, due);
 }
 
 static void judge(struct hub_port *port, struct hub_pair *p)
