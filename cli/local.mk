@@ -19,4 +19,4 @@ cairn_SOURCES = \
 	cli/up_make.c \
 	cli/up_ready.c \
 	cli/user.c
-cairn_LDADD = $(LINK_node)
+cairn_LDADD = $(LINK_node) $(JEMALLOC_LIBS)
