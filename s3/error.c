@@ -70,6 +70,8 @@ enum s3_error s3_error_of(int rc)
         return S3_BadDigest;
     case R_DENIED:
         return S3_AccessDenied;
+    case R_QUOTA:
+        return S3_QuotaExceeded;
     case R_NO_USER:
         return S3_InvalidAccessKeyId;
     case R_UNSUPPORTED:

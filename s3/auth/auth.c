@@ -113,7 +113,7 @@ static enum s3_error verify(struct auth *a, struct bytes secret)
 static void user_found(void *arg, int rc, const struct s3_user *user)
 {
     struct auth *a = arg;
-    struct s3_principal who = {{0}, false};
+    struct s3_principal who = {.anonymous = false};
     enum s3_error e = s3_error_of(rc);
 
     if (e == S3_OK)
@@ -124,12 +124,14 @@ static void user_found(void *arg, int rc, const struct s3_user *user)
         e = unwrap_query(a);
     if (e == S3_OK)
         memcpy(who.name, user->name, sizeof(who.name));
+    if (e == S3_OK)
+        who.quota = user->quota;
     finish(a, e, &who);
 }
 
 static void nobody(struct env_task *task)
 {
-    static const struct s3_principal anonymous = {S3_ANONYMOUS, true};
+    static const struct s3_principal anonymous = {.name = S3_ANONYMOUS, .anonymous = true};
 
     finish(CONTAINER_OF(task, struct auth, task), S3_OK, &anonymous);
 }

@@ -63,6 +63,7 @@ struct s3_quota {
 struct s3_principal {
     char name[S3_USER_NAME_MAX + 1];
     bool anonymous; /* its name, S3_ANONYMOUS, is one that no user can have */
+    struct s3_quota quota;
 };
 
 /* ---- the layer ---- */
@@ -86,6 +87,8 @@ struct bucket_conf {
     uint32_t user_ttl_ms;      /* 0: 10,000 */
     uint32_t user_stale_ms;    /* an old answer stands in while none comes; 0: 600,000 */
     uint32_t no_user_ttl_ms;   /* 0: 3,000 */
+    uint32_t quota_age_ms;     /* how old what is known of a bucket's contents may be; 0: 5,000 */
+    uint32_t quota_user_age_ms; /* of all a user's buckets; 0: 30,000 */
     bool no_collector;         /* it runs only by bucket_collect */
     bool no_pools;             /* do not make the pools; they are there */
 };
@@ -209,6 +212,31 @@ struct bucket_usage {
 typedef void bucket_usage_fn(void *arg, int rc, const struct bucket_usage *usage);
 int bucket_usage(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                  bucket_usage_fn *done, void *arg);
+
+/* ---- quotas ----
+ *
+ * Before something is stored, there must be room for it: in its bucket, whose quota `cairn bucket
+ * quota` sets, and in all buckets of the principal together.  What one gateway lets in is counted
+ * at once, so it never passes a quota by itself.  What others store it knows when it reads the
+ * shards' counters again, after quota_age_ms and quota_user_age_ms: together they may pass a
+ * quota by what they store within that time.  Nobody is refused by what was counted before he came:
+ * what was deleted counts as free at once.
+ *
+ * A replaced object counts until the next reading, as if it stayed.  Parts are checked one by one,
+ * and all of them when they become an object; those of unfinished uploads are not added up. */
+struct bucket_grant; /* room for one request */
+/* rc 0: go on, and end the grant (NULL where nothing is limited) when it is over; -R_QUOTA; -EAGAIN
+ * and others: it cannot be told, now. */
+typedef void bucket_admit_fn(void *arg, int rc, struct bucket_grant *grant);
+#define S3_BYTES_UNKNOWN UINT64_MAX
+/* `more`: bytes, or S3_BYTES_UNKNOWN, and objects. */
+int bucket_admit(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+                 const struct s3_quota *more, bucket_admit_fn *done, void *arg);
+/* Bytes that were unknown: 0 or -R_QUOTA (nothing changes).  Completing an upload does this by
+ * itself. */
+int bucket_grant_more(struct bucket_grant *g, uint64_t bytes);
+/* `stored`: it took place, or nobody knows. */
+void bucket_grant_end(struct bucket_grant *g, bool stored);
 
 /* ---- objects ---- */
 

@@ -40,6 +40,9 @@ struct bucket_layer {
     struct htable buckets;
     struct list bucket_lru; /* oldest first, by bucket.lru */
     uint32_t bucket_count;
+    struct htable accounts; /* of quotas */
+    struct list account_lru;
+    uint32_t account_count;
     struct htable users;
     struct list user_lru;
     uint32_t user_count;
@@ -323,6 +326,11 @@ int entry_info(const struct entry_row *e, struct arena *arena, struct object_inf
 
 /* ---- files of the layer that others start and stop ---- */
 
+int quotas_init(struct bucket_layer *l);
+void quotas_fini(struct bucket_layer *l);
+/* So many bytes become an object now: counted, or -R_QUOTA. */
+int quota_count(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
+               uint64_t bytes);
 int users_init(struct bucket_layer *l);
 void users_fini(struct bucket_layer *l);
 int collector_create(struct bucket_layer *l);

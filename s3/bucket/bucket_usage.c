@@ -78,7 +78,7 @@ static void usage_fini(struct req *r)
 int bucket_usage(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                  bucket_usage_fn *done, void *arg)
 {
-    static const struct s3_principal anybody = {{0}, false};
+    static const struct s3_principal anybody = {.anonymous = false};
     int rc = 0;
     struct usage_req *q =
         req_create(sizeof(*q), l, who ? who : &anybody, bucket, (struct bytes){0}, usage_run, &rc);

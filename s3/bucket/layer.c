@@ -31,6 +31,7 @@ static void layer_free(struct bucket_layer *l)
     bucket_cache_clear(l);
     htable_fini(&l->buckets);
     users_fini(l);
+    quotas_fini(l);
     collector_destroy(l->collector);
     mover_destroy(l->mover);
     mem_free(l->start);
@@ -225,6 +226,8 @@ static struct bucket_conf conf_complete(const struct bucket_conf *given)
     c.split_wait_ms = value_or(c.split_wait_ms, 60);
     c.user_ttl_ms = value_or(c.user_ttl_ms, 10000);
     c.user_stale_ms = value_or(c.user_stale_ms, 600000);
+    c.quota_age_ms = value_or(c.quota_age_ms, 5000);
+    c.quota_user_age_ms = value_or(c.quota_user_age_ms, 30000);
     c.no_user_ttl_ms = value_or(c.no_user_ttl_ms, 3000);
     return c;
 }
@@ -235,6 +238,8 @@ static int layer_fill(struct bucket_layer *l)
 
     if (rc == 0)
         rc = users_init(l);
+    if (rc == 0)
+        rc = quotas_init(l);
     if (rc == 0)
         rc = collector_create(l);
     if (rc == 0)
@@ -265,6 +270,7 @@ int bucket_layer_start(struct env *env, struct cairn *cluster, const struct buck
     list_init(&l->puts_waiting);
     list_init(&l->bucket_lru);
     list_init(&l->user_lru);
+    list_init(&l->account_lru);
     env_timer_init(&l->retry, calls_retry);
     env_task_init(&l->gone, layer_gone);
     l->instance = env_random_u64(env);

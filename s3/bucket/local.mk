@@ -32,6 +32,7 @@ libs3_a_SOURCES += \
 	s3/bucket/put_int.h \
 	s3/bucket/put_intent.c \
 	s3/bucket/put_link.c \
+	s3/bucket/quota.c \
 	s3/bucket/registry.c \
 	s3/bucket/registry.h \
 	s3/bucket/req.c \

@@ -225,6 +225,30 @@ int props_row_decode(struct bytes value, struct props_row *out_row)
     return rc;
 }
 
+void quota_row_encode(const struct s3_quota *q, struct writer *w)
+{
+    size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+
+    wr_u64(w, q->bytes);
+    wr_u64(w, q->objects);
+    wr_end(w, mark);
+}
+
+int quota_row_decode(struct bytes value, struct s3_quota *out_quota)
+{
+    struct cursor c, body;
+    struct s3_quota q;
+    int rc;
+
+    open_row(value, &c, &body);
+    q.bytes = cur_u64(&body);
+    q.objects = cur_u64(&body);
+    rc = close_row(&c, &body);
+    if (rc == 0)
+        *out_quota = q;
+    return rc;
+}
+
 void own_row_encode(const struct own_row *r, struct writer *w)
 {
     size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);

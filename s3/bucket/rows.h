@@ -95,6 +95,10 @@ struct props_row {
 void props_row_encode(const struct props_row *r, struct writer *w);
 int props_row_decode(struct bytes value, struct props_row *out_row);
 
+/* The xattr `quota` beside a bucket's record. */
+void quota_row_encode(const struct s3_quota *q, struct writer *w);
+int quota_row_decode(struct bytes value, struct s3_quota *out_quota);
+
 struct own_row {
     bool sure;
     struct uuid id, token;

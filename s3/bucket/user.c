@@ -227,7 +227,7 @@ static bool key_plausible(struct bytes key)
 static int user_begin(struct bucket_layer *l, struct bytes access_key, bool renews,
                       s3_user_fn *done, void *arg)
 {
-    static const struct s3_principal nobody = {{0}, false};
+    static const struct s3_principal nobody = {.anonymous = false};
     struct user_req *q;
     int rc;
 

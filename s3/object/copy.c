@@ -202,6 +202,8 @@ static enum s3_error target_open(struct s3_request *r, const struct object_info 
         args.header_count = 0; /* the upload has them */
     else if (!replace && bytes_equal(s->bucket, r->bucket) && bytes_equal(s->key, r->key))
         return S3_InvalidRequest; /* nothing would change */
+    if (bucket_grant_more(r->grant, s->size) < 0)
+        return S3_QuotaExceeded;
     s->etag = info->etag;
     s->hashed = info->etag.parts > 0 || s->size != info->size;
     if (s->hashed && hash_begin(&s->md5, &r->g->kit, HASH_MD5) < 0)

@@ -25,6 +25,7 @@ void request_account(struct s3_request *r)
     struct s3_gateway *g = r->g;
     const struct http_head *head = http_request_head(r->http);
     uint64_t now = env_now_ns(g->env);
+    bool stored = r->status < 300; /* without an answer nobody knows */
     struct http_passed passed;
     char owner[S3_USER_NAME_MAX + 1] = "";
     struct request_facts f = {
@@ -45,6 +46,7 @@ void request_account(struct s3_request *r)
         .turn_ns = r->replied ? r->replied_ns - r->started_ns : 0,
     };
 
+    bucket_grant_end(TAKE(r->grant), stored);
     http_request_passed(r->http, &passed);
     f.bytes_in = passed.in;
     f.bytes_out = passed.out;

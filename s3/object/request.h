@@ -59,6 +59,7 @@ struct s3_request {
     struct bytes bucket, key; /* decoded */
     struct uri_query query;
 
+    struct bucket_grant *grant; /* owned, or NULL: room for what it stores */
     struct auth auth;
     struct s3_principal who;
     const struct s3_op *op;

@@ -20,6 +20,7 @@ enum {
     TAKES_COPY = 32,
     TAKES_CHECKSUM_KIND = 64, /* of an upload */
     TAKES_COPY_RANGE = 128,
+    TAKES_ROOM = 256, /* something is stored: quotas */
 };
 
 struct row {
@@ -69,18 +70,21 @@ static const struct row rows[] = {
     {"GET", OBJECT, "tagging", &op_object_tagging, "versionId", 0},
     {"GET", OBJECT, NULL, &op_get_object, READ_ARGS, TAKES_CONDITIONS},
     {"HEAD", OBJECT, NULL, &op_head_object, READ_ARGS, TAKES_CONDITIONS},
-    {"PUT", OBJECT, "uploadId", &op_upload_part, "partNumber", TAKES_BODY},
-    {"PUT", OBJECT, NULL, &op_put_object, "", TAKES_BODY | TAKES_META | TAKES_ABSENT},
+    {"PUT", OBJECT, "uploadId", &op_upload_part, "partNumber", TAKES_BODY | TAKES_ROOM},
+    {"PUT", OBJECT, NULL, &op_put_object, "", TAKES_BODY | TAKES_META | TAKES_ABSENT | TAKES_ROOM},
     {"DELETE", OBJECT, "uploadId", &op_abort_upload, "", 0},
     {"DELETE", OBJECT, NULL, &op_delete_object, "versionId", 0},
     {"POST", OBJECT, "uploads", &op_create_upload, "", TAKES_META | TAKES_CHECKSUM_KIND},
-    {"POST", OBJECT, "uploadId", &op_complete_upload, "", TAKES_BODY | TAKES_CHECKSUM_KIND},
+    {"POST", OBJECT, "uploadId", &op_complete_upload, "",
+     TAKES_BODY | TAKES_CHECKSUM_KIND | TAKES_ROOM},
 };
 
 /* With x-amz-copy-source; the first that fits. */
 static const struct row copy_rows[] = {
-    {"PUT", OBJECT, "uploadId", &op_part_copy, "partNumber", TAKES_COPY | TAKES_COPY_RANGE},
-    {"PUT", OBJECT, NULL, &op_copy_object, "", TAKES_META | TAKES_COPY | TAKES_CHECKSUM_KIND},
+    {"PUT", OBJECT, "uploadId", &op_part_copy, "partNumber",
+     TAKES_COPY | TAKES_COPY_RANGE | TAKES_ROOM},
+    {"PUT", OBJECT, NULL, &op_copy_object, "",
+     TAKES_META | TAKES_COPY | TAKES_CHECKSUM_KIND | TAKES_ROOM},
 };
 
 /* Fields of ours and, where only some values say what we do, these (separated by bars). */
@@ -374,6 +378,34 @@ static const struct row *row_find(const struct s3_request *r)
     return NULL;
 }
 
+static void admitted(void *arg, int rc, struct bucket_grant *grant)
+{
+    struct s3_request *r = arg;
+
+    if (rc < 0 || !request_open(r)) {
+        bucket_grant_end(grant, false);
+        request_call_failed(r, rc);
+        return;
+    }
+    r->grant = grant;
+    r->op->start(r);
+    request_drop(r);
+}
+
+/* How much becomes known: of copies when the source is found, of an upload from its parts. */
+static void room_ask(struct s3_request *r)
+{
+    bool part = request_arg(r, "partNumber") != NULL;
+    bool told = r->op == &op_put_object || r->op == &op_upload_part;
+    struct s3_quota more = {.bytes = told ? r->want.bytes : S3_BYTES_UNKNOWN, .objects = !part};
+    int rc;
+
+    request_hold(r);
+    rc = bucket_admit(r->g->buckets, &r->who, r->bucket, &more, admitted, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
 void route(struct s3_request *r)
 {
     const struct row *row = row_find(r);
@@ -396,7 +428,10 @@ void route(struct s3_request *r)
         request_reply_error(r, e);
         return;
     }
-    r->op->start(r);
+    if (row->takes & TAKES_ROOM)
+        room_ask(r);
+    else
+        r->op->start(r);
 }
 
 const struct s3_op *route_op(uint32_t i)

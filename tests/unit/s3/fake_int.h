@@ -46,7 +46,7 @@ struct bucket_layer {
     struct env *env;
     struct fake_knobs knobs;
     struct list buckets, uploads;
-    uint32_t open, serial;
+    uint32_t open, serial, grants;
     struct bucket_counters counters;
 };
 
@@ -60,8 +60,10 @@ struct call {
         bucket_info_fn *info;
         object_info_fn *object;
         s3_user_fn *user;
+        bucket_admit_fn *admit;
     };
     bool suspended; /* of a user */
+    uint64_t bytes; /* of an admission */
     void *arg;
     bool owns;
     struct fake_bucket *bucket;

@@ -477,7 +477,7 @@ static int act_call(struct act *a, const struct s3_principal *who)
 static void act_in(void *arg)
 {
     struct act *a = arg;
-    struct s3_principal who = {{0}, false};
+    struct s3_principal who = {.anonymous = false};
     int rc;
 
     snprintf(who.name, sizeof(who.name), "%s", a->who ? a->who : "alice");

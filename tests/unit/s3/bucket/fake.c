@@ -84,6 +84,16 @@ static void rows_set(struct fake_rows *r, const struct fake_row *kv)
                    kv->value_bytes);
 }
 
+void fake_xattr_set(struct fake *f, unsigned pool, const char *name, const char *xattr,
+                    struct bytes value)
+{
+    struct fake_object *o = fake_find(f, pool, name);
+    struct fake_row kv = {(uint8_t *)xattr, (uint8_t *)value.data, strlen(xattr), value.len};
+
+    ASSERT(o);
+    rows_set(&o->xattrs, &kv);
+}
+
 void fake_rows_free(struct fake_rows *r)
 {
     for (size_t i = 0; i < r->count; i++)

@@ -53,6 +53,8 @@ void fake_init(struct fake *f, struct sim *s, uint64_t seed);
 void fake_fini(struct fake *f);
 struct cairn *fake_connect(struct fake *f, struct env *env);
 struct fake_object *fake_find(struct fake *f, unsigned pool, const char *name);
+void fake_xattr_set(struct fake *f, unsigned pool, const char *name, const char *xattr,
+                    struct bytes value); /* of an object that is there */
 void fake_remove(struct fake *f, unsigned pool, const char *name);
 const struct fake_row *fake_row_find(const struct fake_rows *r, const void *key, size_t bytes);
 

@@ -34,3 +34,7 @@ tests_unit_s3_bucket_test_kept_LDADD = $(LINK_s3_bucket)
 check_PROGRAMS += tests/unit/s3/bucket/test_shards
 tests_unit_s3_bucket_test_shards_SOURCES = tests/unit/s3/bucket/test_shards.c $(s3_bucket_stage)
 tests_unit_s3_bucket_test_shards_LDADD = $(LINK_s3_bucket)
+
+check_PROGRAMS += tests/unit/s3/bucket/test_quota
+tests_unit_s3_bucket_test_quota_SOURCES = tests/unit/s3/bucket/test_quota.c $(s3_bucket_stage)
+tests_unit_s3_bucket_test_quota_LDADD = $(LINK_s3_bucket)
