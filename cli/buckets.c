@@ -51,6 +51,7 @@ int bucket_record_read(struct cairn_pool *index, const char *name, struct bucket
         rc = -ENOMEM;
     if (rc == 0) {
         n = cairn_op_data(op, 0, 0, r.raw, n);
+        r.raw_bytes = n;
         rc = bucket_row_decode((struct bytes){r.raw, (uint32_t)n}, &r.row);
     }
     cairn_op_destroy(op);

@@ -15,6 +15,7 @@ struct bucket_record { /* one bucket */
     char name[S3_BUCKET_NAME_MAX + 1];
     struct bucket_row row; /* borrows from raw */
     uint8_t *raw;          /* owned */
+    size_t raw_bytes;
 };
 /* 0, -R_NO_BUCKET (one that is being made does not count), or another negative code. */
 int bucket_record_read(struct cairn_pool *index, const char *name, struct bucket_record *out);

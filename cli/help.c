@@ -27,6 +27,9 @@ static const char overview[] =
     "  user suspend|enable NAME                    refuse a user's requests; take them again\n"
     "  user quota NAME [bytes N|none] [objects N|none]\n"
     "                                              what all its buckets may hold together\n"
+    "  bucket ls [USER] | stat NAME                buckets; what is in one\n"
+    "  bucket quota NAME [bytes N|none] [objects N|none]\n"
+    "                                              what one may hold\n"
     "  pool ls | create NAME | rm NAME             pools\n"
     "  osd ls | stop N | start N | out N | in N    OSDs\n"
     "  osd fsck PATH                               prove a stopped OSD's store\n"
@@ -59,6 +62,10 @@ static const struct row {
     {"crush test", "--map FILE --rule N --num-rep R --min-x A --max-x B [--weight ID W]...",
      "what a map in the text form of Ceph's crushtool does, as crushtool prints it"},
     {"user rm", "NAME [--force]", "remove a user who owns no buckets; --force: in any case"},
+    {"bucket ls", "[USER]", "all buckets, or those of a user: made when, whose, name"},
+    {"bucket stat", "NAME", "owner, objects, bytes, index, quota of a bucket"},
+    {"bucket quota", "NAME [bytes N|none] [objects N|none]",
+     "what a bucket may hold; without more words: show it; N may end in K, M, G or T"},
     {"help", "[VERB]", "every command, or those of a verb"},
 };
 

@@ -1,12 +1,15 @@
 # cli - the `cairn` command.
 bin_PROGRAMS += cairn
 cairn_SOURCES = \
+	cli/bucket.c \
 	cli/buckets.c \
 	cli/buckets.h \
 	cli/cli.h \
 	cli/crush.c \
 	cli/fsck.c \
 	cli/help.c \
+	cli/layer.c \
+	cli/layer.h \
 	cli/main.c \
 	cli/object.c \
 	cli/object.h \

@@ -29,6 +29,7 @@ static const struct verb {
     {"user", "create", cli_user_create},
     {"user", "key", cli_user_key},
     {"user", "rm", cli_user_rm},
+    {"bucket", NULL, cli_bucket},
     {"help", NULL, cli_help_verb},
 };
 

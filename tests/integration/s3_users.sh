@@ -56,6 +56,40 @@ wait_for $WITHIN "the key is unknown" answers InvalidAccessKeyId MOVED.KEY a/sec
 answers '^200$' "$ACCESS" "$SECRET" GET / || fail "the other key: $(cat answer)"
 refuses 1 'no such access key' c user key rm ann MOVED.KEY
 
+step "quotas"
+put() # put KEY BYTES
+{
+    head -c "$2" /dev/zero >body
+    s3 "$ACCESS" "$SECRET" PUT "/anns/$1" --data-binary @body >answer
+    grep -qE "${3-^200$}" answer
+}
+put a 60000 || fail "PUT: $(cat answer)"
+c bucket stat anns >stat.txt || fail "bucket stat"
+same "ann 1 60000 null" "$(c bucket stat anns --json | jq -r '"\(.owner) \(.objects) \(.bytes) \(.quota.bytes)"')" "bucket stat anns"
+c bucket ls | grep -qE '^20[^ ]* ann +anns$' || fail "bucket ls: $(c bucket ls)"
+same anns "$(c bucket ls ann --json | jq -r '.[].bucket')" "bucket ls ann"
+ok c bucket quota anns bytes 100K --objects 3
+same "102400 3" "$(c bucket quota anns --json | jq -r '"\(.bytes) \(.objects)"')" "the quota of anns"
+wait_for 8 "the quota holds" put a 60000 '<Code>QuotaExceeded</Code>'
+grep -q '^403$' answer || fail "QuotaExceeded is not 403: $(cat answer)"
+put b 40000 || fail "PUT within the quota: $(cat answer)"
+put c 4000 QuotaExceeded || fail "PUT beyond the quota: $(cat answer)"
+answers '^204$' "$ACCESS" "$SECRET" DELETE /anns/a || fail "DELETE: $(cat answer)"
+put c 40000 || fail "PUT after a DELETE: $(cat answer)"
+put d 0 || fail "the third object: $(cat answer)"
+put e 0 QuotaExceeded || fail "the fourth object: $(cat answer)"
+ok c bucket quota anns bytes none objects none
+ok c user quota ann objects 4
+wait_for $WITHIN "the quota of the bucket is lifted" put e 0
+wait_for $WITHIN "the quota of the user holds" put f 0 QuotaExceeded
+refuses 1 'no bucket none' c bucket stat none
+refuses 1 'no bucket none' c bucket quota none bytes 1
+refuses 2 usage c bucket quota anns bytes 0
+ok c user quota ann objects none
+for key in b c d e f; do
+    answers '^204$' "$ACCESS" "$SECRET" DELETE "/anns/$key" || fail "DELETE: $(cat answer)"
+done
+
 step "a user who owns a bucket stays"
 refuses 1 'owns 1 bucket .*anns' c user rm ann
 refuses 2 usage c user rm
