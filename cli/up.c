@@ -115,6 +115,20 @@ static int osds_up(struct up *u, struct node *n, struct note *why)
     return rc;
 }
 
+/* What listens on every address is reached by this machine's clients at its own. */
+static void own_address(struct net_addr *a)
+{
+    const char *port = strrchr(a->s, ':');
+    struct net_addr own;
+    char text[sizeof(own.s)];
+
+    if (!port || (strncmp(a->s, "0.0.0.0:", 8) != 0 && strncmp(a->s, "[::]:", 5) != 0))
+        return;
+    snprintf(text, sizeof(text), "%s%s", a->s[0] == '[' ? "[::1]" : "127.0.0.1", port);
+    if (net_addr_parse(text, &own) == 0)
+        *a = own;
+}
+
 static int s3_up(struct up *u, struct node *n, struct note *why)
 {
     struct node_start start = {.role = NODE_S3};
@@ -131,7 +145,10 @@ static int s3_up(struct up *u, struct node *n, struct note *why)
         note_set(why,
                  "%s is in use by another program; choose by --s3 ADDR:PORT (port 0: a free one)",
                  u->conf.s3_addr.s);
-    return rc < 0 ? rc : node_addr(n, NODE_S3, 0, &u->s3_bound);
+    if (rc == 0)
+        rc = node_addr(n, NODE_S3, 0, &u->s3_bound);
+    own_address(&u->s3_bound);
+    return rc;
 }
 
 /* ---- the whole ---- */
@@ -321,7 +338,7 @@ int cli_up(struct cli *cli)
 int cli_down(struct cli *cli)
 {
     struct pollfd gone = {.events = POLLIN};
-    char conf[CLI_PATH_BYTES];
+    char conf[CLI_PATH_BYTES], lock[CLI_PATH_BYTES + 8];
     const char *data;
     long pid = 0;
 
@@ -330,6 +347,10 @@ int cli_down(struct cli *cli)
     if (!cli_conf_path(cli, conf))
         return 1;
     data = dirname(conf);
+    snprintf(lock, sizeof(lock), "%s/lock", data);
+    if (access(lock, F_OK) < 0 && errno == ENOENT)
+        return cli_fail(
+            "%s is no folder of 'cairn up'; its daemons are stopped by whoever runs them", data);
     if (!up_running(data, &pid) || pid <= 0) {
         fprintf(stderr, "cairn: the cluster at %s is not running\n", data);
         return 0;

@@ -34,15 +34,15 @@ struct daemon {
     struct node_start start;
 };
 
-static int usage(void)
-{
-    fputs("usage: cairnd mon|osd|s3 --conf FILE --id ID [--mkfs]\n", stderr);
-    return 2;
-}
+static const char usage[] = "usage: cairnd mon|osd|s3 --conf FILE --id ID [--mkfs]\n"
+                            "\n"
+                            "Runs one role of the cluster of FILE (or CAIRN_CONF) in the "
+                            "foreground.  --mkfs makes its store\n"
+                            "in a folder that exists and is empty.  See cairnd(8).\n";
 
 static int fail(const struct daemon *d, const struct note *why, int rc)
 {
-    fprintf(stderr, "<3>cairnd %s.%d: %s\n", d->role_name, d->id,
+    fprintf(stderr, "%scairnd %s.%d: %s\n", isatty(2) ? "" : "<3>", d->role_name, d->id,
             why->text[0] ? why->text : reason_text(rc));
     return 1;
 }
@@ -243,9 +243,13 @@ int main(int argc, char **argv)
         printf("cairnd %s\n", PACKAGE_VERSION);
         return 0;
     }
-    if (!args_take(&d, argc, argv))
-        return usage();
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+        return fputs(usage, stdout) < 0;
+    if (!args_take(&d, argc, argv)) {
+        fputs(usage, stderr);
+        return 2;
+    }
     json_setup();
-    log_sink_fd_init(&d.sink, 2, true, LOG_INFO, NULL);
+    log_sink_fd_init(&d.sink, 2, !isatty(2), LOG_INFO, NULL);
     return run(&d);
 }

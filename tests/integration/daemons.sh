@@ -37,6 +37,8 @@ mkdir "$D/osd.9"
 refuses 1 'mkfs' timeout 20 "$CAIRND" osd --conf "$D/cairn.conf" --id 9
 rmdir "$D/osd.9"
 refuses 2 'usage' "$CAIRND" osd --id 1
+"$CAIRND" --help | grep -q 'cairnd mon|osd|s3' || fail "cairnd --help"
+refuses 1 'no folder of .cairn up' c down
 refuses 1 'nofile' "$CAIRND" osd --conf nofile --id 1
 
 step "kill -9 of an OSD under load"

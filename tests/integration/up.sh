@@ -4,6 +4,7 @@
 # back with its data after `cairn down` and after kill -9.
 . "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"
 
+need s3cmd
 step "the first start"
 up
 for word in "http://127.0.0.1" "s3cmd -c" "rclone --config" "AWS_ENDPOINT_URL" "access key" "secret key"; do
@@ -236,6 +237,12 @@ c object get solo five | cmp - five || fail "five on one OSD"
 kill_cluster
 up
 c object get solo five | cmp - five || fail "five is gone after kill -9 of one OSD"
+
+step "a gateway on every address"
+down
+S3_ADDR=0.0.0.0:0 up
+grep -q 'http://127.0.0.1:[0-9]' up.out || fail "the block of a gateway on every address: $(cat up.out)"
+s3cmd -c "$D/s3cfg" ls >/dev/null || fail "the files for clients of a gateway on every address"
 
 step "in the foreground, until Ctrl-C"
 down
