@@ -111,7 +111,7 @@ struct http_conf {
     struct net_addr addr; /* port 0: a free one */
     struct http_tls *tls; /* borrowed; NULL: without encryption */
     uint32_t connections_max;
-    uint32_t idle_s;  /* a silent connection is closed after this */
+    uint32_t idle_s;  /* a silent connection is closed after this, and one without a whole head */
     uint32_t rest_ms; /* a resting one after this */
     void (*head)(void *arg, struct http_request *r);
     /* A head that the guard refused: fill what the answer says.  The arena is the request's. */

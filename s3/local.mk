@@ -19,6 +19,8 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/gateway.c s3/gateway.h \
 	s3/host.c s3/host.h \
 	s3/http.h s3/http/guard.c s3/http/guard.h s3/http/http.c \
+	s3/http/conns.c s3/http/conns.h \
+	s3/http/head.c s3/http/head.h \
 	s3/http/tls.c s3/http/tls.h \
 	s3/object/body.c s3/object/body.h \
 	s3/object/bucket_ops.c \

@@ -27,8 +27,8 @@
 
 #include "core/base/list.h"
 #include "s3/http.h"
-#include "s3/http/guard.h"
-#include "s3/http/tls.h"
+#include "s3/http/conns.h"
+#include "s3/http/head.h"
 
 enum {
     POOL_BYTES = 64 * 1024,  /* of one connection: fastest, see the notes on the library */
@@ -73,6 +73,7 @@ struct http_server {
     struct env_timer timer;
     struct env_task pump_task;
     bool pump_queued;
+    struct http_conns conns;
     struct list requests;
     uint32_t live; /* requests not yet freed */
     struct http_stats stats;
@@ -129,6 +130,14 @@ static void pump_ready(struct env_watch *w)
 }
 
 /* --- requests --- */
+
+static struct http_conn *conn_of(struct MHD_Connection *conn)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info ? info->socket_context : NULL;
+}
 
 static void stop_step_soon(struct http_server *s)
 {
@@ -271,11 +280,11 @@ static void request_completed(void *arg, struct MHD_Connection *conn, void **con
     struct http_server *s = arg;
     struct http_request *r = *con_cls;
 
-    UNUSED(conn);
     if (!r)
         return;
     *con_cls = NULL;
     env_timer_cancel(s->env, &r->rest_timer);
+    http_conn_waits(&s->conns, conn_of(conn));
     r->resting = false;
     r->conn = NULL;
     list_remove(&r->link);
@@ -421,105 +430,6 @@ void http_reply(struct http_request *r, struct http_reply *reply)
     http_wake(r);
 }
 
-/* --- heads --- */
-
-struct head_copy {
-    struct http_request *r;
-    const char *expected; /* where the next line must start, were the head in plain form */
-    uint32_t bytes;
-    unsigned status;
-    const char *why;
-};
-
-static enum MHD_Result head_refuse(struct head_copy *copy, unsigned status, const char *why)
-{
-    copy->status = status;
-    copy->why = why;
-    return MHD_NO;
-}
-
-/* One field.  The library has cut the lines apart in its buffer, where both bytes of a line's end
- * became NULs; so lines that follow each other at the right distance had no bare LF, no NUL and
- * were not folded, none of which its callbacks tell. */
-static enum MHD_Result head_field(void *arg, enum MHD_ValueKind kind, const char *name,
-                                  size_t name_len, const char *value, size_t value_len)
-{
-    struct head_copy *copy = arg;
-    struct http_request *r = copy->r;
-    struct http_field *f = &r->head.field[r->head.field_count];
-    uint8_t *to;
-
-    UNUSED(kind);
-    if (name_len + value_len > HTTP_HEAD_BYTES_MAX - copy->bytes ||
-        r->head.field_count == HTTP_FIELDS_MAX)
-        return head_refuse(copy, 431, "the head is too large");
-    copy->bytes += (uint32_t)(name_len + value_len);
-    if (name != copy->expected || !value || value < name + name_len + 1)
-        return head_refuse(copy, 400, "a line ends in a bare LF, is folded, or has a NUL");
-    copy->expected = value + value_len + 2;
-    to = arena_alloc(&r->arena, name_len + value_len + 1);
-    if (!to) {
-        r->aborted = true;
-        return MHD_NO;
-    }
-    if (!http_token_lower(name, name_len, to))
-        return head_refuse(copy, 400, "a field name is not a token");
-    memcpy(to + name_len, value, value_len);
-    f->name = (struct bytes){to, (uint32_t)name_len};
-    f->value = http_trim((struct bytes){to + name_len, (uint32_t)value_len});
-    r->head.field_count++;
-    return MHD_YES;
-}
-
-/* The head, copied out of the library's buffer.  0, or the status to refuse with. */
-static unsigned head_build(struct http_request *r, const char *method, const char *version,
-                           const char **out_why)
-{
-    struct head_copy copy = {.r = r};
-    const union MHD_ConnectionInfo *info;
-    size_t method_len = strlen(method);
-
-    copy.bytes = r->head.target.len;
-    *out_why = "the head is too large";
-    if (r->head.target.len > HTTP_HEAD_BYTES_MAX)
-        return 431;
-    *out_why = "the request line has a NUL or more blanks than two, or ends in a bare LF";
-    if (r->raw_target != method + method_len + 1 ||
-        version != r->raw_target + r->head.target.len + 1)
-        return 400;
-    *out_why = "an HTTP version other than 1.0 and 1.1";
-    if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0)
-        return 505;
-    r->head.http_1_0 = version[7] == '0';
-    r->head.method.data = (uint8_t *)arena_strdup(&r->arena, method, method_len);
-    r->head.method.len = (uint32_t)method_len;
-    if (!r->head.method.data)
-        r->aborted = true;
-    copy.expected = version + strlen(version) + 2;
-    (void)MHD_get_connection_values_n(r->conn, MHD_HEADER_KIND, head_field, &copy);
-    if (copy.status) {
-        *out_why = copy.why;
-        return copy.status;
-    }
-    *out_why = "the last lines of the head do not end in CRLF";
-    info = MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    if (info->header_size != (size_t)(copy.expected - method) + 2)
-        return 400;
-    return http_guard(&r->head, out_why);
-}
-
-static void peer_take(struct http_request *r)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const struct sockaddr *sa = info ? info->client_addr : NULL;
-
-    if (sa && sa->sa_family == AF_INET)
-        memcpy(&r->peer, sa, sizeof(struct sockaddr_in));
-    else if (sa && sa->sa_family == AF_INET6)
-        memcpy(&r->peer, sa, sizeof(struct sockaddr_in6));
-}
-
 /* --- the access handler --- */
 
 static enum MHD_Result send_response(struct http_request *r)
@@ -544,14 +454,30 @@ static enum MHD_Result settle(struct http_request *r)
     return MHD_YES;
 }
 
+static void peer_take(struct http_request *r)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *sa = info ? info->client_addr : NULL;
+
+    if (sa && sa->sa_family == AF_INET)
+        memcpy(&r->peer, sa, sizeof(struct sockaddr_in));
+    else if (sa && sa->sa_family == AF_INET6)
+        memcpy(&r->peer, sa, sizeof(struct sockaddr_in6));
+}
+
 static enum MHD_Result first_call(struct http_request *r, const char *method, const char *version)
 {
     struct http_server *s = r->server;
     struct http_reply reply = {0};
     const char *why;
-    unsigned status = head_build(r, method, version, &why);
+    int status =
+        http_head_build(r->conn, r->raw_target, method, version, &r->arena, &r->head, &why);
 
+    http_conn_busy(&s->conns, conn_of(r->conn));
     r->raw_target = NULL;
+    if (status < 0)
+        r->aborted = true;
     if (r->aborted)
         return MHD_NO;
     if (status == 0 && s->stopping) {
@@ -562,7 +488,7 @@ static enum MHD_Result first_call(struct http_request *r, const char *method, co
     r->state = PARKED;
     if (status) {
         counter_add(&s->stats.refused, 1);
-        s->conf.refused(s->conf.arg, r, status, why, &reply);
+        s->conf.refused(s->conf.arg, r, (unsigned)status, why, &reply);
         reply.close = true;
         http_reply(r, &reply);
         if (r->aborted)
@@ -647,17 +573,13 @@ static void connection_changed(void *arg, struct MHD_Connection *conn, void **so
                                enum MHD_ConnectionNotificationCode what)
 {
     struct http_server *s = arg;
-    const union MHD_ConnectionInfo *info;
 
     if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
-        tls_pair_unref(*socket_context);
+        http_conn_close(&s->conns, *socket_context);
         return;
     }
     counter_add(&s->stats.connections, 1);
-    if (!s->conf.tls)
-        return;
-    info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    *socket_context = tls_pair_set(s->conf.tls, info ? info->tls_session : NULL);
+    *socket_context = http_conn_open(&s->conns, conn);
 }
 
 /* --- start and stop --- */
@@ -671,7 +593,8 @@ static void cut_all(struct env_timer *t)
     s->closed = true;
     env_watch_stop(s->env, &s->watch);
     env_timer_cancel(s->env, &s->timer);
-    MHD_stop_daemon(s->daemon); /* completes every request that is left */
+    MHD_stop_daemon(s->daemon); /* completes every request that is left, closes all connections */
+    http_conns_fini(&s->conns);
     s->daemon = NULL;
     ASSERT(list_empty(&s->requests));
     stop_step_soon(s);
@@ -778,6 +701,7 @@ int http_start(struct env *env, const struct http_conf *conf, struct http_server
     s->conf = *conf;
     log_init(&s->log, env_log_sink(env), "s3.http");
     list_init(&s->requests);
+    http_conns_init(&s->conns, env, conf->tls, conf->idle_s);
     s->watch.ready = pump_ready;
     env_timer_init(&s->timer, pump_timer);
     env_timer_init(&s->grace_timer, cut_all);
