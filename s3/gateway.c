@@ -82,6 +82,7 @@ int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *bu
     g->env = env;
     g->buckets = buckets;
     list_init(&g->requests);
+    g->requests_max = conf->requests_max ? conf->requests_max : UINT32_MAX;
     log_init(&g->log, env_log_sink(env), "s3");
     if (rc == 0)
         rc = copy_text(g->region, sizeof(g->region), conf->region);

@@ -32,6 +32,7 @@ struct s3_gateway {
     void (*stopped)(void *arg);
     void *stopped_arg;
     struct list requests; /* struct s3_request, by link */
+    uint32_t request_count, requests_max;
     struct s3_stats stats;
     struct op_stats *ops;      /* owned */
     struct access_log *access; /* owned; NULL: none is kept */
@@ -46,6 +47,7 @@ struct gateway_conf {
     const char *access_log;          /* path; NULL or empty: none */
     const char *access_log_format;   /* "s3" or "json" */
     uint64_t access_log_bytes;       /* that may wait to be written */
+    uint32_t requests_max;           /* more at once are told to slow down; 0: no bound */
 };
 /* Everything but the bucket layer, which `buckets` is.  0, or a negative code with `why`.  In both
  * cases: gateway_stop if gateway_listens, then gateway_fini. */

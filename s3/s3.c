@@ -10,7 +10,7 @@
 #include "s3/account/metrics_page.h"
 #include "s3/gateway.h"
 
-enum { GRACE_MS = 5000, CUT_MS = GRACE_MS + 500 };
+enum { CUT_AFTER_MS = 500 };
 
 struct role {
     struct s3_gateway g; /* first: the role is its gateway, with what stands below */
@@ -57,7 +57,8 @@ static int listen_all(struct role *role, struct note *why)
                               .domain = conf->s3_domain.s,
                               .access_log = conf->s3_access_log.s,
                               .access_log_format = conf->s3_access_log_format.s,
-                              .access_log_bytes = conf->s3_access_log_queue};
+                              .access_log_bytes = conf->s3_access_log_queue,
+                              .requests_max = conf->s3_requests_max};
     int rc = tls ? net_addr_parse(conf->s3_tls_addr.s, &tls_addr) : 0;
 
     if (rc < 0) {
@@ -215,11 +216,12 @@ static void http_stopped(void *arg)
 static void stop_front(void *arg)
 {
     struct role *role = arg;
+    uint32_t grace_ms = role->conf.s3_stop_ms;
 
     role->page = NULL;
     if (role->http_up) {
-        env_timer_after(role->g.env, &role->cut_timer, CUT_MS * NS_PER_MS);
-        gateway_stop(&role->g, GRACE_MS, http_stopped, role);
+        env_timer_after(role->g.env, &role->cut_timer, (grace_ms + CUT_AFTER_MS) * NS_PER_MS);
+        gateway_stop(&role->g, grace_ms, http_stopped, role);
     } else {
         stop_layer(role);
         stop_cluster_when_alone(role);

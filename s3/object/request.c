@@ -24,6 +24,7 @@ static void request_free(struct s3_request *r)
     auth_fini(&r->auth);
     writer_fini(&r->xml);
     list_remove(&r->link);
+    r->g->request_count--;
     http_unref(r->http);
     mem_free(r);
 }
@@ -398,8 +399,9 @@ void request_head(void *arg, struct http_request *http)
     r->object_bytes = FACTS_UNKNOWN;
     counter_add(&g->stats.requests, 1);
     list_push_back(&g->requests, &r->link);
+    g->request_count++;
     http_attach(http, &sink, r);
-    e = target_parse(r);
+    e = g->request_count > g->requests_max ? S3_SlowDown : target_parse(r);
     /* Chunks of HTTP may carry chunks of S3, whose length inside is told. */
     if (e == S3_OK && r->head->chunked && !request_field(r, "x-amz-decoded-content-length"))
         e = S3_MissingContentLength;

@@ -57,7 +57,8 @@ static void start(void *arg)
                                 .domain = s->domain,
                                 .access_log = s->knobs ? s->knobs->access_log : NULL,
                                 .access_log_format = "s3",
-                                .access_log_bytes = 1 << 20};
+                                .access_log_bytes = 1 << 20,
+                                .requests_max = s->knobs ? s->knobs->requests_max : 0};
 
     s->layer = fake_create(s->env);
     if (s->knobs)

@@ -18,6 +18,7 @@ struct fake_knobs {
     uint64_t window_bytes;  /* of a PUT, drained a turn later; 0: unbounded */
     int commit_rc, put_rc;  /* what they fail with */
     const char *access_log; /* path; of the gateway */
+    uint32_t requests_max;  /* at once; of the gateway */
     uint64_t quota_bytes;   /* what one request may store; 0: no limit */
 };
 

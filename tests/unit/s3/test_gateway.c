@@ -67,6 +67,51 @@ T(s3_gateway, what_was_put_is_got_whatever_its_size)
     server_stop(s);
 }
 
+T(s3_gateway, requests_beyond_the_bound_are_told_to_slow_down_and_others_go_on)
+{
+    enum { MOST = 4 };
+    struct fake_knobs knobs = {.requests_max = MOST};
+    struct server *s = server_with_bucket(&knobs);
+    struct call_args put = {
+        .method = "PUT", .target = "/bucket/a", .body = "abc", .body_bytes = 3};
+    struct writer head = {0};
+    struct response r;
+    int fd[MOST];
+
+    client_head(&put, &head);
+    for (unsigned i = 0; i < MOST; i++) { /* they hold their places: no body comes */
+        fd[i] = server_connect(s);
+        client_send(fd[i], head.data, head.len);
+    }
+    T_TRUE(client_silent(fd[MOST - 1], 100));
+    r = call(s, "GET", "/bucket/none", NULL, NULL, 0);
+    T_EQ(r.status, 503);
+    T_STR_EQ(response_xml(&r, "Code"), "SlowDown");
+    response_fini(&r);
+    for (unsigned i = 0; i < MOST; i++) {
+        client_send_text(fd[i], "abc");
+        client_receive(fd[i], false, &r);
+        T_EQ(r.status, 200);
+        response_fini(&r);
+        close(fd[i]);
+    }
+    expect(s, "GET", "/bucket/a", NULL, NULL, 200, NULL);
+    writer_fini(&head);
+    server_stop(s);
+}
+
+T(s3_gateway, what_passes_a_quota_is_refused_with_the_code_that_clients_know)
+{
+    struct fake_knobs knobs = {.quota_bytes = 3};
+    struct server *s = server_with_bucket(&knobs);
+
+    expect(s, "PUT", "/bucket/a", NULL, "abc", 200, NULL);
+    expect(s, "PUT", "/bucket/b", NULL, "abcd", 403, "QuotaExceeded");
+    expect(s, "GET", "/bucket/b", NULL, NULL, 404, "NoSuchKey");
+    expect(s, "PUT", "/bucket/c", "x-amz-copy-source: /bucket/a\r\n", NULL, 200, NULL);
+    server_stop(s);
+}
+
 T(s3_gateway, headers_and_metadata_come_back)
 {
     static const char fields[] = "cache-control: max-age=3\r\n"
