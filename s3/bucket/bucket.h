@@ -114,7 +114,8 @@ struct bucket_counters {
     struct counter shard_splits, shard_merges, moved_entries;
     struct counter move_waits, moves_undone; /* writers that waited for a copy; that took it back */
     struct gauge gets_open, puts_open, put_bytes;
-    struct gauge move_freeze_us_max; /* the longest that keys were kept from writers for a copy */
+    struct gauge move_freeze_us_max; /* the longest copy, from mark to adoption */
+    struct gauge move_wait_us_max;   /* the longest that a write took which had to wait for one */
 };
 const struct bucket_counters *bucket_counters(const struct bucket_layer *l);
 int bucket_metrics(struct bucket_layer *l, struct metric_set *set); /* at start-up; 0 or -ENOMEM */

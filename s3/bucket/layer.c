@@ -366,8 +366,12 @@ int bucket_metrics(struct bucket_layer *l, struct metric_set *set)
                               &l->n.put_bytes);
     if (rc == 0)
         rc = metric_add_gauge(set, "s3_shard_move_freeze_us_max",
-                              "The longest that keys were kept from writers", NULL,
+                              "The longest copy of index rows, from mark to adoption", NULL,
                               &l->n.move_freeze_us_max);
+    if (rc == 0)
+        rc = metric_add_gauge(set, "s3_shard_move_wait_us_max",
+                              "The longest write that had to wait for such a copy", NULL,
+                              &l->n.move_wait_us_max);
     return rc;
 }
 

@@ -1,12 +1,18 @@
 /* mover_copy.c - the rows of a batch go to the other shard.
  *
- * Letter by letter they are read from the source, under its mark, and written to the destination,
- * under its row; the last write says that all are there.  Rows with a date get the destination's
- * present epoch: they were written before now, so this is late enough for any reader and writer
- * who counts on them, and dates of different shards are never compared. */
+ * They are read from the source, under its mark, and written to the destination, under its row; the
+ * last write says that all are there.  Mostly that is one read of all letters and one write; what
+ * is too much for an answer goes letter by letter and page by page.  Rows with a date get the
+ * destination's present epoch: they were written before now, so this is late enough for any reader
+ * and writer who counts on them, and dates of different shards are never compared. */
 #include "s3/bucket/mover_int.h"
 
-enum { COPY_ROWS = 1000, COPY_BYTES = 768 << 10, COPY_STEPS = 40 };
+enum {
+    COPY_ROWS = 1000,
+    COPY_BYTES = 768 << 10,
+    COPY_STEPS = 40,
+    LETTERS = sizeof(ROW_PREFIXES) - 1
+};
 
 static void letter_read(struct mover *m);
 
@@ -119,13 +125,14 @@ static int row_copy(struct mover *m, struct cairn_pair from, struct cairn_pair *
     return rc;
 }
 
-static int page_copy(struct mover *m, const struct call *c, size_t n)
+/* The rows that a step has read. */
+static int page_copy(struct mover *m, const struct call *c, int step, size_t n)
 {
     struct cairn_pair *pairs = mem_calloc(n, sizeof(*pairs));
     int rc = pairs ? 0 : -ENOMEM;
 
     for (size_t i = 0; i < n && rc == 0; i++)
-        rc = row_copy(m, cairn_op_pair(c->op, 1, i), &pairs[i]);
+        rc = row_copy(m, cairn_op_pair(c->op, step, i), &pairs[i]);
     if (rc == 0 && m->out)
         cairn_op_omap_set(m->out, pairs, n);
     m->out_rows++;
@@ -151,7 +158,7 @@ static void page_came(struct call *c)
     int rc = c->code;
 
     if (n && rc == 0)
-        rc = page_copy(m, c, n);
+        rc = page_copy(m, c, 1, n);
     if (rc < 0) {
         copy_end(m, rc);
         return;
@@ -188,12 +195,53 @@ static void letter_read(struct mover *m)
     call_submit(&m->read, page_came);
 }
 
-void mover_copy(struct mover *m, void (*done)(struct mover *m, int rc))
+/* ---- all letters at once ---- */
+
+static void letters_begin(struct mover *m)
 {
-    m->copied_all = done;
     m->copied = (struct shard_count){0};
     m->letter = ROW_PREFIXES;
     letter_set(m);
     out_begin(m);
-    letter_read(m);
+}
+
+static void all_came(struct call *c)
+{
+    struct mover *m = CONTAINER_OF(c, struct mover, read);
+    int rc = c->code;
+
+    for (int step = 1; rc == 0 && step <= LETTERS; step++) {
+        bool more = false;
+        size_t n = cairn_op_pair_count(c->op, step, &more);
+
+        if (more)
+            rc = -E2BIG;
+        else if (n)
+            rc = page_copy(m, c, step, n);
+    }
+    if (rc == -E2BIG) {
+        letters_begin(m);
+        letter_read(m);
+    } else if (rc < 0) {
+        copy_end(m, rc);
+    } else {
+        complete(m);
+    }
+}
+
+void mover_copy(struct mover *m, void (*done)(struct mover *m, int rc))
+{
+    struct cairn_op *op = call_begin(&m->read, CALL_INDEX);
+
+    m->copied_all = done;
+    letters_begin(m);
+    name_shard(m->read.name, &m->job.id, m->src_no);
+    if (op)
+        cairn_op_cmp_xattr(op, "shard", CAIRN_EQ, m->src->value, m->src->bytes);
+    for (; *m->letter; m->letter++) {
+        letter_set(m);
+        if (op)
+            cairn_op_omap_range(op, m->at.b, m->at.len, m->to.b, m->to.len, COPY_ROWS);
+    }
+    call_submit(&m->read, all_came);
 }

@@ -29,6 +29,12 @@ static void access_go(struct access *a);
 
 static void access_end(struct access *a, int code)
 {
+    if (a->moving_since_ns) {
+        struct gauge *max = &a->l->n.move_wait_us_max;
+        uint64_t us = (env_now_ns(a->l->env) - a->moving_since_ns) / 1000;
+
+        gauge_set(max, MAX(gauge_get(max), (int64_t)us));
+    }
     a->busy = false;
     a->code = code;
     a->done(a); /* it may be gone */
