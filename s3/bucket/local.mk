@@ -47,4 +47,8 @@ libs3_a_SOURCES += \
 	s3/bucket/sums.h \
 	s3/bucket/upload.c \
 	s3/bucket/upload_complete.c \
-	s3/bucket/user.c
+	s3/bucket/user.c \
+	s3/bucket/verify.c \
+	s3/bucket/verify.h \
+	s3/bucket/verify_int.h \
+	s3/bucket/verify_rows.c

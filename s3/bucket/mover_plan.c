@@ -10,9 +10,15 @@ enum { PLAN_ROWS = 1000, GRAIN_BYTES = 96 << 10 };
 
 static void page_read(struct call *c);
 
-static uint32_t grain_keys(const struct mover *m)
+/* Fine enough to find the middle. */
+static bool grain_full(const struct mover *m)
 {
-    return MAX(m->l->conf.split_batch_keys / GRAINS, 1u);
+    const struct bucket_conf *c = &m->l->conf;
+    uint64_t keys = MIN(c->split_batch_keys / GRAINS, c->shard_entries_max / 16);
+    uint64_t bytes = MIN((uint64_t)GRAIN_BYTES, c->shard_bytes_max / 16);
+
+    return m->seen - m->grain_at >= MAX(keys, (uint64_t)1) ||
+           m->seen_bytes - m->grain_at_bytes >= bytes;
 }
 
 /* Too many: every second one goes, and from now on they are wider apart. */
@@ -49,9 +55,7 @@ static int entry_plan(struct mover *m, struct cairn_pair p)
     struct entry_row e;
     int rc = entry_row_decode(pair_value(p), &e);
 
-    if (rc == 0 && m->seen &&
-        (m->seen - m->grain_at >= grain_keys(m) ||
-         m->seen_bytes - m->grain_at_bytes >= GRAIN_BYTES))
+    if (rc == 0 && m->seen && grain_full(m))
         rc = border_add(m, key);
     if (rc < 0)
         return rc;

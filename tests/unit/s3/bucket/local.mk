@@ -2,6 +2,7 @@
 s3_bucket_stage = tests/unit/s3/bucket/act.c tests/unit/s3/bucket/audit.c \
 	tests/unit/s3/bucket/fake.c tests/unit/s3/bucket/fake.h tests/unit/s3/bucket/fake_int.h \
 	tests/unit/s3/bucket/fake_ops.c tests/unit/s3/bucket/short.c tests/unit/s3/bucket/stage.c \
+	tests/unit/s3/bucket/verify_stage.c \
 	tests/unit/s3/bucket/stage.h
 LINK_s3_bucket = libs3.a $(LINK_env) $(CRYPTO_LIBS) $(LINK_test)
 
@@ -38,3 +39,7 @@ tests_unit_s3_bucket_test_shards_LDADD = $(LINK_s3_bucket)
 check_PROGRAMS += tests/unit/s3/bucket/test_quota
 tests_unit_s3_bucket_test_quota_SOURCES = tests/unit/s3/bucket/test_quota.c $(s3_bucket_stage)
 tests_unit_s3_bucket_test_quota_LDADD = $(LINK_s3_bucket)
+
+check_PROGRAMS += tests/unit/s3/bucket/test_verify
+tests_unit_s3_bucket_test_verify_SOURCES = tests/unit/s3/bucket/test_verify.c $(s3_bucket_stage)
+tests_unit_s3_bucket_test_verify_LDADD = $(LINK_s3_bucket)

@@ -64,6 +64,11 @@ void stage_begin(struct stage *st)
 
 void stage_end(struct stage *st)
 {
+    char text[512];
+
+    stage_run(st, NS_PER_S); /* what is under way between shards ends */
+    if (stage_verify(st, text))
+        T_FAIL("the checker has found: %s", text);
     T_EQ(stage_audit(st, NULL, NULL, NULL), 0);
     stage_fini(st);
 }

@@ -85,6 +85,7 @@ static void settle(struct model *m)
 static void play(struct model *m, uint64_t seed, unsigned acts)
 {
     unsigned total = 0;
+    char text[512];
 
     memset(m, 0, sizeof(*m));
     m->fail = fail;
@@ -127,6 +128,8 @@ static void play(struct model *m, uint64_t seed, unsigned acts)
     for (unsigned i = 0; i < GATES; i++)
         gate_count(m, i);
     model_judge(m);
+    if (stage_verify(&m->st, text))
+        T_FAIL("seed %llu: the checker has found: %s", (unsigned long long)seed, text);
     stage_fini(&m->st);
 }
 

@@ -353,7 +353,8 @@ T(bucket, the_map_is_a_hint)
     gate_wait_ready(&st, 1);
     get_many(&st, 1);
     T_EQ(list_many(&st, 1, 50), MANY);
-    stage_end(&st);
+    T_EQ(stage_audit(&st, NULL, NULL, NULL), 0);
+    stage_fini(&st);
 }
 
 T(bucket, uploads_readers_and_intents_move_along)

@@ -1,0 +1,161 @@
+/* test_verify.c - the checker finds each kind of damage, and nothing in what is whole. */
+#include <stdio.h>
+
+#include "s3/bucket/rows.h"
+#include "tests/unit/s3/bucket/fake_int.h"
+#include "tests/unit/s3/bucket/stage.h"
+
+/* A bucket with a bit of everything: inline and striped objects, one of parts, an upload in
+ * progress, garbage, and several shards. */
+static void full_begin(struct stage *st)
+{
+    struct act c;
+    char key[32];
+
+    stage_init(st, 5);
+    gate_stop(st, 0);
+    st->conf.shard_entries_max = 8;
+    gate_start(st, 0);
+    gate_wait_ready(st, 0);
+    T_OK(do_create(st, 0, "box"));
+    for (unsigned i = 0; i < 30; i++) {
+        snprintf(key, sizeof(key), "k%02u", i);
+        T_OK(do_put(st, 0, key, 100 + i, i % 3 ? 100 : 9000));
+    }
+    upload_begin(st, &c, "whole", three_parts, 3);
+    T_OK(act_do(st, 0, &c));
+    upload_begin(st, &c, "begun", three_parts, 2);
+    T_OK(do_put(st, 0, "k03", 7, 100)); /* leaves garbage */
+    stage_run(st, NS_PER_S);
+}
+
+/* The first row of a letter, with its shard. */
+static struct fake_object *row_at(struct stage *st, char letter, size_t *out_at)
+{
+    struct fake *f = &st->fake;
+
+    for (size_t i = 0; i < f->count[FAKE_INDEX]; i++) {
+        struct fake_object *o = f->object[FAKE_INDEX][i];
+
+        for (size_t n = 0; strncmp(o->name, "shard.", 6) == 0 && n < o->omap.count; n++)
+            if (o->omap.row[n].key[0] == letter) {
+                *out_at = n;
+                return o;
+            }
+    }
+    T_FAIL("no row %c", letter);
+    return NULL;
+}
+
+static void row_rm(struct stage *st, char letter)
+{
+    size_t at;
+    struct fake_object *o = row_at(st, letter, &at);
+
+    fake_row_free(&o->omap.row[at]);
+    memmove(&o->omap.row[at], &o->omap.row[at + 1],
+            (o->omap.count - at - 1) * sizeof(*o->omap.row));
+    o->omap.count--;
+}
+
+static void damage(struct stage *st, unsigned kind)
+{
+    static const char *const letters = "degimpu";
+    struct fake *f = &st->fake;
+    struct fake_object *o;
+    struct fake_row *r;
+    size_t at;
+
+    switch (kind) {
+    case 0: /* a data object is gone */
+        fake_remove(f, FAKE_DATA, f->object[FAKE_DATA][0]->name);
+        break;
+    case 1: /* ... or shorter */
+        f->object[FAKE_DATA][0]->bytes--;
+        break;
+    case 2: /* a row rots */
+        row_at(st, 'e', &at)->omap.row[at].value[20] ^= 1;
+        break;
+    case 3: /* the counters are wrong */
+        row_at(st, 'e', &at)->xattrs.row[0].value[0] ^= 1;
+        break;
+    case 4: /* a shard begins elsewhere: its row rots */
+        o = row_at(st, 'e', &at);
+        o->xattrs.row[1].value[30] ^= 1;
+        break;
+    case 5: /* the last shard is gone */
+        o = f->object[FAKE_INDEX][f->count[FAKE_INDEX] - 1];
+        for (size_t i = 0; i < f->count[FAKE_INDEX]; i++)
+            if (strncmp(f->object[FAKE_INDEX][i]->name, "shard.", 6) == 0 &&
+                strcmp(strrchr(f->object[FAKE_INDEX][i]->name, '.'), ".0") != 0)
+                o = f->object[FAKE_INDEX][i];
+        fake_remove(f, FAKE_INDEX, o->name);
+        break;
+    case 6: /* the map leads astray */
+        o = fake_find(f, FAKE_INDEX, "bucket.box");
+        r = &o->omap.row[1];
+        r->value[0] ^= 1;
+        break;
+    case 7: /* a row in a shard that is not its own */
+        o = row_at(st, 'd', &at);
+        o->omap.row[at].key[1] = 0x7e;
+        break;
+    default: /* the first row of a letter is gone */
+        row_rm(st, letters[kind - 8]);
+        break;
+    }
+}
+
+T(bucket_verify, a_bucket_that_is_whole_has_no_findings)
+{
+    struct stage st;
+    char text[512];
+
+    full_begin(&st);
+    if (stage_verify(&st, text))
+        T_FAIL("%s", text);
+    T_OK(do_delete(&st, 0, "whole"));
+    for (unsigned i = 0; i < 2; i++)
+        collect_all(&st, 0);
+    if (stage_verify(&st, text))
+        T_FAIL("%s", text);
+    stage_fini(&st);
+}
+
+T(bucket_verify, each_kind_of_damage_is_found)
+{
+    for (unsigned kind = 0; kind < 15; kind++) {
+        struct stage st;
+        char text[512];
+
+        if (kind == 11)
+            continue; /* there is no intent here */
+        full_begin(&st);
+        damage(&st, kind);
+        if (!stage_verify(&st, text))
+            T_FAIL("damage %u is not found", kind);
+        printf("# %u: %s\n", kind, text);
+        stage_fini(&st);
+    }
+}
+
+T(bucket_verify, data_that_nobody_refers_to_is_found)
+{
+    struct act put = {
+        .kind = ACT_PUT, .key = "k", .seed = 1, .size = 90000, .pause_ns = 20 * NS_PER_MS};
+    struct stage st;
+    char text[512];
+
+    stage_begin(&st);
+    act_start(&st, 0, &put);
+    stage_run(&st, NS_PER_S);
+    gate_kill(&st, 0);
+    stage_run(&st, NS_PER_S);
+    T_EQ(stage_verify(&st, text), 0); /* its intent refers to it */
+    row_rm(&st, 'i');
+    T_EQ(stage_verify(&st, text), 1);
+    T_TRUE(strncmp(text, "nobody refers to the ", 21) == 0);
+    gate_start(&st, 0);
+    gate_wait_ready(&st, 0);
+    stage_fini(&st);
+}
