@@ -88,6 +88,11 @@ ssize_t ReadFully(int fd, bool at_offset, uint64_t offset, char *out, size_t n)
     return (ssize_t)got;
 }
 
+bool IsLog(const std::string &path)
+{
+    return path.size() > 4 && path.compare(path.size() - 4, 4, ".log") == 0;
+}
+
 uint32_t Unmask(uint32_t masked)
 {
     uint32_t rot = masked - 0xa282ead8u;
@@ -242,8 +247,8 @@ class TableFile final : public leveldb::RandomAccessFile
 class AppendFile final : public leveldb::WritableFile
 {
   public:
-    AppendFile(FolderEnv *env, std::string path, int fd)
-        : env_(env), path_(std::move(path)), fd_(fd)
+    AppendFile(FolderEnv *env, std::string path, int fd, bool log)
+        : env_(env), path_(std::move(path)), fd_(fd), log_(log)
     {
     }
     ~AppendFile() override
@@ -259,21 +264,21 @@ class AppendFile final : public leveldb::WritableFile
             held_.append(data.data(), data.size());
             return s;
         }
-        s = Flush();
+        s = Write();
+        if (s.ok() && data.size() > kWriteBuffer)
+            return Put(data.data(), data.size());
         if (s.ok())
-            s = Put(data.data(), data.size());
+            held_.append(data.data(), data.size());
         return s;
     }
+    /* Asked for after each block.  Tables and manifests mean nothing before they are synced. */
     Status Flush() override
     {
-        Status s = Put(held_.data(), held_.size());
-
-        held_.clear();
-        return s;
+        return log_ ? Write() : Status::OK();
     }
     Status Sync() override
     {
-        Status s = Flush();
+        Status s = Write();
         int err = s.ok() ? env_->before(LDB_SYNC, path_) : 0;
 
         if (!s.ok())
@@ -288,7 +293,7 @@ class AppendFile final : public leveldb::WritableFile
     }
     Status Close() override
     {
-        Status s = Flush();
+        Status s = Write();
 
         if (close(fd_) < 0 && s.ok())
             s = env_->broken(path_, errno);
@@ -297,6 +302,13 @@ class AppendFile final : public leveldb::WritableFile
     }
 
   private:
+    Status Write()
+    {
+        Status s = Put(held_.data(), held_.size());
+
+        held_.clear();
+        return s;
+    }
     Status Put(const char *data, size_t n)
     {
         int err;
@@ -322,6 +334,7 @@ class AppendFile final : public leveldb::WritableFile
     FolderEnv *const env_;
     const std::string path_;
     int fd_;
+    const bool log_;
     std::string held_;   /* not yet written */
     bool named_ = false; /* the folder was synced since the file was made */
 };
@@ -495,7 +508,7 @@ Status FolderEnv::NewWritableFile(const std::string &path, leveldb::WritableFile
     } while (err && again(err));
     if (err)
         return broken(path, err);
-    *out = new AppendFile(this, path, fd);
+    *out = new AppendFile(this, path, fd, IsLog(path));
     return Status::OK();
 }
 
