@@ -13,7 +13,8 @@ INTEGRATION_TESTS = \
 	tests/integration/bitrot.sh \
 	tests/integration/s3_access.sh \
 	tests/integration/s3_users.sh \
-	tests/integration/s3_hostile.sh
+	tests/integration/s3_hostile.sh \
+	tests/integration/s3_https.sh
 
 check_SCRIPTS += $(INTEGRATION_TESTS)
 EXTRA_DIST += $(INTEGRATION_TESTS) \
