@@ -72,6 +72,7 @@ struct bucket_conf {
     uint32_t stripe_bytes;     /* of one data object; 0: 4 MiB */
     uint32_t window_objects;   /* data objects in flight of one PUT or GET; 0: 4 */
     uint64_t put_bytes_max;    /* held by all PUTs together; more of them wait; 0: 256 MiB */
+    uint64_t get_bytes_max;    /* held by all GETs together; then small pieces; 0: 128 MiB */
     uint32_t inline_bytes_max; /* smaller objects lie in the index; 0: 16 KiB (the most) */
     uint32_t data_timeout_ms;  /* of one data object's write or read; 0: 120,000 */
     uint32_t reader_grace_ms;  /* unlinked data is kept at least so long; 0: 900,000 */
@@ -113,7 +114,7 @@ struct bucket_counters {
     struct counter deletes_undone; /* deletions of buckets that another gateway rolled back */
     struct counter shard_splits, shard_merges, moved_entries;
     struct counter move_waits, moves_undone; /* writers that waited for a copy; that took it back */
-    struct gauge gets_open, puts_open, put_bytes;
+    struct gauge gets_open, puts_open, put_bytes, get_bytes;
     struct gauge move_freeze_us_max; /* the longest copy, from mark to adoption */
     struct gauge move_wait_us_max;   /* the longest that a write took which had to wait for one */
 };

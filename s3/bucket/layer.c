@@ -212,6 +212,7 @@ static struct bucket_conf conf_complete(const struct bucket_conf *given)
     c.stripe_bytes = value_or(c.stripe_bytes, 4 << 20);
     c.window_objects = value_or(c.window_objects, 4);
     c.put_bytes_max = MAX(c.put_bytes_max ? c.put_bytes_max : MIB(256), (uint64_t)c.stripe_bytes);
+    c.get_bytes_max = c.get_bytes_max ? c.get_bytes_max : MIB(128);
     c.inline_bytes_max = MIN(value_or(c.inline_bytes_max, 16 << 10), 16u << 10);
     c.data_timeout_ms = value_or(c.data_timeout_ms, 120000);
     c.reader_grace_ms = MAX(value_or(c.reader_grace_ms, 900000), 4 * c.data_timeout_ms);
@@ -364,6 +365,9 @@ int bucket_metrics(struct bucket_layer *l, struct metric_set *set)
     if (rc == 0)
         rc = metric_add_gauge(set, "s3_put_bytes", "Held for objects being written", NULL,
                               &l->n.put_bytes);
+    if (rc == 0)
+        rc = metric_add_gauge(set, "s3_get_bytes", "Held for objects being read", NULL,
+                              &l->n.get_bytes);
     if (rc == 0)
         rc = metric_add_gauge(set, "s3_shard_move_freeze_us_max",
                               "The longest copy of index rows, from mark to adoption", NULL,

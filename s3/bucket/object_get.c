@@ -2,7 +2,8 @@
  *
  * Opening is one operation: entry and, if it is inline, its data; a manifest costs a second one.
  * Then the wanted range is cut at the borders of stripes into pieces, which are fetched a window
- * ahead and handed out in order.
+ * ahead and handed out in order.  When all GETs together hold get_bytes_max, because their clients
+ * read slowly, each goes on with one small piece at a time.
  *
  * The version stays readable because we renew (README.md): every eighth of the collector's grace we
  * look whether the entry still has it; once it is replaced, its garbage row gets the shard's
@@ -11,7 +12,10 @@
  * being right, only for going well. */
 #include "s3/bucket/bucket_int.h"
 
-enum { LOOK_TRIES_MAX = 8 };
+enum {
+    LOOK_TRIES_MAX = 8,
+    PIECE_BYTES_MIN = 256 * 1024, /* whose turn it is gets so much, whatever the others hold */
+};
 
 enum get_stage {
     GET_OPENING,
@@ -56,7 +60,8 @@ struct object_get {
     uint64_t at, end; /* the next byte to fetch, the end of the range */
     struct list pieces;
     uint32_t piece_count;
-    bool wanted; /* a next is waiting */
+    uint64_t handed; /* bytes of the piece that the user has now */
+    bool wanted;     /* a next is waiting */
     object_piece_fn *piece;
     void *piece_arg;
     struct env_timer kick; /* hand out, or go, from the loop */
@@ -76,8 +81,22 @@ static void get_fail(struct object_get *g, int rc)
 
 /* ---- its end ---- */
 
+static void bytes_held(const struct object_get *g, int64_t change)
+{
+    struct gauge *held = &g->l->n.get_bytes;
+
+    gauge_set(held, gauge_get(held) + change);
+}
+
+static void handed_back(struct object_get *g)
+{
+    bytes_held(g, -(int64_t)g->handed);
+    g->handed = 0;
+}
+
 static void piece_destroy(struct piece *p)
 {
+    bytes_held(p->g, -(int64_t)p->bytes);
     list_remove(&p->link);
     p->g->piece_count--;
     call_fini(&p->call);
@@ -134,6 +153,7 @@ static void piece_read(struct call *c)
         rc = -R_DATA_LOST;
     if (rc == 0 && buf_slice(data, 0, data->bytes, &p->data) < 0)
         rc = -ENOMEM;
+    call_fini(c); /* its reply holds room of a session: ours may wait for a slow client */
     p->ready = true;
     if (rc < 0)
         get_fail(g, rc);
@@ -157,7 +177,7 @@ static uint32_t part_at(const struct object_get *g, uint64_t at)
     return lo;
 }
 
-static void piece_ask(struct object_get *g, struct piece *p)
+static void piece_ask(struct object_get *g, struct piece *p, uint64_t bytes_max)
 {
     uint32_t n = part_at(g, g->at);
     const struct stripes *s = &g->parts[n];
@@ -168,7 +188,7 @@ static void piece_ask(struct object_get *g, struct piece *p)
     off = g->at - (n ? g->ends[n - 1] : 0);
     stripe = off / s->stripe;
     off %= s->stripe;
-    p->bytes = MIN(MIN(g->end, g->ends[n]) - g->at, s->stripe - off);
+    p->bytes = MIN(MIN(MIN(g->end, g->ends[n]) - g->at, s->stripe - off), bytes_max);
     op = call_begin(&p->call, CALL_DATA);
     if (op) {
         cairn_op_read(op, off, p->bytes);
@@ -180,8 +200,15 @@ static void piece_ask(struct object_get *g, struct piece *p)
 
 static void fetch(struct object_get *g)
 {
-    while (g->rc == 0 && g->at < g->end && g->piece_count < g->l->conf.window_objects) {
-        struct piece *p = mem_zalloc(sizeof(*p));
+    const struct bucket_conf *conf = &g->l->conf;
+
+    while (g->rc == 0 && g->at < g->end && g->piece_count < conf->window_objects) {
+        bool room = (uint64_t)gauge_get(&g->l->n.get_bytes) < conf->get_bytes_max;
+        struct piece *p;
+
+        if (!room && (g->piece_count || g->handed))
+            return;
+        p = mem_zalloc(sizeof(*p));
 
         if (!p) {
             get_fail(g, -ENOMEM);
@@ -198,8 +225,9 @@ static void fetch(struct object_get *g)
                 get_fail(g, -ENOMEM);
             get_kick(g);
         } else {
-            piece_ask(g, p);
+            piece_ask(g, p, room ? UINT64_MAX : PIECE_BYTES_MIN);
         }
+        bytes_held(g, (int64_t)p->bytes);
         g->at += p->bytes;
     }
 }
@@ -234,6 +262,8 @@ static void get_kicked(struct env_timer *t)
         hand_out(g, g->rc, &data);
     } else if (p && p->ready) {
         data = buf_move(&p->data);
+        g->handed = p->bytes;
+        bytes_held(g, (int64_t)g->handed);
         piece_destroy(p);
         fetch(g);
         hand_out(g, 0, &data);
@@ -613,6 +643,8 @@ int object_get_next(struct object_get *g, object_piece_fn *piece, void *arg)
     ASSERT(g->stage == GET_STREAMING && !g->closed);
     if (g->wanted)
         return -EBUSY;
+    handed_back(g);
+    fetch(g);
     g->wanted = true;
     g->piece = piece;
     g->piece_arg = arg;
@@ -624,6 +656,7 @@ void object_get_close(struct object_get *g)
 {
     ASSERT(!g->closed);
     g->closed = true;
+    handed_back(g);
     env_timer_cancel(g->l->env, &g->renew);
     get_kick(g);
 }

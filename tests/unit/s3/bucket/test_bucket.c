@@ -542,8 +542,9 @@ struct held {
 static void held_look(void *arg)
 {
     struct held *h = arg;
+    const struct bucket_counters *n = bucket_counters(h->st->gate[0].l);
 
-    h->most = MAX(h->most, gauge_get(&bucket_counters(h->st->gate[0].l)->put_bytes));
+    h->most = MAX(h->most, gauge_get(&n->put_bytes) + gauge_get(&n->get_bytes));
 }
 
 T(bucket, all_puts_together_hold_no_more_than_their_budget)
@@ -575,6 +576,40 @@ T(bucket, all_puts_together_hold_no_more_than_their_budget)
     }
     T_GT(held.most, BUDGET / 2);
     T_LE(held.most, BUDGET);
+    stage_end(&st);
+}
+
+T(bucket, slow_readers_together_read_ahead_no_more_than_their_budget)
+{
+    enum { GETS = 12, STRIPE = 4096, BUDGET = 4 * STRIPE };
+    struct act put = {.kind = ACT_PUT, .key = "key", .seed = 1, .size = 30000};
+    struct act a[GETS] = {{0}};
+    struct held held = {0};
+    struct stage st;
+
+    stage_begin(&st);
+    gate_stop(&st, 0);
+    st.conf.get_bytes_max = BUDGET;
+    gate_start(&st, 0);
+    gate_wait_ready(&st, 0);
+    T_OK(act_do(&st, 0, &put));
+    held.st = &st;
+    sim_on_step(st.sim, held_look, &held);
+    for (unsigned i = 0; i < GETS; i++) {
+        a[i] = (struct act){.kind = ACT_GET, .key = "key", .seed = 1};
+        a[i].pause_ns = 20 * NS_PER_MS;
+        act_start(&st, 0, &a[i]);
+    }
+    stage_run(&st, 60 * NS_PER_S);
+    sim_on_step(st.sim, NULL, NULL);
+    for (unsigned i = 0; i < GETS; i++) {
+        T_TRUE(a[i].done);
+        T_OK(a[i].rc);
+        T_FALSE(a[i].bad_bytes);
+    }
+    T_GT(held.most, BUDGET / 2);
+    T_LT(held.most, BUDGET + STRIPE + GETS * STRIPE); /* one piece each, whatever there is */
+    T_EQ(gauge_get(&bucket_counters(st.gate[0].l)->get_bytes), 0);
     stage_end(&st);
 }
 
