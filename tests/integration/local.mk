@@ -14,13 +14,15 @@ INTEGRATION_TESTS = \
 	tests/integration/s3_access.sh \
 	tests/integration/s3_users.sh \
 	tests/integration/s3_hostile.sh \
-	tests/integration/s3_https.sh
+	tests/integration/s3_https.sh \
+	tests/integration/s3_crowd.sh
 
 check_SCRIPTS += $(INTEGRATION_TESTS)
 EXTRA_DIST += $(INTEGRATION_TESTS) \
 	tests/integration/crush_x.py \
 	tests/integration/lib.sh \
 	tests/integration/rot.py \
+	tests/integration/s3_crowd.py \
 	tests/integration/s3_hostile.py \
 	tests/integration/s3_hostile_cases.py \
 	tests/integration/s3load.py
