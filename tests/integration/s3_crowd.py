@@ -25,7 +25,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../clients"))
 from s3sign import UNSIGNED, Answer, Raw, Signer, env_file, sha256  # noqa: E402
 
-WITNESS_S_MAX = 10  # on a machine that does much else
+WITNESS_S_MAX = 10  # and twice that where other programs keep the machine busy
 BROKEN = (OSError, asyncio.IncompleteReadError)
 
 
@@ -180,7 +180,7 @@ class Crowd:
             await asyncio.sleep(0.05)
         connection.close()
         print(f"another client waited {slowest * 1000:.0f} ms at most")
-        if slowest > WITNESS_S_MAX:
+        if slowest > WITNESS_S_MAX * (2 if os.getloadavg()[0] > 3 * os.cpu_count() else 1):
             raise Wrong(f"another client waited {slowest:.1f} s")
         return await task
 
@@ -225,24 +225,25 @@ class Crowd:
 
     # --- too much ---
 
-    async def push(self, connection, index, size, counts):
-        """Until it is taken: a client that does as it is told."""
-        body = body_of(index, size)
-        for _ in range(200):
-            answer = await connection.request("PUT", f"/crowd/push-{index}", body)
+    async def patient(self, connection, method, target, body, counts):
+        """Again until it is done: a client that does as it is told."""
+        for _ in range(500):
+            answer = await connection.request(method, target, body)
             if answer.status == 200:
-                break
+                return answer
             if answer.code != "SlowDown":
-                raise Wrong(f"push-{index}: {answer!r}")
-            counts["slowed"] += 1
+                raise Wrong(f"{method} {target}: {answer!r}")
             if answer.fields.get("connection") == "close":
-                raise Wrong(f"push-{index}: told to slow down, and dropped")
+                raise Wrong(f"{method} {target}: told to slow down, and dropped")
+            counts["slowed"] += 1
             await asyncio.sleep(random.uniform(0.1, 1))
-        else:
-            raise Wrong(f"push-{index}: never taken")
-        got = await connection.request("GET", f"/crowd/push-{index}")
-        if got.body != body:
-            raise Wrong(f"push-{index}: other bytes")
+        raise Wrong(f"{method} {target}: never done")
+
+    async def push(self, connection, index, size, counts):
+        target, body = f"/crowd/push-{index}", body_of(index, size)
+        await self.patient(connection, "PUT", target, body, counts)
+        if (await self.patient(connection, "GET", target, b"", counts)).body != body:
+            raise Wrong(f"{target}: other bytes")
         connection.close()
 
     async def overload(self):
@@ -251,6 +252,8 @@ class Crowd:
         counts = {"slowed": 0}
         started = time.monotonic()
         await asyncio.gather(*(self.push(c, i, size, counts) for i, c in enumerate(await self.connections(count))))
+        if not counts["slowed"]:
+            raise Wrong("no request was ever too much: what is tested?")
         print(f"{count} connections with {size >> 20} MiB each: {counts['slowed']} times told to slow down, none "
               f"dropped, all there after {time.monotonic() - started:.1f} s")
 

@@ -24,10 +24,17 @@ crowd_begin() # crowd_begin WHAT: in the background, and under way
 }
 
 many_up 1 3
-for what in crowd readers writers overload; do
+for what in crowd readers writers; do
     step "$what"
     crowd $what || fail "$what"
 done
+
+step "overload: fewer requests at once than there are connections"
+role_kill TERM s3 0
+conf_add s3 'requests_max = 24'
+role_begin s3 0
+role_ready s3 0
+crowd overload || fail "overload"
 
 step "the gateway is killed under uploads"
 crowd_begin torn
