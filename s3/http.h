@@ -40,7 +40,7 @@ struct http_head {
     struct http_field field[HTTP_FIELDS_MAX];
     uint32_t field_count;
     bool http_1_0;
-    bool tls; /* it came encrypted */
+    const char *tls, *cipher; /* "TLSv1.3" and so on; NULL: it came in the clear */
 
     /* Filled by http_guard. */
     struct bytes host;

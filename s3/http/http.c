@@ -260,7 +260,6 @@ static void *request_begin(void *arg, const char *target, struct MHD_Connection 
     r->conn = conn;
     r->refs = 1;
     r->id = env_random_u64(s->env);
-    r->head.tls = s->conf.tls != NULL;
     r->raw_target = target;
     /* Copied now: the library is about to cut it at the question mark. */
     r->head.target.len = (uint32_t)strnlen(target, HTTP_HEAD_BYTES_MAX + 1);
@@ -459,6 +458,10 @@ static void peer_take(struct http_request *r)
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     const struct sockaddr *sa = info ? info->client_addr : NULL;
+
+    info = MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (r->server->conf.tls && info)
+        tls_facts(info->tls_session, &r->head.tls, &r->head.cipher);
 
     if (sa && sa->sa_family == AF_INET)
         memcpy(&r->peer, sa, sizeof(struct sockaddr_in));

@@ -95,6 +95,21 @@ struct tls_pair *tls_pair_set(struct http_tls *tls, void *session)
     return tls->now;
 }
 
+void tls_facts(void *session, const char **out_version, const char **out_cipher)
+{
+    switch (gnutls_protocol_get_version(session)) {
+    case GNUTLS_TLS1_3:
+        *out_version = "TLSv1.3";
+        break;
+    case GNUTLS_TLS1_2:
+        *out_version = "TLSv1.2";
+        break;
+    default: /* the priorities have no others */
+        *out_version = "TLS";
+    }
+    *out_cipher = gnutls_ciphersuite_get(session);
+}
+
 /* Ciphers with authentication, keys that are forgotten; the server chooses. */
 char *tls_priorities(void)
 {

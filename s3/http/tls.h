@@ -33,6 +33,8 @@ void *tls_no_certificate(void);
 /* What one session shows.  `session` is GnuTLS's; NULL: none to show. */
 struct tls_pair;
 struct tls_pair *tls_pair_set(struct http_tls *tls, void *session); /* a reference, or NULL */
-void tls_pair_unref(struct tls_pair *pair);                         /* when the session is gone */
+/* What a session speaks: constants. */
+void tls_facts(void *session, const char **out_version, const char **out_cipher);
+void tls_pair_unref(struct tls_pair *pair); /* when the session is gone */
 
 #endif

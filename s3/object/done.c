@@ -17,7 +17,11 @@ static void facts_of_auth(const struct s3_request *r, struct request_facts *f)
 
     f->requester = r->who.anonymous ? "" : r->who.name;
     f->signature = signed_ ? "SigV4" : "";
-    f->auth = !signed_ ? "" : r->auth.sig.form == SIGV4_IN_HEADER ? "AuthHeader" : "QueryString";
+    f->auth = r->auth.sig.form == SIGV4_IN_HEADER  ? "AuthHeader"
+              : r->auth.sig.form == SIGV4_IN_QUERY ? "QueryString"
+                                                   : "";
+    f->tls = r->head->tls;
+    f->cipher = r->head->cipher;
 }
 
 void request_account(struct s3_request *r)
@@ -25,7 +29,7 @@ void request_account(struct s3_request *r)
     struct s3_gateway *g = r->g;
     const struct http_head *head = http_request_head(r->http);
     uint64_t now = env_now_ns(g->env);
-    bool stored = r->status < 300; /* without an answer nobody knows */
+    bool stored = r->status < 400; /* 303 ends a form; without an answer nobody knows */
     struct http_passed passed;
     char owner[S3_USER_NAME_MAX + 1] = "";
     struct request_facts f = {

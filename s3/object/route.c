@@ -396,7 +396,8 @@ static void admitted(void *arg, int rc, struct bucket_grant *grant)
 static void room_ask(struct s3_request *r)
 {
     bool part = request_arg(r, "partNumber") != NULL;
-    bool told = r->op == &op_put_object || r->op == &op_upload_part;
+    bool told =
+        r->op == &op_put_object || r->op == &op_upload_part || r->op == &op_post_object;
     struct s3_quota more = {.bytes = told ? r->want.bytes : S3_BYTES_UNKNOWN, .objects = !part};
     int rc;
 
@@ -456,6 +457,6 @@ enum s3_error route_post(struct s3_request *r)
         e = wanted_sums(r);
     if (e != S3_OK)
         return e;
-    r->op->start(r);
+    room_ask(r);
     return S3_OK;
 }

@@ -40,6 +40,7 @@ certificate one
 conf_add s3 "tls_addr = 127.0.0.1:$PORT
 tls_cert = $WORK/cert.pem
 tls_key = $WORK/key.pem
+access_log = $WORK/access
 domain = s3.example.org"
 up
 . "$D/env"
@@ -53,6 +54,8 @@ openssl s_client -connect "127.0.0.1:$PORT" -alpn h2,http/1.1 </dev/null 2>/dev/
     fail "no http/1.1 by ALPN"
 openssl s_client -connect "127.0.0.1:$PORT" -tls1_1 </dev/null 2>/dev/null | grep -q 'Cipher is (NONE)' ||
     fail "TLS 1.1 is spoken"
+
+wait_for 10 "the access log tells how it was encrypted" grep -q 'PUT /pics .*TLS_AES_128_GCM_SHA256 .* TLSv1.3' access
 
 step "a bucket in the host name"
 ok s3 "https://pics.s3.example.org:$PORT/big" --resolve "pics.s3.example.org:$PORT:127.0.0.1" -o got

@@ -389,6 +389,26 @@ T(s3_post, fields_before_the_file_are_bounded)
     server_stop(s);
 }
 
+T(s3_post, a_form_is_held_to_the_quota)
+{
+    static char data[3000];
+    struct form f = {.fields = {KEY}, .file = data, .file_bytes = sizeof(data)};
+    struct fake_knobs knobs = {.quota_bytes = sizeof(data)}; /* delimiters count with it */
+    struct server *s = server_with_bucket(&knobs);
+    struct response r;
+
+    post(s, &f, "/bucket", NULL, &r);
+    T_EQ(r.status, 403);
+    T_STR_EQ(response_xml(&r, "Code"), "QuotaExceeded");
+    response_fini(&r);
+    expect_nothing(s, "/bucket/up/k");
+    f.file_bytes /= 2;
+    post(s, &f, "/bucket", NULL, &r);
+    T_EQ(r.status, 204);
+    response_fini(&r);
+    server_stop(s);
+}
+
 /* The client goes in the middle of the file. */
 T(s3_post, a_form_that_breaks_off_leaves_nothing)
 {
