@@ -50,15 +50,24 @@ struct process_memory {
 };
 void process_memory(const struct process *p, struct process_memory *out_memory);
 
+/* --- bench_nginx.c: a static file of 4 KiB, to compare with --- */
+bool nginx_up(struct cluster *c); /* false: it is not installed */
+
 /* --- loads --- */
+enum load_verb { LOAD_GET, LOAD_PUT, LOAD_HEAD, LOAD_DELETE, LOAD_LIST, LOAD_PARTS };
 struct load_test {
     const char *name;
-    bool s3, write;
+    bool s3;
+    bool nginx; /* instead of the cluster */
+    enum load_verb verb;
+    bool write; /* PUT, DELETE, PARTS */
     size_t bytes;
     unsigned depth;
     double seconds;
     unsigned names; /* how many objects there are; reads need all of them */
     bool create;    /* each name once, instead of for some seconds */
+    size_t needs;   /* objects of this size; 0: none */
+    bool doomed;    /* other names: those that deletes are measured on */
 };
 struct load_result {
     uint64_t ops;
@@ -68,7 +77,9 @@ struct load_result {
 void objects_prepare(const struct cluster *c); /* connect, make the pool */
 void objects_run(const struct load_test *t, struct load_result *out_result);
 void objects_close(void);
-void s3_prepare(const struct cluster *c); /* make the bucket */
+void s3_prepare(const struct cluster *c);                         /* make the bucket */
+void s3_fill(const struct cluster *c, const struct load_test *t); /* what a test of deletes finds */
+/* LOAD_PARTS uploads `names` parts of one object, all that there is to it. */
 void s3_run(const struct cluster *c, const struct load_test *t, struct load_result *out_result);
 
 /* Latencies of one test; not locked. */

@@ -1,7 +1,8 @@
 /* bench_s3.c - load through S3: threads with one connection each, kept alive, over bare sockets.
  *
  * Every request is signed (SigV4 in headers, with the body's real SHA-256, computed once since all
- * bodies are the same); answers are read to their end, and must be 200. */
+ * bodies are the same); answers are read to their end, and must be 200 or 204.  nginx gets the same
+ * requests, and looks at nothing but the path. */
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -19,7 +20,8 @@
 
 #include "tests/bench/bench.h"
 
-enum { HEAD_BYTES = 4096, DEPTH_MAX = 64 };
+enum { HEAD_BYTES = 4096, PATH_BYTES = 256, LIST_BYTES = 1 << 20 };
+#define LIST_QUERY "list-type=2&max-keys=1000"
 static const char empty_sha[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 struct shared {
@@ -30,13 +32,16 @@ struct shared {
     unsigned char key[32]; /* derived for this day */
     char time[17]; /* 20260101T000000Z: good for a quarter of an hour, a run takes seconds */
     uint64_t until_ns;
+    char upload[128]; /* LOAD_PARTS */
 };
 struct connection {
     struct shared *sh;
     pthread_t thread;
     unsigned index;
     int fd;
-    char *in; /* HEAD_BYTES and a body */
+    char *in;          /* HEAD_BYTES and a body */
+    size_t room;       /* in it */
+    char (*etags)[64]; /* borrowed; of LOAD_PARTS, by part */
     struct latencies latencies;
 };
 
@@ -82,31 +87,31 @@ static void key_derive(struct shared *sh)
     hmac_of(sh->key, 32, "aws4_request", sh->key);
 }
 
-/* The head of a request; returns its length. */
-static size_t head_make(const struct shared *sh, const char *method, const char *path, size_t body,
-                        char out[HEAD_BYTES])
+/* The head of a request; returns its length.  The query is in canonical form, "" for none. */
+static size_t head_make(const struct shared *sh, const char *method, const char *path,
+                        const char *query, size_t body, const char *sha, char out[HEAD_BYTES])
 {
-    const char *sha = body ? sh->body_sha : empty_sha;
     char text[2048], digest[65], signature[65];
     unsigned char mac[32];
     int n;
 
     snprintf(text, sizeof(text),
-             "%s\n%s\n\nhost:%s:%s\nx-amz-content-sha256:%s\nx-amz-date:%s\n\n"
+             "%s\n%s\n%s\nhost:%s:%s\nx-amz-content-sha256:%s\nx-amz-date:%s\n\n"
              "host;x-amz-content-sha256;x-amz-date\n%s",
-             method, path, sh->c->s3_host, sh->c->s3_port, sha, sh->time, sha);
+             method, path, query, sh->c->s3_host, sh->c->s3_port, sha, sh->time, sha);
     sha_hex(text, strlen(text), digest);
     snprintf(text, sizeof(text), "AWS4-HMAC-SHA256\n%s\n%.8s/%s/s3/aws4_request\n%s", sh->time,
              sh->time, sh->c->region, digest);
     hmac_of(sh->key, 32, text, mac);
     hex_of(mac, signature);
-    n = snprintf(out, HEAD_BYTES,
-                 "%s %s HTTP/1.1\r\nHost: %s:%s\r\nx-amz-date: %s\r\nx-amz-content-sha256: %s\r\n"
-                 "Content-Length: %zu\r\nAuthorization: AWS4-HMAC-SHA256 "
-                 "Credential=%s/%.8s/%s/s3/aws4_request,SignedHeaders=host;x-amz-content-sha256;"
-                 "x-amz-date,Signature=%s\r\n\r\n",
-                 method, path, sh->c->s3_host, sh->c->s3_port, sh->time, sha, body,
-                 sh->c->access_key, sh->time, sh->c->region, signature);
+    n = snprintf(
+        out, HEAD_BYTES,
+        "%s %s%s%s HTTP/1.1\r\nHost: %s:%s\r\nx-amz-date: %s\r\nx-amz-content-sha256: %s\r\n"
+        "Content-Length: %zu\r\nAuthorization: AWS4-HMAC-SHA256 "
+        "Credential=%s/%.8s/%s/s3/aws4_request,SignedHeaders=host;x-amz-content-sha256;"
+        "x-amz-date,Signature=%s\r\n\r\n",
+        method, path, query[0] ? "?" : "", query, sh->c->s3_host, sh->c->s3_port, sh->time, sha,
+        body, sh->c->access_key, sh->time, sh->c->region, signature);
     return (size_t)n;
 }
 
@@ -139,14 +144,14 @@ static void send_all(int fd, const char *p, size_t bytes, bool more)
     }
 }
 
-/* Reads one answer whole; returns its body's length. */
-static size_t answer_read(struct connection *k, size_t room)
+/* Reads one answer whole; its body starts at *out_body. */
+static size_t answer_read(struct connection *k, bool to_head, char **out_body)
 {
     size_t have = 0, head = 0, body = 0;
     char *end, *line;
 
     for (;;) {
-        ssize_t n = recv(k->fd, k->in + have, room - have, 0);
+        ssize_t n = have < k->room ? recv(k->fd, k->in + have, k->room - have, 0) : 0;
 
         if (n <= 0)
             bench_die("S3: no whole answer: %s", n ? strerror(errno) : "the connection was closed");
@@ -160,42 +165,101 @@ static size_t answer_read(struct connection *k, size_t room)
             *end = 0;
             line = strcasestr(k->in, "\r\nContent-Length:");
             body = line ? strtoul(line + 17, NULL, 10) : 0;
-            if (strncmp(k->in, "HTTP/1.1 200", 12) != 0)
+            if (strncmp(k->in, "HTTP/1.1 20", 11) != 0)
                 bench_die("S3 answers: %.300s %.300s", k->in, end + 4);
         }
-        if (have >= head + body)
+        if (have >= head + (to_head ? 0 : body)) {
+            *out_body = k->in + head;
             return body;
+        }
     }
 }
 
-static size_t request(struct connection *k, const char *method, const char *path, size_t body)
+static size_t request(struct connection *k, const char *method, const char *path, const char *query,
+                      const char *body, size_t bytes, char **out_body)
 {
-    char head[HEAD_BYTES];
-    size_t bytes = head_make(k->sh, method, path, body, head);
+    char head[HEAD_BYTES], sha[65];
+    size_t n;
 
-    send_all(k->fd, head, bytes, body > 0);
-    send_all(k->fd, k->sh->body, body, false);
-    return answer_read(k, HEAD_BYTES + (k->sh->t ? k->sh->t->bytes : 0) + 1);
+    if (bytes && body != k->sh->body)
+        sha_hex(body, bytes, sha);
+    n = head_make(k->sh, method, path, query, bytes,
+                  !bytes                ? empty_sha
+                  : body == k->sh->body ? k->sh->body_sha
+                                        : sha,
+                  head);
+    send_all(k->fd, head, n, bytes > 0);
+    send_all(k->fd, body, bytes, false);
+    return answer_read(k, strcmp(method, "HEAD") == 0, out_body);
 }
 
 /* --- the load --- */
+
+static void connection_open(struct shared *sh, struct connection *k, unsigned index)
+{
+    size_t body = sh->t && sh->t->verb == LOAD_GET ? sh->t->bytes : LIST_BYTES;
+
+    *k = (struct connection){.sh = sh, .index = index, .fd = connect_to(sh->c)};
+    k->room = HEAD_BYTES + body;
+    k->in = bench_alloc(k->room + 1);
+}
+
+static void connection_close(struct connection *k)
+{
+    close(k->fd);
+    free(k->latencies.ms);
+    free(k->in);
+}
+
+static void part_put(struct connection *k, unsigned part)
+{
+    char query[PATH_BYTES], *body, *etag;
+
+    snprintf(query, sizeof(query), "partNumber=%u&uploadId=%s", part + 1, k->sh->upload);
+    (void)request(k, "PUT", "/bench/parts", query, k->sh->body, k->sh->t->bytes, &body);
+    etag = strcasestr(k->in, "\r\nETag: ");
+    if (!etag || sscanf(etag + 8, "%63[^\r]", k->etags[part]) != 1)
+        bench_die("S3: a part without an ETag");
+}
+
+/* Request i of the test, answered as it must be. */
+static void once(struct connection *k, uint64_t i)
+{
+    static const char *const methods[] = {"GET", "PUT", "HEAD", "DELETE", "GET", "PUT"};
+    const struct load_test *t = k->sh->t;
+    size_t sent = t->verb == LOAD_PUT ? t->bytes : 0;
+    size_t due = t->verb == LOAD_GET || t->verb == LOAD_HEAD ? t->bytes : 0;
+    char path[PATH_BYTES], *body;
+
+    if (t->verb == LOAD_PARTS) {
+        part_put(k, (unsigned)i);
+        return;
+    }
+    if (t->verb == LOAD_LIST) {
+        (void)request(k, "GET", "/bench", LIST_QUERY, NULL, 0, &body);
+        if (!strstr(body, "<KeyCount>1000</KeyCount>"))
+            bench_die("%s: not 1,000 keys", t->name);
+        return;
+    }
+    snprintf(path, sizeof(path), t->nginx ? "/file" : "/bench/%s%zu-%llu",
+             t->doomed ? "doomed-" : "", t->bytes, (unsigned long long)(i % t->names));
+    if (request(k, methods[t->verb], path, "", k->sh->body, sent, &body) != due)
+        bench_die("%s: an answer of the wrong length", t->name);
+}
 
 static void *connection_main(void *arg)
 {
     struct connection *k = arg;
     const struct load_test *t = k->sh->t;
-    char path[64];
+    bool ends = t->create || t->verb == LOAD_PARTS || t->verb == LOAD_DELETE; /* with the names */
 
     for (uint64_t i = k->index;; i += t->depth) {
         uint64_t started = bench_now_ns();
 
-        if (t->create ? i >= t->names : started >= k->sh->until_ns)
+        if ((ends && i >= t->names) ||
+            (!t->create && t->verb != LOAD_PARTS && started >= k->sh->until_ns))
             break;
-        snprintf(path, sizeof(path), "/bench/%zu-%llu", t->bytes,
-                 (unsigned long long)(i % t->names));
-        if (request(k, t->write ? "PUT" : "GET", path, t->write ? t->bytes : 0) !=
-            (t->write ? 0 : t->bytes))
-            bench_die("%s: an answer of the wrong length", t->name);
+        once(k, i);
         latency_add(&k->latencies, bench_now_ns() - started);
     }
     return NULL;
@@ -204,20 +268,66 @@ static void *connection_main(void *arg)
 void s3_prepare(const struct cluster *c)
 {
     struct shared sh = {.c = c};
-    struct connection k = {.sh = &sh};
+    struct connection k;
+    char *body;
 
     key_derive(&sh);
-    k.in = bench_alloc(HEAD_BYTES + 1);
-    k.fd = connect_to(c);
-    (void)request(&k, "PUT", "/bench", 0);
-    close(k.fd);
-    free(k.in);
+    connection_open(&sh, &k, 0);
+    (void)request(&k, "PUT", "/bench", "", NULL, 0, &body);
+    connection_close(&k);
+}
+
+static void upload_begin(struct shared *sh)
+{
+    struct connection k;
+    char *body, *id;
+
+    connection_open(sh, &k, 0);
+    (void)request(&k, "POST", "/bench/parts", "uploads=", NULL, 0, &body);
+    id = strstr(body, "<UploadId>");
+    if (!id || sscanf(id + 10, "%127[^<]", sh->upload) != 1)
+        bench_die("S3: no upload was begun");
+    connection_close(&k);
+}
+
+static void upload_complete(struct shared *sh, char (*etags)[64])
+{
+    size_t room = 64 + 160 * (size_t)sh->t->names, n;
+    char *text = bench_alloc(room), query[PATH_BYTES], *body;
+    struct connection k;
+
+    n = (size_t)snprintf(text, room, "<CompleteMultipartUpload>");
+    for (unsigned i = 0; i < sh->t->names; i++)
+        n += (size_t)snprintf(text + n, room - n,
+                              "<Part><PartNumber>%u</PartNumber><ETag>%s</ETag></Part>", i + 1,
+                              etags[i]);
+    n += (size_t)snprintf(text + n, room - n, "</CompleteMultipartUpload>");
+    snprintf(query, sizeof(query), "uploadId=%s", sh->upload);
+    connection_open(sh, &k, 0);
+    (void)request(&k, "POST", "/bench/parts", query, text, n, &body);
+    if (strstr(body, "<Error>"))
+        bench_die("S3: the upload was not completed: %.300s", body);
+    connection_close(&k);
+    free(text);
+}
+
+static void threads_run(struct shared *sh, struct connection *ks)
+{
+    const struct load_test *t = sh->t;
+
+    sh->until_ns = bench_now_ns() + (uint64_t)(t->seconds * 1e9);
+    for (unsigned i = 0; i < t->depth; i++)
+        if (pthread_create(&ks[i].thread, NULL, connection_main, &ks[i]) != 0)
+            bench_die("cannot start a thread");
+    for (unsigned i = 0; i < t->depth; i++)
+        pthread_join(ks[i].thread, NULL);
 }
 
 void s3_run(const struct cluster *c, const struct load_test *t, struct load_result *out_result)
 {
     struct shared sh = {.c = c, .t = t, .body = bench_alloc(t->bytes)};
     struct connection *ks = bench_alloc(t->depth * sizeof(*ks));
+    char(*etags)[64] = bench_alloc(t->names * sizeof(*etags));
     struct latencies all = {0};
     uint64_t start;
 
@@ -225,27 +335,35 @@ void s3_run(const struct cluster *c, const struct load_test *t, struct load_resu
         sh.body[i] = (char)(i * 31 + i / 4096);
     sha_hex(sh.body, t->bytes, sh.body_sha);
     key_derive(&sh);
-    for (unsigned i = 0; i < t->depth; i++)
-        ks[i] = (struct connection){.sh = &sh,
-                                    .index = i,
-                                    .fd = connect_to(c),
-                                    .in = bench_alloc(HEAD_BYTES + t->bytes + 1)};
+    for (unsigned i = 0; i < t->depth; i++) {
+        connection_open(&sh, &ks[i], i);
+        ks[i].etags = etags;
+    }
     start = bench_now_ns();
-    sh.until_ns = start + (uint64_t)(t->seconds * 1e9);
-    for (unsigned i = 0; i < t->depth; i++)
-        if (pthread_create(&ks[i].thread, NULL, connection_main, &ks[i]) != 0)
-            bench_die("cannot start a thread");
-    for (unsigned i = 0; i < t->depth; i++)
-        pthread_join(ks[i].thread, NULL);
+    if (t->verb == LOAD_PARTS)
+        upload_begin(&sh);
+    threads_run(&sh, ks);
+    if (t->verb == LOAD_PARTS)
+        upload_complete(&sh, etags);
     out_result->seconds = (double)(bench_now_ns() - start) / 1e9;
     for (unsigned i = 0; i < t->depth; i++) {
         for (size_t n = 0; n < ks[i].latencies.count; n++)
             latency_add(&all, (uint64_t)((double)ks[i].latencies.ms[n] * 1e6));
-        close(ks[i].fd);
-        free(ks[i].latencies.ms);
-        free(ks[i].in);
+        connection_close(&ks[i]);
     }
     latencies_result(&all, out_result);
+    free(etags);
     free(ks);
     free(sh.body);
+}
+
+void s3_fill(const struct cluster *c, const struct load_test *t)
+{
+    struct load_test fill = *t;
+    struct load_result unused;
+
+    fill.verb = LOAD_PUT;
+    fill.create = true;
+    fill.depth = 16;
+    s3_run(c, &fill, &unused);
 }

@@ -22,7 +22,14 @@
 
 #include "tests/bench/bench.h"
 
-enum { TESTS_MAX = 32, SMALL_NAMES = 8192, LARGE_NAMES = 64, SMALL = 4096, LARGE = 4 << 20 };
+enum {
+    TESTS_MAX = 64,
+    SMALL = 4096,
+    MIDDLE = 64 << 10,
+    LARGE = 4 << 20,
+    PART = 16 << 20,
+    PARTS = 64, /* 1 GiB */
+};
 
 struct row {
     struct load_test t;
@@ -33,7 +40,7 @@ struct row {
     bool ran;
 };
 struct bench {
-    bool json, quick;
+    bool json, quick, has_nginx;
     double seconds;
     const char *only;
     char folder[CLUSTER_PATH_BYTES - 16]; /* ours, temporary */
@@ -49,7 +56,7 @@ struct bench {
     struct row rows[TESTS_MAX];
     unsigned row_count;
 };
-static struct cluster cluster; /* here for the way out: its processes end with us */
+static struct cluster cluster, nginx; /* here for the way out: their processes end with us */
 static char temporary[CLUSTER_PATH_BYTES];
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
@@ -63,6 +70,7 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 static void clean_up(void)
 {
     cluster_kill(&cluster);
+    cluster_kill(&nginx);
     if (temporary[0])
         (void)nftw(temporary, remove_one, 32, FTW_DEPTH | FTW_PHYS); /* what is left is in /tmp */
 }
@@ -132,33 +140,68 @@ void latencies_result(struct latencies *l, struct load_result *out_result)
 
 /* --- the tests --- */
 
-static void row_add(struct bench *b, const char *name, bool s3, bool write, size_t bytes,
-                    unsigned depth, bool create)
+static unsigned names_of(const struct bench *b, size_t bytes, bool doomed)
+{
+    unsigned n = bytes <= SMALL ? 8192 : bytes <= MIDDLE ? 1024 : 64;
+
+    return doomed && b->quick ? n / 4 : n;
+}
+
+static struct row *row_add(struct bench *b, const char *name, enum load_verb verb, size_t bytes,
+                           unsigned depth)
 {
     struct row *row = &b->rows[b->row_count++];
 
-    row->t = (struct load_test){.name = name,
-                                .s3 = s3,
-                                .write = write,
-                                .bytes = bytes,
-                                .depth = depth,
-                                .seconds = b->seconds,
-                                .names = bytes > SMALL ? LARGE_NAMES : SMALL_NAMES,
-                                .create = create};
+    if (b->row_count > TESTS_MAX)
+        bench_die("too many tests");
+    row->t =
+        (struct load_test){.name = name,
+                           .s3 = strncmp(name, "S3", 2) == 0,
+                           .verb = verb,
+                           .write = verb == LOAD_PUT || verb == LOAD_DELETE || verb == LOAD_PARTS,
+                           .doomed = verb == LOAD_DELETE,
+                           .bytes = bytes,
+                           .depth = depth,
+                           .seconds = b->seconds,
+                           .names = names_of(b, bytes, verb == LOAD_DELETE),
+                           .needs = verb == LOAD_DELETE || verb == LOAD_PARTS ? 0 : bytes};
+    return row;
 }
 
 static void rows_make(struct bench *b)
 {
-    static const size_t sizes[] = {SMALL, LARGE};
+    static const size_t sizes[] = {SMALL, MIDDLE, LARGE};
 
-    for (int s3 = 0; s3 < 2; s3++)
-        for (unsigned i = 0; i < 2; i++) {
-            row_add(b, s3 ? "S3 PUT, new" : "object create", s3, true, sizes[i], 16, true);
-            row_add(b, s3 ? "S3 PUT" : "object write", s3, true, sizes[i], 1, false);
-            row_add(b, s3 ? "S3 PUT" : "object write", s3, true, sizes[i], 16, false);
-            row_add(b, s3 ? "S3 GET" : "object read", s3, false, sizes[i], 1, false);
-            row_add(b, s3 ? "S3 GET" : "object read", s3, false, sizes[i], 16, false);
-        }
+    for (unsigned i = 0; i < 3; i += 2) { /* through libcairn: the smallest and the largest */
+        row_add(b, "object create", LOAD_PUT, sizes[i], 16)->t.create = true;
+        for (unsigned depth = 1; depth <= 16; depth += 15)
+            row_add(b, "object write", LOAD_PUT, sizes[i], depth);
+        for (unsigned depth = 1; depth <= 16; depth += 15)
+            row_add(b, "object read", LOAD_GET, sizes[i], depth);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        row_add(b, "S3 PUT, new", LOAD_PUT, sizes[i], 16)->t.create = true;
+        for (unsigned depth = 1; depth <= 16; depth += 15)
+            row_add(b, "S3 PUT", LOAD_PUT, sizes[i], depth);
+        for (unsigned depth = 1; depth <= 16; depth += 15)
+            row_add(b, "S3 GET", LOAD_GET, sizes[i], depth);
+        for (unsigned depth = 1; depth <= 16; depth += 15)
+            row_add(b, "S3 HEAD", LOAD_HEAD, sizes[i], depth);
+        for (unsigned depth = 1; depth <= 16; depth += 15)
+            row_add(b, "S3 DELETE", LOAD_DELETE, sizes[i], depth);
+    }
+    for (unsigned depth = 1; depth <= 16; depth += 15) {
+        struct row *row = row_add(b, "S3 LIST 1,000", LOAD_LIST, 0, depth);
+
+        row->t.needs = SMALL;
+    }
+    row_add(b, "S3 multipart", LOAD_PARTS, PART, 4)->t.names = b->quick ? PARTS / 16 : PARTS;
+    for (unsigned depth = 1; depth <= 16; depth += 15) {
+        struct row *row = row_add(b, "nginx GET", LOAD_GET, SMALL, depth);
+
+        row->t.nginx = true;
+        row->t.needs = 0;
+    }
 }
 
 static double own_cpu_s(void)
@@ -171,28 +214,34 @@ static double own_cpu_s(void)
 }
 
 /* A thread that ended meanwhile took its own count along. */
-static double switches_since(uint64_t before)
+static double switches_since(const struct cluster *c, uint64_t before)
 {
-    uint64_t now = cluster_switches(&cluster);
+    uint64_t now = cluster_switches(c);
 
     return now > before ? (double)(now - before) : 0;
 }
 
 static void row_run(struct bench *b, struct row *row)
 {
-    uint64_t switches = cluster_switches(&cluster);
-    double cpu = cluster_cpu_s(&cluster), own = own_cpu_s();
+    const struct cluster *c = row->t.nginx ? &nginx : &cluster;
+    uint64_t switches;
+    double cpu, own;
 
     if (!b->json)
         fprintf(stderr, "  %-14s %7zu bytes, depth %2u     \r", row->t.name, row->t.bytes,
                 row->t.depth);
-    if (row->t.s3)
-        s3_run(&cluster, &row->t, &row->r);
+    if (row->t.doomed)
+        s3_fill(c, &row->t);
+    switches = cluster_switches(c);
+    cpu = cluster_cpu_s(c);
+    own = own_cpu_s();
+    if (row->t.s3 || row->t.nginx)
+        s3_run(c, &row->t, &row->r);
     else
         objects_run(&row->t, &row->r);
-    row->cpu_ms = (cluster_cpu_s(&cluster) - cpu) * 1e3 / (double)row->r.ops;
+    row->cpu_ms = (cluster_cpu_s(c) - cpu) * 1e3 / (double)row->r.ops;
     row->client_ms = (own_cpu_s() - own) * 1e3 / (double)row->r.ops;
-    row->switches = switches_since(switches) / (double)row->r.ops;
+    row->switches = switches_since(c, switches) / (double)row->r.ops;
     row->ran = true;
 }
 
@@ -208,7 +257,7 @@ static bool named(const struct bench *b, const struct row *row)
 static bool wanted(const struct bench *b, const struct row *row)
 {
     for (unsigned i = 0; row->t.create && i < b->row_count; i++)
-        if (b->rows[i].t.s3 == row->t.s3 && b->rows[i].t.bytes == row->t.bytes &&
+        if (b->rows[i].t.s3 == row->t.s3 && b->rows[i].t.needs == row->t.bytes &&
             named(b, &b->rows[i]))
             return true;
     return named(b, row);
@@ -227,8 +276,19 @@ static void idle_measure(struct bench *b)
     sleep(b->quick ? 3 : 10);
     took = (double)(bench_now_ns() - start) / 1e9;
     b->idle_cpu_percent = (cluster_cpu_s(&cluster) - cpu) * 1e2 / took;
-    b->idle_switches = switches_since(switches) / took;
+    b->idle_switches = switches_since(&cluster, switches) / took;
     process_memory(&cluster.processes[0], &b->idle);
+}
+
+/* While the cluster rests. */
+static void nginx_measure(struct bench *b)
+{
+    snprintf(nginx.folder, sizeof(nginx.folder), "%s/nginx", b->folder);
+    b->has_nginx = nginx_up(&nginx);
+    for (unsigned i = 0; b->has_nginx && i < b->row_count; i++)
+        if (b->rows[i].t.nginx && wanted(b, &b->rows[i]))
+            row_run(b, &b->rows[i]);
+    cluster_kill(&nginx);
 }
 
 static void one_process_measure(struct bench *b)
@@ -244,8 +304,9 @@ static void one_process_measure(struct bench *b)
     objects_prepare(&cluster);
     s3_prepare(&cluster);
     for (unsigned i = 0; i < b->row_count; i++)
-        if (wanted(b, &b->rows[i]))
+        if (!b->rows[i].t.nginx && wanted(b, &b->rows[i]))
             row_run(b, &b->rows[i]);
+    nginx_measure(b);
     process_memory(&cluster.processes[0], &b->loaded);
     process_memory(&self, &own);
     b->own_peak_mb = own.peak_mb;
@@ -270,7 +331,7 @@ static void roles_measure(struct bench *b)
         struct load_result r;
 
         t.seconds = b->seconds / 2;
-        if (t.depth != 16)
+        if (t.depth != 16 || t.nginx || t.doomed)
             continue;
         if (t.s3)
             s3_run(&cluster, &t, &r);
@@ -296,11 +357,13 @@ static double ratio_of(const struct bench *b, const struct row *row, const char 
     const struct limits *l = &b->limits, *m = &b->after;
     double rate = (double)row->r.ops / row->r.seconds, mb = rate * (double)row->t.bytes / 1e6;
 
-    if (row->t.bytes > SMALL && row->t.write) {
+    bool moves = row->t.bytes > SMALL && row->t.verb != LOAD_HEAD && row->t.verb != LOAD_DELETE;
+
+    if (moves && row->t.write) {
         *out_limit = "disk write";
         return mb / mean(l->disk_write_mb, m->disk_write_mb);
     }
-    if (row->t.bytes > SMALL) {
+    if (moves) {
         *out_limit = "TCP stream";
         return mb / mean(l->loopback_mb, m->loopback_mb);
     }
@@ -310,6 +373,17 @@ static double ratio_of(const struct bench *b, const struct row *row, const char 
     }
     *out_limit = "round trips";
     return rate / mean(l->loopback_rate, m->loopback_rate);
+}
+
+/* "4 KiB", "16 MiB", "-" */
+static const char *size_text(size_t bytes, char out[16])
+{
+    if (bytes == 0)
+        snprintf(out, 16, "-");
+    else
+        snprintf(out, 16, bytes < 1 << 20 ? "%zu KiB" : "%zu MiB",
+                 bytes < 1 << 20 ? bytes >> 10 : bytes >> 20);
+    return out;
 }
 
 static void limits_print(const char *when, const struct limits *l, double load)
@@ -328,15 +402,17 @@ static void rows_print(const struct bench *b)
     for (unsigned i = 0; i < b->row_count; i++) {
         const struct row *row = &b->rows[i];
         double rate = (double)row->r.ops / row->r.seconds, ratio;
+        bool moves = row->t.verb != LOAD_HEAD && row->t.verb != LOAD_DELETE;
         const char *limit;
+        char size[16];
 
         if (!row->ran)
             continue;
         ratio = ratio_of(b, row, &limit);
         printf("%-14s %6s %6u %9.0f %8.1f %8.3f %8.3f %9.3f %8.3f %8.1f %7.2f of %s\n", row->t.name,
-               row->t.bytes > SMALL ? "4 MiB" : "4 KiB", row->t.depth, rate,
-               rate * (double)row->t.bytes / 1e6, row->r.p50_ms, row->r.p99_ms, row->cpu_ms,
-               row->client_ms, row->switches, ratio, limit);
+               size_text(row->t.bytes, size), row->t.depth, rate,
+               moves ? rate * (double)row->t.bytes / 1e6 : 0, row->r.p50_ms, row->r.p99_ms,
+               row->cpu_ms, row->client_ms, row->switches, ratio, limit);
     }
 }
 
@@ -351,6 +427,8 @@ static void table_print(const struct bench *b)
            b->first_s, b->again_s, b->idle.now_mb, b->idle_cpu_percent, b->idle_switches,
            b->loaded.now_mb, b->loaded.peak_mb, b->own_peak_mb, b->loaded.peak_mb + b->own_peak_mb);
     rows_print(b);
+    if (!b->has_nginx)
+        printf("nginx is not installed: nothing to compare with (Debian: nginx-light)\n");
     if (b->role_count)
         printf("\none role a process, resident MiB: at rest, at most under load\n");
     for (unsigned i = 0; i < b->role_count; i++)
@@ -444,7 +522,7 @@ static int help(FILE *to, int status)
         "Starts a cluster in a temporary folder, loads it, and prints what it did beside the\n"
         "limits of the machine.\n\n"
         "  --json           as JSON\n"
-        "  --quick          in about half a minute: a second a row, one process only\n"
+        "  --quick          in about a minute: half a second a row, one process only\n"
         "  --only WORDS     only rows whose \"NAME BYTES DEPTH\" contains this, such as\n"
         "                   \"object write 4096 16\"; one process only\n"
         "  --seconds N      of load for each row (3)\n"
@@ -494,7 +572,7 @@ int main(int argc, char **argv)
     if (optind < argc)
         return help(stderr, 2);
     if (b.quick)
-        b.seconds = 1;
+        b.seconds = 0.5;
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     signal(SIGPIPE, SIG_IGN);

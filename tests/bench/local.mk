@@ -17,6 +17,7 @@ tests_bench_cairn_bench_SOURCES = \
 	tests/bench/bench.h \
 	tests/bench/bench_cluster.c \
 	tests/bench/bench_limits.c \
+	tests/bench/bench_nginx.c \
 	tests/bench/bench_objects.c \
 	tests/bench/bench_s3.c \
 	tests/bench/cairn_bench.c

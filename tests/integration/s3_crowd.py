@@ -332,7 +332,7 @@ class Crowd:
         size = 2 << 20
         body = body_of("slow", size)
         await self.one("PUT", "/crowd/inflight", body)
-        connections = await self.connections(self.number(6, 40))
+        connections = await self.connections(self.number(6, 20))
         tasks = []
         for i, c in enumerate(connections):
             tasks.append(self.write_in_time(c, f"/crowd/inflight-{i}", body) if i % 2 else
