@@ -278,7 +278,7 @@ static bool words_right(const struct cli *cli)
 {
     const char *verb = cli->argc > 1 ? cli->argv[1] : "";
 
-    if (strcmp(verb, "ls") == 0)
+    if (strcmp(verb, "ls") == 0 || strcmp(verb, "check") == 0)
         return cli->argc <= 3;
     if (strcmp(verb, "stat") == 0)
         return cli->argc == 3;
@@ -298,7 +298,9 @@ int cli_bucket(struct cli *cli)
         return 1;
     rc = buckets_open(c, &index);
     if (rc == 0)
-        rc = strcmp(cli->argv[1], "ls") == 0 ? ls(cli, index) : of_one(cli, index);
+        rc = strcmp(cli->argv[1], "ls") == 0      ? ls(cli, index)
+             : strcmp(cli->argv[1], "check") == 0 ? bucket_check_run(cli, c, index)
+                                                  : of_one(cli, index);
     if (index)
         cairn_pool_close(index);
     cairn_shutdown(c);

@@ -64,6 +64,7 @@ static const struct row {
     {"user rm", "NAME [--force]", "remove a user who owns no buckets; --force: in any case"},
     {"bucket ls", "[USER]", "all buckets, or those of a user: made when, whose, name"},
     {"bucket stat", "NAME", "owner, objects, bytes, index, quota of a bucket"},
+    {"bucket check", "[NAME]", "hold index, data, intents and garbage against each other"},
     {"bucket quota", "NAME [bytes N|none] [objects N|none]",
      "what a bucket may hold; without more words: show it; N may end in K, M, G or T"},
     {"help", "[VERB]", "every command, or those of a verb"},

@@ -2,6 +2,7 @@
 bin_PROGRAMS += cairn
 cairn_SOURCES = \
 	cli/bucket.c \
+	cli/bucket_check.c \
 	cli/buckets.c \
 	cli/buckets.h \
 	cli/cli.h \

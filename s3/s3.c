@@ -120,7 +120,8 @@ static void layer_ready(void *arg, int rc)
 static void cluster_ready(void *arg, int rc)
 {
     struct role *role = arg;
-    struct bucket_conf conf = {0};
+    struct bucket_conf conf = {.shard_entries_max = role->conf.s3_shard_entries,
+                               .shard_bytes_max = role->conf.s3_shard_bytes};
     struct note why = {{0}};
 
     if (role->stopping)

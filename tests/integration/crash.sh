@@ -16,6 +16,7 @@ ok c pool create load
 down
 conf_add osd 'pg_log_min = 20
 pg_log_max = 40'
+conf_add s3 'shard_entries = 16'
 up
 for ((round = 1; round <= rounds; round++)); do
     live=$((round % 2))
@@ -33,5 +34,6 @@ for ((round = 1; round <= rounds; round++)); do
     load_verify all
 done
 wait_for 60 "healthy" healthy
+ok c bucket check
 down
 fsck_all

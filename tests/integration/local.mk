@@ -13,6 +13,7 @@ INTEGRATION_TESTS = \
 	tests/integration/bitrot.sh \
 	tests/integration/s3_access.sh \
 	tests/integration/s3_users.sh \
+	tests/integration/s3_shards.sh \
 	tests/integration/s3_hostile.sh \
 	tests/integration/s3_https.sh \
 	tests/integration/s3_crowd.sh
