@@ -68,6 +68,9 @@ enum s3_error s3_error_of(int rc)
         return S3_MetadataTooLarge;
     case R_BAD_DIGEST:
         return S3_BadDigest;
+    case R_SUM_KIND:
+    case R_SIZE_DIFFERS:
+        return S3_InvalidRequest;
     case R_DENIED:
         return S3_AccessDenied;
     case R_QUOTA:

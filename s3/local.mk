@@ -22,13 +22,18 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/http/conns.c s3/http/conns.h \
 	s3/http/head.c s3/http/head.h \
 	s3/http/tls.c s3/http/tls.h \
+	s3/object/acl.c s3/object/acl.h \
+	s3/object/attributes.c \
 	s3/object/body.c s3/object/body.h \
 	s3/object/bucket_ops.c \
 	s3/object/conditions.c \
+	s3/object/controls.c \
 	s3/object/copy.c \
+	s3/object/cors.c s3/object/cors.h \
 	s3/object/delete.c \
 	s3/object/done.c \
 	s3/object/fixed.c \
+	s3/object/gate.c s3/object/gate.h \
 	s3/object/get.c \
 	s3/object/list.c \
 	s3/object/meta.c s3/object/meta.h \
@@ -36,9 +41,11 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/object/put.c \
 	s3/object/request.c s3/object/request.h \
 	s3/object/route.c s3/object/route.h \
+	s3/object/tags.c s3/object/tags.h \
 	s3/object/upload.c \
 	s3/object/upload_list.c \
 	s3/object/values.c \
+	s3/object/xml_body.c s3/object/xml_body.h \
 	s3/object/xml_parts.c s3/object/xml_parts.h \
 	s3/text.h \
 	s3/uri.c s3/uri.h \

@@ -148,13 +148,14 @@ struct s3_header { /* kept and given back as they are: content-type, x-amz-meta-
     struct bytes name, value;
 };
 
-/* What is kept with a bucket under a name.  The layer itself looks at the first two, which decide
- * what others than the owner may do; they are one byte each. */
-#define S3_PROP_ACL   "acl"           /* enum s3_acl; absent: private */
-#define S3_PROP_BLOCK "public-access" /* S3_BLOCK_*; absent: 0 */
-#define S3_PROP_OWNER "ownership"
-#define S3_PROP_TAGS  "tags"
-#define S3_PROP_CORS  "cors"
+/* What is kept with a bucket under a name.  The layer itself looks at the first three, which decide
+ * what others than the owner may do. */
+#define S3_PROP_ACL       "acl"           /* a byte, enum s3_acl; absent: private */
+#define S3_PROP_BLOCK     "public-access" /* a byte, S3_BLOCK_*; absent: 0 */
+#define S3_PROP_OWNER     "ownership"     /* this word means S3_BLOCK_ACLS, too: */
+#define S3_OWNER_ENFORCED "BucketOwnerEnforced"
+#define S3_PROP_TAGS      "tags"
+#define S3_PROP_CORS      "cors"
 enum s3_acl { S3_ACL_PRIVATE, S3_ACL_PUBLIC_READ };
 enum {
     S3_BLOCK_NEW_ACLS = 1, /* kept for whoever sets ACLs */
@@ -405,7 +406,9 @@ struct upload_make { /* what the object will have */
     const struct s3_header *headers, *tags;
     uint32_t header_count, tag_count;
     enum s3_acl acl;
-    struct s3_sum sum; /* kind and type; the parts are then to bring checksums of this kind */
+    /* Kind and type; the parts are then to bring checksums of this kind.  None: the object gets
+     * what its parts' checksums can give, if they are all of one kind. */
+    struct s3_sum sum;
 };
 int upload_create(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                   struct bytes key, const struct upload_make *make, upload_create_fn *done,

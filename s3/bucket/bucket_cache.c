@@ -214,12 +214,17 @@ int map_add(struct bucket *b, const struct call *c, int step, struct writer *beh
 
 /* ---- properties ---- */
 
-static uint8_t prop_byte(const struct s3_header *props, uint32_t count, const char *name)
+static struct bytes prop_of(const struct s3_header *props, uint32_t count, const char *name)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (bytes_equal(props[i].name, BYTES_STR(name)) && props[i].value.len)
-            return props[i].value.data[0];
-    return 0;
+        if (bytes_equal(props[i].name, BYTES_STR(name)))
+            return props[i].value;
+    return (struct bytes){0};
+}
+
+static uint8_t first_byte(struct bytes b)
+{
+    return b.len ? b.data[0] : 0;
 }
 
 int bucket_props_learn(struct bucket *b, struct bytes value, uint64_t read_ns)
@@ -242,8 +247,10 @@ int bucket_props_learn(struct bucket *b, struct bytes value, uint64_t read_ns)
         mem_free(b->props);
         b->props = TAKE(copy);
         b->props_bytes = row.props.len;
-        b->acl = prop_byte(props, count, S3_PROP_ACL);
-        b->block = prop_byte(props, count, S3_PROP_BLOCK);
+        b->acl = first_byte(prop_of(props, count, S3_PROP_ACL));
+        b->block = first_byte(prop_of(props, count, S3_PROP_BLOCK));
+        if (bytes_equal(prop_of(props, count, S3_PROP_OWNER), BYTES_STR(S3_OWNER_ENFORCED)))
+            b->block |= S3_BLOCK_ACLS;
         b->read_ns = read_ns;
     }
     mem_free(copy);

@@ -164,19 +164,25 @@ static int parts_judge(struct complete_req *q, uint64_t *out_size)
 /* The object's checksum, and whether it is the one that the client has. */
 static int sum_make(struct complete_req *q)
 {
-    const struct s3_sum *want = &q->end.sum, *begun = &q->upload.sum;
-    int rc = sums_join(begun->kind, begun->type, q->told, q->part_count, &q->entry.sum);
+    const struct s3_sum *want = &q->end.sum;
+    struct s3_sum begun = q->upload.sum;
+    int rc;
 
+    if (begun.kind == CHECKSUM_NONE) { /* nothing was said of it: what the parts can give */
+        begun.kind = q->told[0].sum.kind;
+        begun.type = checksum_joins(begun.kind) ? S3_SUM_FULL : S3_SUM_COMPOSITE;
+    }
+    rc = sums_join(begun.kind, begun.type, q->told, q->part_count, &q->entry.sum);
     if (rc < 0)
         return rc;
     if (q->entry.sum.kind == CHECKSUM_NONE) /* those of parts are of no use, and not counted on */
         for (uint32_t i = 0; i < q->part_count; i++)
             q->told[i].sum = (struct s3_sum){0};
-    if (want->type && want->type != begun->type)
+    if (want->type && want->type != begun.type)
         return -R_SUM_KIND;
     if (want->kind == CHECKSUM_NONE)
         return 0;
-    if (want->kind != begun->kind)
+    if (want->kind != begun.kind)
         return -R_SUM_KIND;
     return sums_equal(want, &q->entry.sum) ? 0 : -R_BAD_DIGEST;
 }

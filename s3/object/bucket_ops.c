@@ -1,5 +1,6 @@
 /* bucket_ops.c - ListBuckets, CreateBucket, DeleteBucket, HeadBucket, GetBucketLocation. */
 #include "s3/gateway.h"
+#include "s3/object/acl.h"
 #include "s3/object/route.h"
 #include "s3/object/xml_parts.h"
 
@@ -99,12 +100,43 @@ static void created(void *arg, int rc)
     request_drop(r);
 }
 
+/* What the bucket begins with, as fields tell it. */
+static enum s3_error props_told(struct s3_request *r, struct s3_header props[2],
+                                uint32_t *out_count)
+{
+    static const uint8_t public_read = S3_ACL_PUBLIC_READ;
+    const struct bytes *name = request_field(r, "x-amz-acl");
+    const struct bytes *ownership = request_field(r, "x-amz-object-ownership");
+    enum s3_acl acl = S3_ACL_PRIVATE;
+    enum s3_error e = name ? acl_of_name(*name, &acl) : S3_OK;
+
+    *out_count = 0;
+    if (e != S3_OK)
+        return e;
+    if (acl == S3_ACL_PUBLIC_READ)
+        props[(*out_count)++] =
+            (struct s3_header){BYTES_STR(S3_PROP_ACL), {&public_read, sizeof(public_read)}};
+    if (ownership)
+        props[(*out_count)++] = (struct s3_header){BYTES_STR(S3_PROP_OWNER), *ownership};
+    return acl == S3_ACL_PUBLIC_READ && ownership &&
+                   bytes_equal(*ownership, BYTES_STR(S3_OWNER_ENFORCED))
+               ? S3_InvalidBucketAclWithObjectOwnership
+               : S3_OK;
+}
+
 static void create_now(struct s3_request *r)
 {
+    struct s3_header props[2];
+    uint32_t count;
+    enum s3_error e = props_told(r, props, &count);
     int rc;
 
+    if (e != S3_OK) {
+        request_reply_error(r, e);
+        return;
+    }
     request_hold(r);
-    rc = bucket_create(r->g->buckets, &r->who, r->bucket, NULL, 0, created, r);
+    rc = bucket_create(r->g->buckets, &r->who, r->bucket, props, count, created, r);
     if (rc < 0)
         request_call_failed(r, rc);
 }
@@ -188,11 +220,8 @@ static void stat_call(struct s3_request *r, bucket_info_fn *done)
         request_call_failed(r, rc);
 }
 
-static void head_done(void *arg, int rc, const struct bucket_info *info)
+static void head_answer(struct s3_request *r, int rc)
 {
-    struct s3_request *r = arg;
-
-    UNUSED(info);
     if (rc < 0 || !request_open(r)) {
         request_call_failed(r, rc);
         return;
@@ -200,6 +229,25 @@ static void head_done(void *arg, int rc, const struct bucket_info *info)
     request_field_set(r, "x-amz-bucket-region", BYTES_STR(r->g->region));
     request_reply(r, 200);
     request_drop(r);
+}
+
+static void head_peeked(void *arg, int rc, const struct bucket_info *info)
+{
+    head_answer(arg, rc == 0 && !info->may_list ? -R_DENIED : rc);
+}
+
+/* Who does not own it may still list it, and that is what a HEAD asks. */
+static void head_done(void *arg, int rc, const struct bucket_info *info)
+{
+    struct s3_request *r = arg;
+
+    UNUSED(info);
+    if (rc == -R_DENIED && request_open(r)) {
+        rc = bucket_peek(r->g->buckets, &r->who, r->bucket, head_peeked, r);
+        if (rc == 0)
+            return;
+    }
+    head_answer(r, rc);
 }
 
 static void head_start(struct s3_request *r)

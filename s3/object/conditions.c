@@ -127,7 +127,12 @@ enum s3_error conditions_of_delete(const struct http_head *head, struct s3_condi
     return match ? match_of(match, out_cond) : S3_OK;
 }
 
-bool condition_any(const struct s3_condition *c)
+void condition_failed(struct s3_request *r, int rc, const struct s3_condition *c)
 {
-    return c->absent || c->exists || c->match || c->same_size || c->same_mtime;
+    if (rc != -R_BUCKET_BUSY || !request_open(r) || !(c->absent || c->exists || c->match)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    request_reply_error(r, S3_ConditionalRequestConflict);
+    request_drop(r);
 }

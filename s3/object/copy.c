@@ -10,6 +10,7 @@
 #include "s3/object/meta.h"
 #include "s3/object/route.h"
 #include "s3/object/xml_parts.h"
+#include "s3/text.h"
 
 struct copy_state {
     struct s3_request *r; /* borrowed: it has us */
@@ -24,6 +25,10 @@ struct copy_state {
     struct buf piece;         /* read, not yet written */
     bool hashed;              /* `md5` is being made */
     struct hash md5;
+    bool summed; /* `checksum` is being made */
+    struct checksum checksum;
+    struct s3_sum sum; /* of the copy */
+    struct s3_condition cond;
     struct env_work work;
 };
 
@@ -37,6 +42,7 @@ static void copy_fini(struct s3_request *r)
         object_put_abort(s->put);
     buf_fini(&s->piece);
     hash_fini(&s->md5);
+    checksum_fini(&s->checksum);
 }
 
 /* Each step holds the request; this ends one, and with `rc` the whole copy. */
@@ -54,12 +60,16 @@ static void copied(void *arg, int rc, const struct object_info *info)
     const char *root = s->part_number ? "CopyPartResult" : "CopyObjectResult";
 
     if (rc < 0 || !request_open(r)) {
-        request_call_failed(r, rc);
+        condition_failed(r, rc, &s->cond);
         return;
     }
+    r->object_bytes = info->size;
     xml_begin(&r->xml, root);
     xml_put_time(&r->xml, "LastModified", info->mtime_ns);
     xml_put_etag(&r->xml, &info->etag);
+    xml_put_sum(&r->xml, &info->sum, 0);
+    if (!s->part_number)
+        xml_put_str(&r->xml, "ChecksumType", sum_type_name(info->sum.type));
     xml_close(&r->xml, root);
     request_reply_xml(r);
     request_drop(r);
@@ -99,7 +109,10 @@ static void piece_hash(struct env_work *w)
     const struct span *span = buf_spans_of(&s->piece);
 
     for (uint32_t i = 0; i < s->piece.span_count; i++)
-        hash_add(&s->md5, span_data(&span[i]), span[i].bytes);
+        if (s->hashed)
+            hash_add(&s->md5, span_data(&span[i]), span[i].bytes);
+    for (uint32_t i = 0; s->summed && i < s->piece.span_count; i++)
+        checksum_add(&s->checksum, span_data(&span[i]), span[i].bytes);
 }
 
 static void piece_hashed(struct env_work *w)
@@ -126,7 +139,7 @@ static void got_piece(void *arg, int rc, struct buf *data)
     }
     s->came += data->bytes;
     s->piece = buf_move(data);
-    if (s->hashed)
+    if (s->hashed || s->summed)
         env_work_submit(r->g->env, &s->work);
     else
         write_piece(r);
@@ -141,7 +154,9 @@ static void commit(struct s3_request *r)
         hash_end(&s->md5, md5);
     else
         memcpy(md5, s->etag.md5, sizeof(md5));
-    object_put_commit(TAKE(s->put), md5, NULL, copied, r);
+    if (s->summed)
+        checksum_end(&s->checksum, s->sum.value);
+    object_put_commit(TAKE(s->put), md5, &s->sum, copied, r);
 }
 
 /* The step that the caller held goes on here. */
@@ -168,29 +183,70 @@ static enum s3_error source_range(struct s3_request *r, const struct object_info
 {
     const struct bytes *range = request_field(r, "x-amz-copy-source-range");
     struct copy_state *s = r->state;
+    struct bytes last, first;
     enum s3_error e = S3_OK;
-    bool whole = true;
+    uint64_t to;
 
     s->size = info->size;
-    if (range)
-        e = range_parse(*range, info->size, &s->off, &s->size, &whole);
-    if (e == S3_OK && range && whole)
-        e = S3_InvalidArgument;
+    if (range) {
+        last = text_starts(*range, "bytes=") ? text_skip(*range, 6) : (struct bytes){0};
+        if (!text_cut(&last, '-', &first) || !number_get(first, INT64_MAX, &s->off) ||
+            !number_get(last, INT64_MAX, &to) || to < s->off)
+            e = S3_InvalidArgument;
+        else if (to >= info->size)
+            e = S3_InvalidRange;
+        else
+            s->size = to - s->off + 1;
+    }
     if (e == S3_OK && s->size > S3_PUT_BYTES_MAX)
         e = S3_InvalidRequest; /* such are copied by parts */
     return e;
 }
 
+static bool replaces(const struct s3_request *r, const char *directive)
+{
+    const struct bytes *value = request_field(r, directive);
+
+    return value && bytes_equal(*value, BYTES_STR("REPLACE"));
+}
+
+/* Which checksum the copy is to have: the one that is asked for, else of the source's kind; a whole
+ * one of a whole source need not be made again. */
+static int sum_begin(struct s3_request *r, const struct object_info *info)
+{
+    const struct bytes *name = request_field(r, "x-amz-checksum-algorithm");
+    struct copy_state *s = r->state;
+    enum checksum_kind kind = s->sum.kind; /* the upload's */
+
+    if (name)
+        kind = checksum_of_name(*name);
+    if (kind == CHECKSUM_NONE && !s->part_number)
+        kind = info->sum.kind;
+    if (kind == CHECKSUM_NONE)
+        kind = CHECKSUM_CRC64NVME;
+    if (kind == info->sum.kind && info->sum.type == S3_SUM_FULL && s->size == info->size) {
+        s->sum = info->sum;
+        return 0;
+    }
+    s->summed = true;
+    s->sum = (struct s3_sum){.kind = kind, .type = S3_SUM_FULL};
+    return checksum_begin(&s->checksum, &r->g->kit, kind);
+}
+
 static enum s3_error target_open(struct s3_request *r, const struct object_info *info)
 {
     struct copy_state *s = r->state;
-    const struct bytes *directive = request_field(r, "x-amz-metadata-directive");
-    bool replace = directive && bytes_equal(*directive, BYTES_STR("REPLACE"));
+    bool replace = replaces(r, "x-amz-metadata-directive");
+    bool retag = replaces(r, "x-amz-tagging-directive");
     struct object_put_args args = {
         .bucket = r->bucket,
         .key = r->key,
         .headers = replace ? s->meta.header : info->headers,
         .header_count = replace ? s->meta.count : info->header_count,
+        .tags = retag ? s->meta.tags.tag : info->tags,
+        .tag_count = retag ? s->meta.tags.count : info->tag_count,
+        .acl = s->meta.acl, /* never the source's */
+        .cond = s->cond,
         .size = s->size,
         .upload = s->upload,
         .part_number = s->part_number,
@@ -198,15 +254,22 @@ static enum s3_error target_open(struct s3_request *r, const struct object_info 
         .arg = r,
     };
 
-    if (s->part_number)
-        args.header_count = 0; /* the upload has them */
-    else if (!replace && bytes_equal(s->bucket, r->bucket) && bytes_equal(s->key, r->key))
-        return S3_InvalidRequest; /* nothing would change */
+    if (s->part_number) {
+        args.header_count = args.tag_count = 0; /* the upload has them */
+    } else if (!replace && !request_field(r, "x-amz-storage-class") &&
+               bytes_equal(s->bucket, r->bucket) && bytes_equal(s->key, r->key)) {
+        r->why = "This copy request is illegal because it is trying to copy an object to itself "
+                 "without changing the object's metadata, storage class, website redirect location "
+                 "or encryption attributes.";
+        return S3_InvalidRequest;
+    }
     if (bucket_grant_more(r->grant, s->size) < 0)
         return S3_QuotaExceeded;
     s->etag = info->etag;
     s->hashed = info->etag.parts > 0 || s->size != info->size;
     if (s->hashed && hash_begin(&s->md5, &r->g->kit, HASH_MD5) < 0)
+        return S3_ServiceUnavailable;
+    if (sum_begin(r, info) < 0)
         return S3_ServiceUnavailable;
     return s3_error_of(object_put_open(r->g->buckets, &r->who, &args, &s->put));
 }
@@ -280,6 +343,8 @@ static void copy_begin(struct s3_request *r)
 
     if (e == S3_OK)
         e = meta_collect(r, &s->meta);
+    if (e == S3_OK && !s->part_number)
+        e = conditions_of_write(r->head, &s->cond);
     if (e != S3_OK) {
         request_reply_error(r, e);
         return;
@@ -309,11 +374,26 @@ static void copy_start(struct s3_request *r)
         copy_begin(r);
 }
 
+static void upload_seen(void *arg, int rc, const struct s3_sum *sum)
+{
+    struct s3_request *r = arg;
+    struct copy_state *s = r->state;
+
+    if (rc < 0 || !request_open(r)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    s->sum.kind = sum->kind;
+    copy_begin(r);
+    request_drop(r);
+}
+
 static void part_copy_start(struct s3_request *r)
 {
     struct copy_state *s = copy_state(r);
     const struct bytes *number = request_arg(r, "partNumber");
     uint64_t n;
+    int rc;
 
     if (!s)
         return;
@@ -323,10 +403,14 @@ static void part_copy_start(struct s3_request *r)
     }
     s->upload = *request_arg(r, "uploadId");
     s->part_number = (uint32_t)n;
-    if (s->upload.len == 0)
+    if (s->upload.len == 0) {
         request_reply_error(r, S3_NoSuchUpload); /* empty would mean: no part */
-    else
-        copy_begin(r);
+        return;
+    }
+    request_hold(r);
+    rc = upload_stat(r->g->buckets, &r->who, r->bucket, r->key, s->upload, upload_seen, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
 }
 
 const struct s3_op op_copy_object = {"CopyObject", copy_start, NULL};

@@ -3,6 +3,7 @@
  * The keys of a DeleteObjects body are collected while it comes in and touched only when it is
  * verified; then a few deletions at a time are under way, and the answer tells of each key. */
 #include "s3/gateway.h"
+#include "s3/object/meta.h"
 #include "s3/object/route.h"
 #include "s3/object/xml_parts.h"
 
@@ -24,10 +25,16 @@ static void deleted(void *arg, int rc)
 
 static void delete_start(struct s3_request *r)
 {
+    struct s3_condition cond;
+    enum s3_error e = conditions_of_delete(r->head, &cond);
     int rc;
 
+    if (e != S3_OK) {
+        request_reply_error(r, e);
+        return;
+    }
     request_hold(r);
-    rc = object_delete(r->g->buckets, &r->who, r->bucket, r->key, NULL, deleted, r);
+    rc = object_delete(r->g->buckets, &r->who, r->bucket, r->key, &cond, deleted, r);
     if (rc < 0)
         request_call_failed(r, rc);
 }
@@ -40,6 +47,7 @@ struct many;
 struct victim {
     struct many *many; /* borrowed */
     struct bytes key;
+    struct s3_condition cond;
     enum s3_error e;
 };
 
@@ -49,7 +57,11 @@ struct many {
     struct victim *victim; /* owned, `cap` of them */
     uint32_t count, cap;
     uint32_t next, running;
-    bool quiet, has_key;
+    bool quiet;
+    /* Of the object at hand. */
+    bool has_key;
+    struct bytes key;
+    struct s3_condition cond;
 };
 
 static void many_fini(struct s3_request *r)
@@ -60,29 +72,30 @@ static void many_fini(struct s3_request *r)
     mem_free(m->victim);
 }
 
-/* Delete / { Quiet, Object / { Key, VersionId } } */
+/* Delete / { Quiet, Object / { Key, VersionId, ETag, LastModifiedTime, Size } } */
 static int element(void *arg, unsigned depth, const char *name)
 {
+    static const char *const known[] = {"Key", "VersionId", "ETag", "LastModifiedTime", "Size"};
     struct many *m = arg;
 
     if (depth == 0)
         return strcmp(name, "Delete") == 0 ? 0 : -R_MALFORMED;
     if (depth == 1 && strcmp(name, "Object") == 0) {
         m->has_key = false;
+        memset(&m->cond, 0, sizeof(m->cond));
         return m->count < DELETE_KEYS_MAX ? 0 : -R_MALFORMED;
     }
     if (depth == 1)
         return strcmp(name, "Quiet") == 0 ? 0 : -R_MALFORMED;
-    if (depth == 2 && (strcmp(name, "Key") == 0 || strcmp(name, "VersionId") == 0))
-        return 0;
-    return depth == 2 ? -R_UNSUPPORTED : -R_MALFORMED; /* conditions of single keys */
+    for (size_t i = 0; i < ARRAY_LEN(known) && depth == 2; i++)
+        if (strcmp(name, known[i]) == 0)
+            return 0;
+    return -R_MALFORMED;
 }
 
-static int key_add(struct many *m, struct bytes text)
+static int victim_add(struct many *m)
 {
-    uint8_t *copy;
-
-    if (m->has_key || text.len == 0)
+    if (!m->has_key)
         return -R_MALFORMED;
     if (m->count == m->cap) {
         uint32_t cap = m->cap ? m->cap * 2 : 16;
@@ -93,11 +106,45 @@ static int key_add(struct many *m, struct bytes text)
         m->victim = more;
         m->cap = cap;
     }
+    m->victim[m->count++] = (struct victim){m, m->key, m->cond, S3_OK};
+    return 0;
+}
+
+static int key_take(struct many *m, struct bytes text)
+{
+    uint8_t *copy;
+
+    if (m->has_key || text.len == 0)
+        return -R_MALFORMED;
     copy = arena_dup(m->r->arena, text.data, text.len);
     if (!copy)
         return -ENOMEM;
-    m->victim[m->count++] = (struct victim){m, {copy, text.len}, S3_OK};
+    m->key = (struct bytes){copy, text.len};
     m->has_key = true;
+    return 0;
+}
+
+/* What must hold of a key, or the version that is meant: there is one. */
+static int detail_take(struct many *m, const char *name, struct bytes text)
+{
+    int64_t at;
+
+    if (strcmp(name, "VersionId") == 0)
+        return bytes_equal(text, BYTES_STR("null")) || text.len == 0 ? 0 : -R_UNSUPPORTED;
+    if (strcmp(name, "ETag") == 0) {
+        m->cond.exists = bytes_equal(text, BYTES_STR("*"));
+        m->cond.match = !m->cond.exists;
+        etag_parse(text, &m->cond.etag);
+        return 0;
+    }
+    if (strcmp(name, "Size") == 0) {
+        m->cond.same_size = true;
+        return number_get(text, INT64_MAX, &m->cond.size) ? 0 : -R_MALFORMED;
+    }
+    m->cond.same_mtime = true;
+    if (!http_date_get(text, &at) && !iso_date_get(text, &at))
+        return -R_MALFORMED;
+    m->cond.mtime_s = at > 0 ? (uint64_t)at : 0;
     return 0;
 }
 
@@ -106,16 +153,14 @@ static int element_end(void *arg, unsigned depth, const char *name, struct bytes
     struct many *m = arg;
 
     if (depth == 1 && strcmp(name, "Object") == 0)
-        return m->has_key ? 0 : -R_MALFORMED;
+        return victim_add(m);
     if (depth == 1) {
         m->quiet = bytes_equal(text, BYTES_STR("true"));
         return 0;
     }
-    if (depth == 2 && strcmp(name, "Key") == 0)
-        return key_add(m, text);
-    if (depth == 2)
-        return bytes_equal(text, BYTES_STR("null")) || text.len == 0 ? 0 : -R_UNSUPPORTED;
-    return 0;
+    if (depth != 2)
+        return 0;
+    return strcmp(name, "Key") == 0 ? key_take(m, text) : detail_take(m, name, text);
 }
 
 static const struct xml_calls delete_xml = {element, element_end};
@@ -166,7 +211,7 @@ static void many_go(struct s3_request *r)
         int rc;
 
         request_hold(r);
-        rc = object_delete(r->g->buckets, &r->who, r->bucket, v->key, NULL, victim_deleted, v);
+        rc = object_delete(r->g->buckets, &r->who, r->bucket, v->key, &v->cond, victim_deleted, v);
         if (rc == 0) {
             m->running++;
             continue;

@@ -3,7 +3,6 @@
  * a bucket on which nothing of the kind was set. */
 #include "s3/gateway.h"
 #include "s3/object/route.h"
-#include "s3/object/xml_parts.h"
 
 static const struct {
     const char *sub;
@@ -17,8 +16,6 @@ static const struct {
     {"accelerate", S3_OK, "AccelerateConfiguration", NULL, NULL},
     {"policy", S3_NoSuchBucketPolicy, NULL, NULL, NULL},
     {"lifecycle", S3_NoSuchLifecycleConfiguration, NULL, NULL, NULL},
-    {"cors", S3_NoSuchCORSConfiguration, NULL, NULL, NULL},
-    {"tagging", S3_NoSuchTagSet, NULL, NULL, NULL},
     {"website", S3_NoSuchWebsiteConfiguration, NULL, NULL, NULL},
     {"encryption", S3_ServerSideEncryptionConfigurationNotFoundError, NULL, NULL, NULL},
     {"object-lock", S3_ObjectLockConfigurationNotFoundError, NULL, NULL, NULL},
@@ -43,37 +40,6 @@ static void answer(struct s3_request *r)
     request_reply_xml(r);
 }
 
-static void answer_acl(struct s3_request *r)
-{
-    static const char grantee[] =
-        "<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" "
-        "xsi:type=\"CanonicalUser\">";
-    struct writer *w = &r->xml;
-
-    xml_begin(w, "AccessControlPolicy");
-    xml_put_owner(w, "Owner", r->who.name);
-    xml_open(w, "AccessControlList");
-    xml_open(w, "Grant");
-    wr_raw(w, grantee, strlen(grantee));
-    xml_put_str(w, "ID", r->who.name);
-    xml_put_str(w, "DisplayName", r->who.name);
-    xml_close(w, "Grantee");
-    xml_put_str(w, "Permission", "FULL_CONTROL");
-    xml_close(w, "Grant");
-    xml_close(w, "AccessControlList");
-    xml_close(w, "AccessControlPolicy");
-    request_reply_xml(r);
-}
-
-static void answer_tagging(struct s3_request *r)
-{
-    xml_begin(&r->xml, "Tagging");
-    xml_open(&r->xml, "TagSet");
-    xml_close(&r->xml, "TagSet");
-    xml_close(&r->xml, "Tagging");
-    request_reply_xml(r);
-}
-
 static void bucket_seen(void *arg, int rc, const struct bucket_info *info)
 {
     struct s3_request *r = arg;
@@ -83,26 +49,10 @@ static void bucket_seen(void *arg, int rc, const struct bucket_info *info)
         request_call_failed(r, rc);
         return;
     }
-    if (r->op == &op_bucket_acl)
-        answer_acl(r);
+    if (r->op == &op_fixed_delete)
+        request_reply(r, 204);
     else
         answer(r);
-    request_drop(r);
-}
-
-static void object_seen(void *arg, int rc, const struct object_info *info)
-{
-    struct s3_request *r = arg;
-
-    UNUSED(info);
-    if (rc < 0 || !request_open(r)) {
-        request_call_failed(r, rc);
-        return;
-    }
-    if (r->op == &op_object_acl)
-        answer_acl(r);
-    else
-        answer_tagging(r);
     request_drop(r);
 }
 
@@ -116,17 +66,6 @@ static void bucket_start(struct s3_request *r)
         request_call_failed(r, rc);
 }
 
-static void object_start(struct s3_request *r)
-{
-    int rc;
-
-    request_hold(r);
-    rc = object_head(r->g->buckets, &r->who, r->bucket, r->key, object_seen, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
-}
-
 const struct s3_op op_fixed = {"GetBucketProperty", bucket_start, NULL};
-const struct s3_op op_bucket_acl = {"GetBucketAcl", bucket_start, NULL};
-const struct s3_op op_object_acl = {"GetObjectAcl", object_start, NULL};
-const struct s3_op op_object_tagging = {"GetObjectTagging", object_start, NULL};
+/* What was never set is removed. */
+const struct s3_op op_fixed_delete = {"DeleteBucketProperty", bucket_start, NULL};

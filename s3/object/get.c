@@ -14,8 +14,8 @@ struct get_state {
     struct object_get *get;         /* owned */
     const struct object_info *info; /* borrowed from `get` */
     uint64_t off, bytes;            /* of the answer */
-    bool whole;
-    bool calling; /* a call is out, and holds the request */
+    unsigned status;                /* 200 or 206 */
+    bool calling;                   /* a call is out, and holds the request */
     struct buf piece;
     uint64_t came;
     bool failed;
@@ -41,39 +41,127 @@ static void get_cancel(struct s3_request *r)
     request_drop(r);
 }
 
-/* Conditions and range; fills the fields of the answer.  S3_OK with off, bytes and whole. */
-static enum s3_error answer_prepare(struct s3_request *r, const struct object_info *info,
-                                    uint64_t *off, uint64_t *bytes, bool *whole)
+/* Which bytes an answer brings. */
+struct reach {
+    uint64_t off, bytes;
+    bool whole;
+    const struct object_part *part; /* that was asked for; NULL: none */
+};
+
+/* "bytes 1-2/3"; without `reach`, of what cannot be satisfied. */
+static enum s3_error reply_range(struct s3_request *r, const struct reach *reach, uint64_t size)
 {
-    const struct bytes *range = request_field(r, "range");
-    enum s3_error e = conditions_check(r->head, "", info);
     char text[80];
     const char *kept;
 
-    *off = 0;
-    *bytes = info->size;
-    *whole = true;
-    r->object_bytes = info->size;
-    if (e == S3_NotModified) /* tells which version the client has */
-        (void)meta_reply(r, info, false);
-    if (e == S3_OK && range) {
-        e = range_parse(*range, info->size, off, bytes, whole);
-        if (e == S3_InvalidArgument) /* HTTP: what is no range is ignored */
-            e = S3_OK;
-    }
-    if (e == S3_OK)
-        e = meta_reply(r, info, *whole);
-    if ((e == S3_OK && *whole) || (e != S3_OK && e != S3_InvalidRange))
-        return e;
-    if (e == S3_OK)
-        (void)snprintf(text, sizeof(text), "bytes %llu-%llu/%llu", (unsigned long long)*off,
-                       (unsigned long long)(*off + *bytes - 1), (unsigned long long)info->size);
+    if (reach)
+        (void)snprintf(text, sizeof(text), "bytes %llu-%llu/%llu", (unsigned long long)reach->off,
+                       (unsigned long long)(reach->off + reach->bytes - 1),
+                       (unsigned long long)size);
     else
-        (void)snprintf(text, sizeof(text), "bytes */%llu", (unsigned long long)info->size);
+        (void)snprintf(text, sizeof(text), "bytes */%llu", (unsigned long long)size);
     kept = arena_strdup(r->arena, text, strlen(text));
     if (!kept)
         return S3_ServiceUnavailable;
     request_field_set(r, "Content-Range", BYTES_STR(kept));
+    return S3_OK;
+}
+
+/* If-Range: a range is of the version that the client has, or it is not looked at. */
+static bool range_counts(const struct s3_request *r, const struct object_info *info)
+{
+    const struct bytes *only = request_field(r, "if-range");
+    struct s3_etag etag;
+    int64_t at;
+
+    if (!only)
+        return true;
+    if (http_date_get(*only, &at))
+        return at == (int64_t)(info->mtime_ns / NS_PER_S);
+    etag_parse(*only, &etag);
+    return etag.parts == info->etag.parts && memcmp(etag.md5, info->etag.md5, 16) == 0;
+}
+
+static enum s3_error reach_of_range(struct s3_request *r, const struct object_info *info,
+                                    struct reach *reach)
+{
+    const struct bytes *range = request_field(r, "range");
+    enum s3_error e;
+
+    if (!range || !range_counts(r, info))
+        return S3_OK;
+    e = range_parse(*range, info->size, &reach->off, &reach->bytes, &reach->whole);
+    if (e == S3_InvalidRange)
+        (void)reply_range(r, NULL, info->size);
+    return e == S3_InvalidArgument ? S3_OK : e; /* HTTP: what is no range is ignored */
+}
+
+/* partNumber=: an object that came in one piece is its own first part. */
+static enum s3_error reach_of_part(struct s3_request *r, const struct object_info *info,
+                                   const struct object_part *part, uint32_t count, uint64_t number,
+                                   struct reach *reach)
+{
+    char *text = arena_alloc(r->arena, 12);
+
+    reach->whole = info->size == 0;
+    if (count == 0)
+        return number == 1 ? S3_OK : S3_InvalidPartNumber;
+    reach->bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        reach->off += reach->bytes;
+        reach->bytes = part[i].size;
+        if (part[i].number == number)
+            reach->part = &part[i];
+        if (reach->part)
+            break;
+    }
+    if (!reach->part || !text)
+        return text ? S3_InvalidPartNumber : S3_ServiceUnavailable;
+    (void)snprintf(text, 12, "%u", (unsigned)count);
+    request_field_set(r, "x-amz-mp-parts-count", BYTES_STR(text));
+    return S3_OK;
+}
+
+/* The number of partNumber=, or 0. */
+static enum s3_error part_arg(struct s3_request *r, uint64_t *out_number)
+{
+    const struct bytes *text = request_arg(r, "partNumber");
+
+    *out_number = 0;
+    if (!text)
+        return S3_OK;
+    r->why = "Cannot specify both Range header and partNumber query parameter";
+    if (request_field(r, "range"))
+        return S3_InvalidRequest;
+    r->why = "Part number must be an integer between 1 and 10000, inclusive";
+    if (!number_get(*text, S3_PART_NUMBER_MAX, out_number) || *out_number == 0)
+        return S3_InvalidArgument;
+    r->why = NULL;
+    return S3_OK;
+}
+
+/* Conditions, range or part; fills the fields of the answer.  S3_OK with what to send. */
+static enum s3_error answer_prepare(struct s3_request *r, const struct object_info *info,
+                                    const struct object_part *part, uint32_t parts,
+                                    struct reach *reach)
+{
+    enum s3_error e = conditions_check(r->head, "", info);
+    uint64_t number = 0;
+
+    *reach = (struct reach){.bytes = info->size, .whole = true};
+    if (e == S3_NotModified) /* tells which version the client has */
+        (void)meta_reply(r, info, false);
+    if (e == S3_OK)
+        e = part_arg(r, &number);
+    if (e == S3_OK)
+        e = number ? reach_of_part(r, info, part, parts, number, reach)
+                   : reach_of_range(r, info, reach);
+    if (e == S3_OK)
+        e = meta_reply(r, info, reach->whole || (number && !reach->part));
+    if (e == S3_OK && reach->part && request_field(r, "x-amz-checksum-mode"))
+        e = meta_reply_sum(r, &reach->part->sum, 0);
+    if (e == S3_OK && !reach->whole && reach->bytes)
+        e = reply_range(r, reach, info->size);
     return e;
 }
 
@@ -119,12 +207,11 @@ static ssize_t get_read(void *user, uint64_t pos, uint8_t *dst, size_t max)
 static void first_piece(struct s3_request *r)
 {
     struct get_state *s = r->state;
-    unsigned status = s->whole ? 200 : 206;
 
     if (s->came == s->bytes)
-        request_reply_buf(r, status, &s->piece);
+        request_reply_buf(r, s->status, &s->piece);
     else
-        request_reply_stream(r, status, s->bytes, get_read);
+        request_reply_stream(r, s->status, s->bytes, get_read);
 }
 
 static void got_piece(void *arg, int rc, struct buf *data)
@@ -156,10 +243,41 @@ static void got_piece(void *arg, int rc, struct buf *data)
     request_drop(r);
 }
 
+static ssize_t head_read(void *user, uint64_t pos, uint8_t *dst, size_t max)
+{
+    UNUSED(user);
+    UNUSED(pos);
+    UNUSED(dst);
+    UNUSED(max);
+    return -EIO; /* nobody reads the body of a HEAD */
+}
+
+static void reply_bytes(struct s3_request *r, const struct reach *reach)
+{
+    struct get_state *s = r->state;
+
+    s->off = reach->off;
+    s->bytes = reach->bytes;
+    s->status = reach->whole ? 200 : 206;
+    if (r->op == &op_head_object) {
+        request_reply_stream(r, s->status, s->bytes, head_read);
+    } else if (s->bytes == 0) {
+        request_reply(r, s->status);
+    } else {
+        object_get_range(s->get, s->off, s->bytes);
+        ask(r);
+        if (s->failed)
+            request_reply_rc(r, -EAGAIN);
+    }
+}
+
 static void opened(void *arg, int rc, const struct object_info *info)
 {
     struct s3_request *r = arg;
     struct get_state *s = r->state;
+    const struct object_part *part;
+    struct reach reach;
+    uint32_t parts;
     enum s3_error e;
 
     s->calling = false;
@@ -168,17 +286,13 @@ static void opened(void *arg, int rc, const struct object_info *info)
         return;
     }
     s->info = info;
-    e = answer_prepare(r, info, &s->off, &s->bytes, &s->whole);
-    if (e != S3_OK) {
+    r->object_bytes = info->size;
+    part = object_get_parts(s->get, &parts);
+    e = answer_prepare(r, info, part, parts, &reach);
+    if (e != S3_OK)
         request_reply_error(r, e);
-    } else if (s->bytes == 0) {
-        request_reply(r, 200);
-    } else {
-        object_get_range(s->get, s->off, s->bytes);
-        ask(r);
-        if (s->failed)
-            request_reply_rc(r, -EAGAIN);
-    }
+    else
+        reply_bytes(r, &reach);
     request_drop(r);
 }
 
@@ -203,31 +317,22 @@ const struct s3_op op_get_object = {"GetObject", get_start, NULL};
 
 /* --- HEAD --- */
 
-static ssize_t head_read(void *user, uint64_t pos, uint8_t *dst, size_t max)
-{
-    UNUSED(user);
-    UNUSED(pos);
-    UNUSED(dst);
-    UNUSED(max);
-    return -EIO; /* nobody reads the body of a HEAD */
-}
-
 static void headed(void *arg, int rc, const struct object_info *info)
 {
     struct s3_request *r = arg;
-    uint64_t off, bytes;
-    bool whole;
+    struct reach reach;
     enum s3_error e;
 
     if (rc < 0 || !request_open(r)) {
         request_call_failed(r, rc);
         return;
     }
-    e = answer_prepare(r, info, &off, &bytes, &whole);
+    r->object_bytes = info->size;
+    e = answer_prepare(r, info, NULL, 0, &reach);
     if (e != S3_OK)
         request_reply_error(r, e);
     else
-        request_reply_stream(r, whole ? 200 : 206, bytes, head_read);
+        request_reply_stream(r, reach.whole ? 200 : 206, reach.bytes, head_read);
     request_drop(r);
 }
 
@@ -235,6 +340,10 @@ static void head_start(struct s3_request *r)
 {
     int rc;
 
+    if (request_arg(r, "partNumber")) { /* what the parts are an opening tells */
+        get_start(r);
+        return;
+    }
     request_hold(r);
     rc = object_head(r->g->buckets, &r->who, r->bucket, r->key, headed, r);
     if (rc < 0)

@@ -3,6 +3,7 @@
  * A continuation token is where the page before stopped, in hexadecimal digits: opaque to clients,
  * and good for ever. */
 #include "s3/gateway.h"
+#include "s3/object/meta.h"
 #include "s3/object/route.h"
 #include "s3/object/xml_parts.h"
 
@@ -34,10 +35,14 @@ static void put_rows(struct s3_request *r, const struct object_list *list)
         xml_put_key(w, "Key", row->name, s->url);
         xml_put_time(w, "LastModified", row->info.mtime_ns);
         xml_put_etag(w, &row->info.etag);
+        if (row->info.sum.kind) {
+            xml_put_str(w, "ChecksumAlgorithm", checksum_name(row->info.sum.kind));
+            xml_put_str(w, "ChecksumType", sum_type_name(row->info.sum.type));
+        }
         xml_put_u64(w, "Size", row->info.size);
         xml_put_str(w, "StorageClass", "STANDARD");
         if (s->owner)
-            xml_put_owner(w, "Owner", r->who.name);
+            xml_put_owner(w, "Owner", list->owner);
         xml_close(w, "Contents");
     }
     for (uint32_t i = 0; i < list->count; i++) {

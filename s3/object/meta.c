@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "s3/gateway.h"
+#include "s3/object/acl.h"
 #include "s3/object/meta.h"
 
 static bool starts_with(struct bytes b, const char *text)
@@ -84,14 +85,21 @@ static enum s3_error keep(struct meta *m, struct bytes name, struct bytes value)
 
 enum s3_error meta_collect(struct s3_request *r, struct meta *out_meta)
 {
+    const struct bytes *tagging = request_field(r, "x-amz-tagging");
+    const struct bytes *acl = request_field(r, "x-amz-acl");
     enum s3_error e = S3_OK;
     uint64_t user_bytes = 0;
 
-    out_meta->count = 0;
+    out_meta->count = out_meta->tags.count = 0;
+    out_meta->acl = S3_ACL_PRIVATE;
+    if (tagging)
+        e = tags_of_header(r, *tagging, &out_meta->tags);
+    if (acl && e == S3_OK)
+        e = acl_of_name(*acl, &out_meta->acl);
     for (uint32_t i = 0; i < r->head->field_count && e == S3_OK; i++) {
         struct http_field f = r->head->field[i];
 
-        if (!is_kept(f.name) && checksum_of_field(f.name) == CHECKSUM_NONE)
+        if (!is_kept(f.name))
             continue;
         if (starts_with(f.name, "x-amz-meta-"))
             user_bytes += f.name.len - strlen("x-amz-meta-") + f.value.len;
@@ -119,6 +127,32 @@ enum s3_error meta_reply_etag(struct s3_request *r, const struct s3_etag *etag)
     if (!kept)
         return S3_ServiceUnavailable;
     request_field_set(r, "ETag", BYTES_STR(kept));
+    return S3_OK;
+}
+
+const char *sum_type_name(enum s3_sum_type type)
+{
+    return type == S3_SUM_COMPOSITE ? "COMPOSITE" : "FULL_OBJECT";
+}
+
+void sum_text(const struct s3_sum *sum, uint32_t parts, char out[SUM_TEXT])
+{
+    base64_put(sum->value, checksum_bytes(sum->kind), out);
+    if (sum->type == S3_SUM_COMPOSITE)
+        (void)snprintf(out + strlen(out), 12, "-%u", (unsigned)parts);
+}
+
+enum s3_error meta_reply_sum(struct s3_request *r, const struct s3_sum *sum, uint32_t parts)
+{
+    char *text = arena_alloc(r->arena, SUM_TEXT);
+
+    if (sum->kind == CHECKSUM_NONE)
+        return S3_OK;
+    if (!text)
+        return S3_ServiceUnavailable;
+    sum_text(sum, parts, text);
+    request_field_set(r, checksum_field(sum->kind), BYTES_STR(text));
+    request_field_set(r, "x-amz-checksum-type", BYTES_STR(sum_type_name(sum->type)));
     return S3_OK;
 }
 
@@ -155,18 +189,42 @@ static bool is_field_text(struct bytes b)
 /* An override was decoded: it could hold line ends, and so begin another answer. */
 static enum s3_error check_overrides(const struct s3_request *r)
 {
-    for (uint32_t i = 0; i < r->query.count; i++)
-        if (starts_with(r->query.arg[i].name, "response-") && !is_field_text(r->query.arg[i].value))
+    for (uint32_t i = 0; i < r->query.count; i++) {
+        if (!starts_with(r->query.arg[i].name, "response-"))
+            continue;
+        if (r->who.anonymous) /* nobody may make a site say what it does not */
+            return S3_InvalidRequest;
+        if (!is_field_text(r->query.arg[i].value))
             return S3_InvalidArgument;
+    }
+    return S3_OK;
+}
+
+/* How many, where there are any; which is asked for by a call of its own. */
+static enum s3_error reply_tag_count(struct s3_request *r, uint32_t count)
+{
+    const char *kept;
+    char text[12];
+
+    if (count == 0)
+        return S3_OK;
+    (void)snprintf(text, sizeof(text), "%u", (unsigned)count);
+    kept = arena_strdup(r->arena, text, strlen(text));
+    if (!kept)
+        return S3_ServiceUnavailable;
+    request_field_set(r, "x-amz-tagging-count", BYTES_STR(kept));
     return S3_OK;
 }
 
 enum s3_error meta_reply(struct s3_request *r, const struct object_info *info, bool whole)
 {
-    bool checksums = whole && request_field(r, "x-amz-checksum-mode");
     char *date = arena_alloc(r->arena, HTTP_DATE_BYTES);
     enum s3_error e = check_overrides(r);
 
+    if (e == S3_OK && whole && request_field(r, "x-amz-checksum-mode"))
+        e = meta_reply_sum(r, &info->sum, info->etag.parts);
+    if (e == S3_OK)
+        e = reply_tag_count(r, info->tag_count);
     if (e == S3_OK)
         e = date ? meta_reply_etag(r, &info->etag) : S3_ServiceUnavailable;
     if (e != S3_OK)
@@ -176,8 +234,7 @@ enum s3_error meta_reply(struct s3_request *r, const struct object_info *info, b
     request_field_set(r, "Accept-Ranges", BYTES_STR("bytes"));
     request_field_set(r, "content-type", BYTES_STR("binary/octet-stream"));
     for (uint32_t i = 0; i < info->header_count; i++)
-        if (checksums || checksum_of_field(info->headers[i].name) == CHECKSUM_NONE)
-            request_field_add(r, info->headers[i].name, info->headers[i].value);
+        request_field_add(r, info->headers[i].name, info->headers[i].value);
     overrides(r);
     return S3_OK;
 }

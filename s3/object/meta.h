@@ -3,19 +3,28 @@
 #define S3_OBJECT_META_H
 
 #include "s3/object/request.h"
+#include "s3/object/tags.h"
 
 enum { META_USER_BYTES_MAX = 2048 };
 
 struct meta {
     struct s3_header header[S3_HEADERS_MAX]; /* borrowed from the request */
     uint32_t count;
+    struct tag_set tags; /* x-amz-tagging */
+    enum s3_acl acl;     /* x-amz-acl */
 };
 
-/* Content-Type and its kin, x-amz-meta-*, and a checksum that came in a field. */
+/* Content-Type and its kin, x-amz-meta-*, tags and ACL. */
 enum s3_error meta_collect(struct s3_request *r, struct meta *out_meta);
 
 /* The fields of an answer that tell of an object, as GET and HEAD give them. */
 enum s3_error meta_reply(struct s3_request *r, const struct object_info *info, bool whole);
+/* A checksum and its type, as fields; `parts` of a composite one. */
+enum s3_error meta_reply_sum(struct s3_request *r, const struct s3_sum *sum, uint32_t parts);
+/* Its value as it is told: base64, "-parts" behind a composite one. */
+enum { SUM_TEXT = CHECKSUM_TEXT + 12 };
+void sum_text(const struct s3_sum *sum, uint32_t parts, char out[SUM_TEXT]);
+const char *sum_type_name(enum s3_sum_type type); /* FULL_OBJECT, COMPOSITE */
 /* An ETag in quotes, as a field. */
 enum s3_error meta_reply_etag(struct s3_request *r, const struct s3_etag *etag);
 
@@ -28,7 +37,9 @@ enum s3_error conditions_check(const struct http_head *head, const char *prefix,
  * removes it.  S3_OK, or why it cannot be asked. */
 enum s3_error conditions_of_write(const struct http_head *head, struct s3_condition *out_cond);
 enum s3_error conditions_of_delete(const struct http_head *head, struct s3_condition *out_cond);
-bool condition_any(const struct s3_condition *c);
+/* A call with a condition failed, or the client has gone: request_call_failed, but that others were
+ * in the way is told as S3 tells it of conditions. */
+void condition_failed(struct s3_request *r, int rc, const struct s3_condition *c);
 /* With or without quotes.  What is no ETag of ours is one that no object has. */
 void etag_parse(struct bytes text, struct s3_etag *out_etag);
 

@@ -40,35 +40,30 @@ static void put_failed(struct s3_request *r, int rc)
     request_reply_rc(r, rc);
 }
 
-static enum s3_error reply_checksum(struct s3_request *r)
+/* A part has one without a type: that is the whole object's. */
+static enum s3_error reply_sum(struct s3_request *r, const struct object_info *info)
 {
-    const struct put_state *s = r->state;
-    enum checksum_kind kind = s->sums.checksum;
-    char *text = arena_alloc(r->arena, CHECKSUM_TEXT);
+    enum s3_error e = meta_reply_sum(r, &info->sum, 0);
 
-    if (kind == CHECKSUM_NONE)
-        return S3_OK;
-    if (!text)
-        return S3_ServiceUnavailable;
-    base64_put(s->sums.checksum_value, checksum_bytes(kind), text);
-    request_field_set(r, checksum_field(kind), BYTES_STR(text));
-    return S3_OK;
+    if (r->op == &op_upload_part)
+        request_field_drop(r, "x-amz-checksum-type");
+    return e;
 }
 
 static void committed(void *arg, int rc, const struct object_info *info)
 {
     struct s3_request *r = arg;
+    const struct put_state *s = r->state;
     enum s3_error e;
 
     if (rc < 0 || !request_open(r)) {
-        request_call_failed(r, rc);
+        condition_failed(r, rc, &s->args.cond);
         return;
     }
     r->object_bytes = info->size;
     e = meta_reply_etag(r, &info->etag);
-    /* Of a part the checksum is not kept, so it is not told: completing goes by ETags. */
-    if (e == S3_OK && r->op == &op_put_object)
-        e = reply_checksum(r);
+    if (e == S3_OK)
+        e = reply_sum(r, info);
     if (e != S3_OK)
         request_reply_error(r, e);
     else if (r->answer)
@@ -81,9 +76,11 @@ static void committed(void *arg, int rc, const struct object_info *info)
 static void put_commit(struct s3_request *r)
 {
     struct put_state *s = r->state;
+    struct s3_sum sum = {.kind = s->sums.checksum, .type = S3_SUM_FULL};
 
+    memcpy(sum.value, s->sums.checksum_value, sizeof(sum.value));
     request_hold(r);
-    object_put_commit(TAKE(s->put), s->sums.md5, NULL, committed, r);
+    object_put_commit(TAKE(s->put), s->sums.md5, &sum, committed, r);
 }
 
 /* Write what waits; false when it still does, or the PUT failed. */
@@ -172,7 +169,7 @@ static void put_begin(struct s3_request *r)
     struct put_state *s = r->state;
     int rc;
 
-    if (!r->want.checksum_told)
+    if (!r->want.checksum_told && r->want.checksum == CHECKSUM_NONE)
         r->want.checksum = CHECKSUM_CRC64NVME; /* as S3 does: doc/decisions/0010 */
     s->args.bucket = r->bucket;
     s->args.key = r->key;
@@ -213,11 +210,39 @@ static void put_start(struct s3_request *r)
     }
     s->args.headers = s->meta.header;
     s->args.header_count = s->meta.count;
+    s->args.tags = s->meta.tags.tag;
+    s->args.tag_count = s->meta.tags.count;
+    s->args.acl = s->meta.acl;
     e = conditions_of_write(r->head, &s->args.cond);
     if (e != S3_OK)
         request_reply_error(r, e);
     else
         put_begin(r);
+}
+
+static void upload_seen(void *arg, int rc, const struct s3_sum *sum)
+{
+    struct s3_request *r = arg;
+
+    if (rc < 0 || !request_open(r)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    r->want.checksum = sum->kind;
+    put_begin(r);
+    request_drop(r);
+}
+
+/* The upload knows what kind of checksum its parts are to have, when the client tells none. */
+static void part_ask(struct s3_request *r)
+{
+    const struct put_state *s = r->state;
+    int rc;
+
+    request_hold(r);
+    rc = upload_stat(r->g->buckets, &r->who, r->bucket, r->key, s->args.upload, upload_seen, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
 }
 
 static void part_start(struct s3_request *r)
@@ -237,8 +262,10 @@ static void part_start(struct s3_request *r)
     s->args.part_number = (uint32_t)n;
     if (s->args.upload.len == 0)
         request_reply_error(r, S3_NoSuchUpload); /* empty would mean: no part */
-    else
+    else if (r->want.checksum_told)
         put_begin(r);
+    else
+        part_ask(r);
 }
 
 static const struct request_body_calls put_body = {put_room, put_batch, put_done};

@@ -71,6 +71,13 @@ void request_field_add(struct s3_request *r, struct bytes key, struct bytes valu
     r->field[r->field_count++] = (struct http_field){key, value};
 }
 
+void request_field_drop(struct s3_request *r, const char *name)
+{
+    for (uint32_t i = 0; i < r->field_count; i++)
+        if (bytes_equal(r->field[i].name, BYTES_STR(name)))
+            r->field[i--] = r->field[--r->field_count];
+}
+
 void request_field_set(struct s3_request *r, const char *name, struct bytes value)
 {
     request_field_add(r, BYTES_STR(name), value);
@@ -409,6 +416,8 @@ void request_head(void *arg, struct http_request *http)
         post_begin(r);
         return;
     }
+    if (bytes_equal(r->head->method, BYTES_STR("OPTIONS")))
+        r->query.count = 0; /* asked before the request that they belong to: nobody signs it */
     request_hold(r);
     if (e == S3_OK)
         e = auth_start(&r->auth, &g->auth, r->arena, r->head, &r->query, authenticated, r);

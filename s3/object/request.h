@@ -59,6 +59,7 @@ struct s3_request {
     struct bytes bucket, key; /* decoded */
     struct uri_query query;
 
+    bool stores;                /* its operation does: quotas */
     struct bucket_grant *grant; /* owned, or NULL: room for what it stores */
     struct auth auth;
     struct s3_principal who;
@@ -113,6 +114,7 @@ bool request_has_body(const struct s3_request *r);
 
 /* Add a field, borrowed until the answer; a repeat replaces. */
 void request_field_set(struct s3_request *r, const char *name, struct bytes value);
+void request_field_drop(struct s3_request *r, const char *name);
 void request_field_add(struct s3_request *r, struct bytes name, struct bytes value);
 void request_reply(struct s3_request *r, unsigned status);
 void request_reply_xml(struct s3_request *r); /* what is in r->xml, 200 */
@@ -132,6 +134,7 @@ void request_call_failed(struct s3_request *r, int rc);
 enum { HTTP_DATE_BYTES = 30 };
 void http_date_put(uint64_t ns, char out[HTTP_DATE_BYTES]);
 bool http_date_get(struct bytes text, int64_t *out_s);             /* IMF-fixdate only */
+bool iso_date_get(struct bytes text, int64_t *out_s);              /* 2006-01-02T15:04:05[.000]Z */
 bool number_get(struct bytes text, uint64_t max, uint64_t *out_n); /* digits only */
 
 #endif

@@ -7,6 +7,7 @@
 #include "s3/object/route.h"
 #include "s3/gateway.h"
 #include "s3/host.h"
+#include "s3/object/gate.h"
 
 enum level { SERVICE, BUCKET, OBJECT };
 
@@ -15,12 +16,17 @@ enum {
     TAKES_BODY = 1,       /* Content-MD5, checksums */
     TAKES_META = 2,       /* what is kept with an object */
     TAKES_CONDITIONS = 4, /* If-* of a read */
-    TAKES_ABSENT = 8,     /* If-None-Match: * of a write */
+    TAKES_WRITE_IF = 8,   /* If-Match, If-None-Match: * of a write */
     TAKES_BUCKET_MAKE = 16,
     TAKES_COPY = 32,
     TAKES_CHECKSUM_KIND = 64, /* of an upload */
     TAKES_COPY_RANGE = 128,
     TAKES_ROOM = 256, /* something is stored: quotas */
+    TAKES_ACL = 512,
+    TAKES_OBJECT_SUM = 1024, /* a checksum not of the body but of the object */
+    TAKES_DELETE_IF = 2048,
+    TAKES_ATTRIBUTES = 4096,
+    TAKES_LIST = 8192,
 };
 
 struct row {
@@ -34,22 +40,35 @@ struct row {
 
 #define LIST_ARGS "prefix delimiter max-keys encoding-type"
 #define READ_ARGS                                                                                  \
-    "versionId response-content-type response-content-language response-expires "                  \
+    "versionId partNumber response-content-type response-content-language response-expires "       \
     "response-cache-control response-content-disposition response-content-encoding"
 
+/* The first that fits: sub-resources before what has none. */
 static const struct row rows[] = {
     {"GET", SERVICE, NULL, &op_list_buckets, "", 0},
 
-    {"PUT", BUCKET, NULL, &op_create_bucket, "", TAKES_BODY | TAKES_BUCKET_MAKE},
-    {"DELETE", BUCKET, NULL, &op_delete_bucket, "", 0},
     {"HEAD", BUCKET, NULL, &op_head_bucket, "", 0},
     {"GET", BUCKET, "list-type", &op_list_v2,
-     LIST_ARGS " continuation-token start-after fetch-owner", 0},
+     LIST_ARGS " continuation-token start-after fetch-owner", TAKES_LIST},
     {"GET", BUCKET, "location", &op_get_location, "", 0},
     {"GET", BUCKET, "uploads", &op_list_uploads,
      "prefix delimiter max-uploads encoding-type key-marker upload-id-marker", 0},
     {"POST", BUCKET, "delete", &op_delete_objects, "", TAKES_BODY},
-    {"GET", BUCKET, "acl", &op_bucket_acl, "", 0},
+    {"GET", BUCKET, "acl", &op_get_bucket_acl, "", 0},
+    {"PUT", BUCKET, "acl", &op_put_bucket_acl, "", TAKES_BODY | TAKES_ACL},
+    {"GET", BUCKET, "tagging", &op_get_bucket_tagging, "", 0},
+    {"PUT", BUCKET, "tagging", &op_put_bucket_tagging, "", TAKES_BODY},
+    {"DELETE", BUCKET, "tagging", &op_delete_bucket_tagging, "", 0},
+    {"GET", BUCKET, "cors", &op_get_bucket_cors, "", 0},
+    {"PUT", BUCKET, "cors", &op_put_bucket_cors, "", TAKES_BODY},
+    {"DELETE", BUCKET, "cors", &op_delete_bucket_cors, "", 0},
+    {"GET", BUCKET, "ownershipControls", &op_get_ownership, "", 0},
+    {"PUT", BUCKET, "ownershipControls", &op_put_ownership, "", TAKES_BODY},
+    {"DELETE", BUCKET, "ownershipControls", &op_delete_ownership, "", 0},
+    {"GET", BUCKET, "publicAccessBlock", &op_get_public_block, "", 0},
+    {"PUT", BUCKET, "publicAccessBlock", &op_put_public_block, "", TAKES_BODY},
+    {"DELETE", BUCKET, "publicAccessBlock", &op_delete_public_block, "", 0},
+    {"GET", BUCKET, "policyStatus", &op_get_policy_status, "", 0},
     {"GET", BUCKET, "versioning", &op_fixed, "", 0},
     {"GET", BUCKET, "requestPayment", &op_fixed, "", 0},
     {"GET", BUCKET, "logging", &op_fixed, "", 0},
@@ -57,26 +76,39 @@ static const struct row rows[] = {
     {"GET", BUCKET, "accelerate", &op_fixed, "", 0},
     {"GET", BUCKET, "policy", &op_fixed, "", 0},
     {"GET", BUCKET, "lifecycle", &op_fixed, "", 0},
-    {"GET", BUCKET, "cors", &op_fixed, "", 0},
-    {"GET", BUCKET, "tagging", &op_fixed, "", 0},
+    {"DELETE", BUCKET, "policy", &op_fixed_delete, "", 0},
+    {"DELETE", BUCKET, "lifecycle", &op_fixed_delete, "", 0},
+    {"DELETE", BUCKET, "website", &op_fixed_delete, "", 0},
+    {"DELETE", BUCKET, "encryption", &op_fixed_delete, "", 0},
+    {"DELETE", BUCKET, "replication", &op_fixed_delete, "", 0},
     {"GET", BUCKET, "website", &op_fixed, "", 0},
     {"GET", BUCKET, "encryption", &op_fixed, "", 0},
     {"GET", BUCKET, "object-lock", &op_fixed, "", 0},
     {"GET", BUCKET, "replication", &op_fixed, "", 0},
-    {"GET", BUCKET, NULL, &op_list_v1, LIST_ARGS " marker", 0},
+    {"GET", BUCKET, NULL, &op_list_v1, LIST_ARGS " marker", TAKES_LIST},
+    {"PUT", BUCKET, NULL, &op_create_bucket, "", TAKES_BODY | TAKES_BUCKET_MAKE},
+    {"DELETE", BUCKET, NULL, &op_delete_bucket, "", 0},
+    {"OPTIONS", BUCKET, NULL, &op_preflight, "", 0},
 
     {"GET", OBJECT, "uploadId", &op_list_parts, "max-parts part-number-marker encoding-type", 0},
-    {"GET", OBJECT, "acl", &op_object_acl, "versionId", 0},
-    {"GET", OBJECT, "tagging", &op_object_tagging, "versionId", 0},
+    {"GET", OBJECT, "acl", &op_get_object_acl, "versionId", 0},
+    {"PUT", OBJECT, "acl", &op_put_object_acl, "versionId", TAKES_BODY | TAKES_ACL},
+    {"GET", OBJECT, "tagging", &op_get_object_tagging, "versionId", 0},
+    {"PUT", OBJECT, "tagging", &op_put_object_tagging, "versionId", TAKES_BODY},
+    {"DELETE", OBJECT, "tagging", &op_delete_object_tagging, "versionId", 0},
+    {"GET", OBJECT, "attributes", &op_get_attributes, "versionId",
+     TAKES_CONDITIONS | TAKES_ATTRIBUTES},
     {"GET", OBJECT, NULL, &op_get_object, READ_ARGS, TAKES_CONDITIONS},
     {"HEAD", OBJECT, NULL, &op_head_object, READ_ARGS, TAKES_CONDITIONS},
     {"PUT", OBJECT, "uploadId", &op_upload_part, "partNumber", TAKES_BODY | TAKES_ROOM},
-    {"PUT", OBJECT, NULL, &op_put_object, "", TAKES_BODY | TAKES_META | TAKES_ABSENT | TAKES_ROOM},
+    {"PUT", OBJECT, NULL, &op_put_object, "",
+     TAKES_BODY | TAKES_META | TAKES_WRITE_IF | TAKES_ROOM},
     {"DELETE", OBJECT, "uploadId", &op_abort_upload, "", 0},
-    {"DELETE", OBJECT, NULL, &op_delete_object, "versionId", 0},
+    {"DELETE", OBJECT, NULL, &op_delete_object, "versionId", TAKES_DELETE_IF},
+    {"OPTIONS", OBJECT, NULL, &op_preflight, "", 0},
     {"POST", OBJECT, "uploads", &op_create_upload, "", TAKES_META | TAKES_CHECKSUM_KIND},
     {"POST", OBJECT, "uploadId", &op_complete_upload, "",
-     TAKES_BODY | TAKES_CHECKSUM_KIND | TAKES_ROOM},
+     TAKES_BODY | TAKES_OBJECT_SUM | TAKES_CHECKSUM_KIND | TAKES_WRITE_IF | TAKES_ROOM},
 };
 
 /* With x-amz-copy-source; the first that fits. */
@@ -84,7 +116,7 @@ static const struct row copy_rows[] = {
     {"PUT", OBJECT, "uploadId", &op_part_copy, "partNumber",
      TAKES_COPY | TAKES_COPY_RANGE | TAKES_ROOM},
     {"PUT", OBJECT, NULL, &op_copy_object, "",
-     TAKES_META | TAKES_COPY | TAKES_CHECKSUM_KIND | TAKES_ROOM},
+     TAKES_META | TAKES_COPY | TAKES_CHECKSUM_KIND | TAKES_WRITE_IF | TAKES_ROOM},
 };
 
 /* Fields of ours and, where only some values say what we do, these (separated by bars). */
@@ -97,9 +129,11 @@ static const struct {
     {"x-amz-content-sha256", 0, NULL},
     {"x-amz-user-agent", 0, NULL},
     {"x-amz-request-payer", 0, "requester"},
-    {"x-amz-acl", TAKES_META | TAKES_BUCKET_MAKE, "private|bucket-owner-full-control"},
+    {"x-amz-acl", TAKES_META | TAKES_BUCKET_MAKE | TAKES_ACL, NULL},
+    {"x-amz-tagging", TAKES_META, NULL},
     {"x-amz-storage-class", TAKES_META, "STANDARD"},
-    {"x-amz-object-ownership", TAKES_BUCKET_MAKE, "BucketOwnerEnforced"},
+    {"x-amz-object-ownership", TAKES_BUCKET_MAKE,
+     "BucketOwnerEnforced|BucketOwnerPreferred|ObjectWriter"},
     {"x-amz-bucket-object-lock-enabled", TAKES_BUCKET_MAKE, "false|False"},
     {"x-amz-decoded-content-length", TAKES_BODY, NULL},
     {"x-amz-trailer", TAKES_BODY, NULL},
@@ -111,7 +145,14 @@ static const struct {
     {"x-amz-checksum-sha256", TAKES_BODY, NULL},
     {"x-amz-checksum-algorithm", TAKES_CHECKSUM_KIND, "CRC32|CRC32C|CRC64NVME|SHA1|SHA256"},
     {"x-amz-checksum-type", TAKES_CHECKSUM_KIND, "COMPOSITE|FULL_OBJECT"},
+    {"x-amz-mp-object-size", TAKES_OBJECT_SUM, NULL},
     {"x-amz-checksum-mode", TAKES_CONDITIONS, "ENABLED"},
+    {"x-amz-object-attributes", TAKES_ATTRIBUTES, NULL},
+    {"x-amz-max-parts", TAKES_ATTRIBUTES, NULL},
+    {"x-amz-part-number-marker", TAKES_ATTRIBUTES, NULL},
+    {"x-amz-optional-object-attributes", TAKES_LIST, "RestoreStatus"},
+    {"x-amz-if-match-size", TAKES_DELETE_IF, NULL},
+    {"x-amz-if-match-last-modified-time", TAKES_DELETE_IF, NULL},
     {"x-amz-copy-source", TAKES_COPY, NULL},
     {"x-amz-copy-source-if-match", TAKES_COPY, NULL},
     {"x-amz-copy-source-if-none-match", TAKES_COPY, NULL},
@@ -119,10 +160,11 @@ static const struct {
     {"x-amz-copy-source-if-unmodified-since", TAKES_COPY, NULL},
     {"x-amz-copy-source-range", TAKES_COPY_RANGE, NULL},
     {"x-amz-metadata-directive", TAKES_COPY, "COPY|REPLACE"},
-    {"x-amz-tagging-directive", TAKES_COPY, "COPY"},
+    {"x-amz-tagging-directive", TAKES_COPY, "COPY|REPLACE"},
     {"content-md5", TAKES_BODY, NULL},
     {"range", TAKES_CONDITIONS, NULL},
-    {"if-match", TAKES_CONDITIONS, NULL},
+    {"if-match", TAKES_CONDITIONS | TAKES_WRITE_IF | TAKES_DELETE_IF, NULL},
+    {"if-none-match", TAKES_CONDITIONS | TAKES_WRITE_IF, NULL},
     {"if-modified-since", TAKES_CONDITIONS, NULL},
     {"if-unmodified-since", TAKES_CONDITIONS, NULL},
 };
@@ -209,13 +251,6 @@ static enum s3_error check_field(const struct s3_request *r, const struct row *r
         return row->takes & TAKES_META ? S3_OK : S3_NotImplemented;
     if (bytes_equal(f->name, BYTES_STR("x-amz-expected-bucket-owner")))
         return bytes_equal(f->value, BYTES_STR(r->who.name)) ? S3_OK : S3_AccessDenied;
-    if (bytes_equal(f->name, BYTES_STR("if-none-match"))) {
-        if (row->takes & TAKES_CONDITIONS)
-            return S3_OK;
-        return row->takes & TAKES_ABSENT && bytes_equal(f->value, BYTES_STR("*"))
-                   ? S3_OK
-                   : S3_NotImplemented;
-    }
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
         if (!bytes_equal(f->name, BYTES_STR(fields[i].name)))
             continue;
@@ -317,7 +352,7 @@ static enum s3_error sum_of_sdk(struct s3_request *r)
     return kind == r->want.checksum ? S3_OK : S3_BadDigest;
 }
 
-static enum s3_error wanted_sums(struct s3_request *r)
+static enum s3_error wanted_sums(struct s3_request *r, const struct row *row)
 {
     const struct bytes *md5 = request_field(r, "content-md5");
     enum s3_error e;
@@ -326,7 +361,7 @@ static enum s3_error wanted_sums(struct s3_request *r)
     r->why = NULL;
     if (md5 && !base64_get(*md5, r->want.md5, sizeof(r->want.md5)))
         return S3_InvalidDigest;
-    e = sum_in_field(r);
+    e = row->takes & TAKES_OBJECT_SUM ? S3_OK : sum_in_field(r);
     if (e == S3_OK)
         e = sum_in_trailer(r);
     if (e == S3_OK)
@@ -358,7 +393,7 @@ static enum s3_error check_body(struct s3_request *r, const struct row *row)
     if (!(row->takes & TAKES_BODY))
         return check_no_body(r);
     e = wanted_bytes(r);
-    return e == S3_OK ? wanted_sums(r) : e;
+    return e == S3_OK ? wanted_sums(r, row) : e;
 }
 
 /* --- the operation --- */
@@ -376,35 +411,6 @@ static const struct row *row_find(const struct s3_request *r)
             (!row->sub || request_arg(r, row->sub)))
             return row;
     return NULL;
-}
-
-static void admitted(void *arg, int rc, struct bucket_grant *grant)
-{
-    struct s3_request *r = arg;
-
-    if (rc < 0 || !request_open(r)) {
-        bucket_grant_end(grant, false);
-        request_call_failed(r, rc);
-        return;
-    }
-    r->grant = grant;
-    r->op->start(r);
-    request_drop(r);
-}
-
-/* How much becomes known: of copies when the source is found, of an upload from its parts. */
-static void room_ask(struct s3_request *r)
-{
-    bool part = request_arg(r, "partNumber") != NULL;
-    bool told =
-        r->op == &op_put_object || r->op == &op_upload_part || r->op == &op_post_object;
-    struct s3_quota more = {.bytes = told ? r->want.bytes : S3_BYTES_UNKNOWN, .objects = !part};
-    int rc;
-
-    request_hold(r);
-    rc = bucket_admit(r->g->buckets, &r->who, r->bucket, &more, admitted, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
 }
 
 void route(struct s3_request *r)
@@ -429,10 +435,7 @@ void route(struct s3_request *r)
         request_reply_error(r, e);
         return;
     }
-    if (row->takes & TAKES_ROOM)
-        room_ask(r);
-    else
-        r->op->start(r);
+    gate(r, row->takes & TAKES_ROOM);
 }
 
 const struct s3_op *route_op(uint32_t i)
@@ -454,9 +457,9 @@ enum s3_error route_post(struct s3_request *r)
         row++;
     e = check_fields(r, row);
     if (e == S3_OK)
-        e = wanted_sums(r);
+        e = wanted_sums(r, row);
     if (e != S3_OK)
         return e;
-    room_ask(r);
+    gate(r, true);
     return S3_OK;
 }

@@ -1,5 +1,6 @@
 /* upload_list.c - ListParts and ListMultipartUploads. */
 #include "s3/gateway.h"
+#include "s3/object/meta.h"
 #include "s3/object/route.h"
 #include "s3/object/xml_parts.h"
 
@@ -30,6 +31,14 @@ static enum s3_error number_arg(const struct s3_request *r, const char *name, ui
 
 /* --- parts --- */
 
+static void put_sum_kind(struct writer *w, const struct s3_sum *sum)
+{
+    if (sum->kind == CHECKSUM_NONE)
+        return;
+    xml_put_str(w, "ChecksumAlgorithm", checksum_name(sum->kind));
+    xml_put_str(w, "ChecksumType", sum_type_name(sum->type));
+}
+
 static void parts_listed(void *arg, int rc, const struct upload_parts *parts)
 {
     struct s3_request *r = arg;
@@ -47,6 +56,7 @@ static void parts_listed(void *arg, int rc, const struct upload_parts *parts)
     xml_put_owner(w, "Initiator", r->who.name);
     xml_put_owner(w, "Owner", r->who.name);
     xml_put_str(w, "StorageClass", "STANDARD");
+    put_sum_kind(w, &parts->sum);
     xml_put_u64(w, "PartNumberMarker", s->after);
     if (parts->count)
         xml_put_u64(w, "NextPartNumberMarker", parts->rows[parts->count - 1].number);
@@ -58,6 +68,7 @@ static void parts_listed(void *arg, int rc, const struct upload_parts *parts)
         xml_put_time(w, "LastModified", parts->rows[i].mtime_ns);
         xml_put_etag(w, &parts->rows[i].etag);
         xml_put_u64(w, "Size", parts->rows[i].size);
+        xml_put_sum(w, &parts->rows[i].sum, 0);
         xml_close(w, "Part");
     }
     xml_close(w, "ListPartsResult");
@@ -108,6 +119,7 @@ static void put_upload(struct s3_request *r, const struct upload_list_row *row)
     xml_put_owner(w, "Owner", r->who.name);
     xml_put_str(w, "StorageClass", "STANDARD");
     xml_put_time(w, "Initiated", row->created_ns);
+    put_sum_kind(w, &row->sum);
     xml_close(w, "Upload");
 }
 

@@ -45,6 +45,30 @@ bool http_date_get(struct bytes text, int64_t *out_s)
     return strcmp(copy, again) == 0; /* one text for each second: what else it had is refused */
 }
 
+bool iso_date_get(struct bytes text, int64_t *out_s)
+{
+    struct tm tm = {0};
+    char copy[32], again[24];
+    int end = 0;
+
+    if (text.len < 20 || text.len >= sizeof(copy))
+        return false;
+    memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+    if (sscanf(copy, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
+               &tm.tm_min, &tm.tm_sec, &end) != 6 ||
+        end != 19 || copy[text.len - 1] != 'Z')
+        return false;
+    tm.tm_year -= 1900;
+    tm.tm_mon--;
+    if (tm.tm_year < 70)
+        return false;
+    *out_s = timegm(&tm);
+    gmtime_r((time_t *)out_s, &tm);
+    (void)strftime(again, sizeof(again), "%Y-%m-%dT%H:%M:%S", &tm);
+    return memcmp(again, copy, 19) == 0; /* a day and a time that there is */
+}
+
 bool number_get(struct bytes text, uint64_t max, uint64_t *out_n)
 {
     uint64_t n = 0;

@@ -1,4 +1,7 @@
 /* xml_parts.c - elements that several answers share. */
+#include <stdio.h>
+
+#include "s3/object/meta.h"
 #include "s3/object/xml_parts.h"
 #include "s3/uri.h"
 
@@ -17,6 +20,17 @@ void xml_put_etag(struct writer *w, const struct s3_etag *etag)
     s3_etag_text(etag, text + 1);
     strcat(text, "\"");
     xml_put_str(w, "ETag", text);
+}
+
+void xml_put_sum(struct writer *w, const struct s3_sum *sum, uint32_t parts)
+{
+    char element[32], text[SUM_TEXT];
+
+    if (sum->kind == CHECKSUM_NONE)
+        return;
+    (void)snprintf(element, sizeof(element), "Checksum%s", checksum_name(sum->kind));
+    sum_text(sum, parts, text);
+    xml_put_str(w, element, text);
 }
 
 void xml_put_key(struct writer *w, const char *element, struct bytes key, bool url)

@@ -142,7 +142,10 @@ const struct bytes *fake_prop(const struct fake_bucket *b, const char *name)
 bool fake_public(const struct fake_bucket *b, enum s3_acl acl)
 {
     const struct bytes *block = fake_prop(b, S3_PROP_BLOCK);
+    const struct bytes *owner = fake_prop(b, S3_PROP_OWNER);
 
+    if (owner && bytes_equal(*owner, BYTES_STR(S3_OWNER_ENFORCED)))
+        return false;
     return acl == S3_ACL_PUBLIC_READ && !(block && block->data[0] & S3_BLOCK_ACLS);
 }
 

@@ -168,6 +168,8 @@ static int parts_join(struct fake_upload *u, const struct upload_end *end, struc
     EVP_DigestFinal_ex(md5, o->info.etag.md5, NULL);
     EVP_MD_CTX_free(md5);
     o->info.etag.parts = n;
+    if (rc == 0 && !u->sum.kind)
+        u->sum = (struct s3_sum){.kind = o->part[0].sum.kind, .type = S3_SUM_FULL};
     if (rc == 0)
         rc = sums_join(u->sum.kind, u->sum.type, o->part, o->part_count, &o->info.sum);
     if (rc == 0 && ((end->sum.type && end->sum.type != u->sum.type) ||

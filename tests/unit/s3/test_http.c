@@ -159,9 +159,9 @@ T(s3_http, a_body_is_asked_for_only_when_the_head_was_verified)
         size_t bytes;
         unsigned status;
     } rows[] = {
-        {NULL, "/bucket/key", 10, 100},         {NULL, "/bucket/key", sizeof(body), 100},
-        {"wrong", "/bucket/key", 10, 403},      {NULL, "/nobucket/key", sizeof(body), 404},
-        {NULL, "/bucket/key?tagging", 10, 501},
+        {NULL, "/bucket/key", 10, 100},           {NULL, "/bucket/key", sizeof(body), 100},
+        {"wrong", "/bucket/key", 10, 403},        {NULL, "/nobucket/key", sizeof(body), 404},
+        {NULL, "/bucket/key?retention", 10, 501},
     };
     struct server *s = server_start(NULL, NULL);
 

@@ -189,7 +189,7 @@ T(s3_lists, a_delete_that_is_not_understood_deletes_nothing)
         {"<Delete><Object><Key>a</Key><Key>b</Key></Object></Delete>", 400, "MalformedXML"},
         {"<Delete><Object><Key>a</Key><VersionId>1</VersionId></Object></Delete>", 501,
          "NotImplemented"},
-        {"<Delete><Object><Key>a</Key><ETag>1</ETag></Object></Delete>", 501, "NotImplemented"},
+        {"<Delete><Object><Key>a</Key><Other>1</Other></Object></Delete>", 400, "MalformedXML"},
         {"", 400, "MalformedXML"},
     };
     struct server *s = server_with_keys();

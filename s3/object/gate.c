@@ -1,0 +1,117 @@
+/* gate.c - what the bucket and its quotas say before an operation begins, so that none need ask.
+ *
+ *     CORS   a page of another site asks: rules add fields to whatever the answer will be
+ *     ACL    an object that everybody may read may not be made in every bucket
+ *     ROOM   quotas, of what stores something
+ *
+ * Each asks only when the request gives a reason to. */
+#include "s3/object/gate.h"
+#include "s3/gateway.h"
+#include "s3/object/acl.h"
+#include "s3/object/cors.h"
+#include "s3/object/route.h"
+
+/* --- room --- */
+
+static void admitted(void *arg, int rc, struct bucket_grant *grant)
+{
+    struct s3_request *r = arg;
+
+    if (rc < 0 || !request_open(r)) {
+        bucket_grant_end(grant, false);
+        request_call_failed(r, rc);
+        return;
+    }
+    r->grant = grant;
+    r->op->start(r);
+    request_drop(r);
+}
+
+/* How much becomes known: of copies when the source is found, of an upload from its parts. */
+static void gate_room(struct s3_request *r)
+{
+    bool part = request_arg(r, "partNumber") != NULL;
+    bool told = r->op == &op_put_object || r->op == &op_upload_part || r->op == &op_post_object;
+    struct s3_quota more = {.bytes = told ? r->want.bytes : S3_BYTES_UNKNOWN, .objects = !part};
+    int rc;
+
+    if (!r->stores) {
+        r->op->start(r);
+        return;
+    }
+    request_hold(r);
+    rc = bucket_admit(r->g->buckets, &r->who, r->bucket, &more, admitted, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
+/* --- ACL --- */
+
+static enum s3_acl acl_told(const struct s3_request *r)
+{
+    const struct bytes *name = request_field(r, "x-amz-acl");
+    enum s3_acl acl = S3_ACL_PRIVATE;
+
+    return name && acl_of_name(*name, &acl) == S3_OK ? acl : S3_ACL_PRIVATE;
+}
+
+static void acl_seen(void *arg, int rc, const struct bucket_info *info)
+{
+    struct s3_request *r = arg;
+    enum s3_error e;
+
+    if (rc < 0 || !request_open(r)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    e = acl_allowed(info, acl_told(r));
+    if (e != S3_OK)
+        request_reply_error(r, e);
+    else
+        gate_room(r);
+    request_drop(r);
+}
+
+static void gate_acl(struct s3_request *r)
+{
+    int rc;
+
+    /* Setting the ACL of what is there asks by itself. */
+    if (!r->key.len || r->op == &op_put_object_acl || acl_told(r) == S3_ACL_PRIVATE) {
+        gate_room(r);
+        return;
+    }
+    request_hold(r);
+    rc = bucket_stat(r->g->buckets, &r->who, r->bucket, acl_seen, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
+/* --- CORS --- */
+
+/* That there is no such bucket the operation tells. */
+static void cors_seen(void *arg, int rc, const struct bucket_info *info)
+{
+    struct s3_request *r = arg;
+
+    if (rc == 0)
+        cors_apply(r, bucket_prop(info, S3_PROP_CORS));
+    if (request_open(r))
+        gate_acl(r);
+    request_drop(r);
+}
+
+void gate(struct s3_request *r, bool room)
+{
+    int rc;
+
+    r->stores = room;
+    if (!r->bucket.len || r->op == &op_preflight || !request_field(r, "origin")) {
+        gate_acl(r);
+        return;
+    }
+    request_hold(r);
+    rc = bucket_peek(r->g->buckets, &r->who, r->bucket, cors_seen, r);
+    if (rc < 0)
+        cors_seen(r, rc, NULL);
+}
