@@ -76,21 +76,26 @@ void lease_hold(struct lease_holds *h, struct osd_id osd, struct epoch last, uin
     row->until_ns = MAX(row->until_ns, until_ns);
 }
 
+void lease_holds_live(const struct lease_holds *h, uint64_t now_ns,
+                      bool (*is_void)(void *arg, const struct lease_hold_row *row), void *arg,
+                      struct lease_holds *out_live)
+{
+    out_live->count = 0;
+    for (uint32_t i = 0; i < h->count; i++)
+        if (h->row[i].until_ns > now_ns && !is_void(arg, &h->row[i]))
+            out_live->row[out_live->count++] = h->row[i];
+}
+
 uint64_t lease_holds_left(const struct lease_holds *h, uint64_t now_ns,
                           bool (*is_void)(void *arg, const struct lease_hold_row *row), void *arg,
                           struct osd_id *out_of)
 {
     uint64_t until_ns = now_ns;
-    uint32_t live = 0;
+    struct lease_holds live;
 
-    *out_of = OSD_NONE;
-    for (uint32_t i = 0; i < h->count; i++) {
-        const struct lease_hold_row *row = &h->row[i];
-
-        if (row->until_ns <= now_ns || is_void(arg, row))
-            continue;
-        until_ns = MAX(until_ns, row->until_ns);
-        *out_of = live++ ? OSD_NONE : row->osd;
-    }
+    lease_holds_live(h, now_ns, is_void, arg, &live);
+    for (uint32_t i = 0; i < live.count; i++)
+        until_ns = MAX(until_ns, live.row[i].until_ns);
+    *out_of = live.count == 1 ? live.row[0].osd : OSD_NONE;
     return until_ns - now_ns;
 }

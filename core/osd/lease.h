@@ -41,7 +41,11 @@ struct lease_holds {
 /* Note one; rows that ended go. */
 void lease_hold(struct lease_holds *h, struct osd_id osd, struct epoch last, uint64_t until_ns,
                 uint64_t now_ns);
-/* How long the longest still runs, leaving out what `is_void` says cannot be used any more.
+/* Those that still run, leaving out what `is_void` says cannot be used any more. */
+void lease_holds_live(const struct lease_holds *h, uint64_t now_ns,
+                      bool (*is_void)(void *arg, const struct lease_hold_row *row), void *arg,
+                      struct lease_holds *out_live);
+/* How long the longest of these runs, leaving out what `is_void` says cannot be used any more.
  * *out_of: who may use it; OSD_NONE when that is nobody, or more than one. */
 uint64_t lease_holds_left(const struct lease_holds *h, uint64_t now_ns,
                           bool (*is_void)(void *arg, const struct lease_hold_row *row), void *arg,

@@ -22,6 +22,7 @@
 #ifndef CORE_OSD_PEERING_H
 #define CORE_OSD_PEERING_H
 
+#include "core/osd/lease.h"
 #include "core/osd/pg_merge.h"
 #include "core/proto/messages.h"
 
@@ -103,8 +104,9 @@ enum peering_event_kind {
 };
 struct peering_event {
     enum peering_event_kind kind;
-    uint64_t now_ns;            /* monotonic; always */
-    uint64_t promised_until_ns; /* what the copy granted to earlier primaries; always; 0: nothing */
+    uint64_t now_ns;                    /* monotonic; always */
+    const struct lease_holds *promised; /* what the copy granted to earlier primaries, as far as
+                                           these may use it; always; NULL: nothing */
     struct osd_id from;
     struct osd_id self;                 /* START */
     struct osdmap *map;                 /* START, MAP: borrowed, referenced when kept */

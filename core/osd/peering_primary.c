@@ -212,8 +212,15 @@ static bool lease_dead(const struct peering *p, struct osd_id of)
  * may not ask about the intervals before. */
 static int wait_lease(struct peering *p, const struct peering_event *ev, struct peering_todo *todo)
 {
-    uint64_t until = ev->promised_until_ns;
+    uint64_t until = 0;
 
+    for (uint32_t i = 0; ev->promised && i < ev->promised->count; i++) {
+        const struct lease_hold_row *row = &ev->promised->row[i];
+        const struct peering_peer *peer = peering_peer(p, row->osd);
+
+        if (!peer || !peer->answered) /* else it has left the interval that it led */
+            until = MAX(until, row->until_ns);
+    }
     for (uint32_t i = 0; i < p->peer_count; i++) {
         const struct peering_peer *peer = p->peer[i];
 

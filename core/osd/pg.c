@@ -205,16 +205,17 @@ void pg_event(struct pg *pg, const struct peering_event *given)
     struct peering_event ev = *given;
     struct peering_todo todo = {0};
     enum peering_state was = pg->peering.state;
-    struct osd_id of;
-    uint64_t left;
+    struct lease_holds promised;
     int rc;
 
     if (!osd_serving(pg->o) || (pg->phase != PG_LIVE && ev.kind != PEERING_EV_START))
         return;
     pg_touch(pg);
     ev.now_ns = env_now_ns(pg->o->env);
-    left = PLANTED(PLANT_NO_LEASE) ? 0 : pg_hold_left_ns(pg, &of);
-    ev.promised_until_ns = left ? ev.now_ns + left : 0;
+    if (pg->holds.count && !PLANTED(PLANT_NO_LEASE)) {
+        pg_promises(pg, &promised);
+        ev.promised = &promised;
+    }
     rc = peering_step(&pg->peering, &ev, &todo);
     if (rc == -ENOMEM) {
         /* Rare and nothing is lost by starting over: the process is short of memory. */

@@ -148,7 +148,9 @@ void pg_touch(struct pg *pg); /* check it at the next osd_check */
 void pg_check(struct pg *pg, bool deep);
 uint32_t pg_state_bits(const struct pg *pg);
 
-/* pg_map.c: how long what we granted to earlier primaries may still be used; 0: it is over. */
+/* pg_map.c: what we granted to earlier primaries and they may still use; for how long; 0: it is
+ * over. */
+void pg_promises(struct pg *pg, struct lease_holds *out_live);
 uint64_t pg_hold_left_ns(struct pg *pg, struct osd_id *out_of);
 /* pg_message.c */
 void pg_send(struct pg *pg, struct peering_send *send);

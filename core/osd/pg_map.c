@@ -24,6 +24,11 @@ static bool promise_void(void *arg, const struct lease_hold_row *row)
     return (info->state & OSD_UP) ? info->up_from.v > row->last.v : (info->state & OSD_STOPPED);
 }
 
+void pg_promises(struct pg *pg, struct lease_holds *out_live)
+{
+    lease_holds_live(&pg->holds, env_now_ns(pg->o->env), promise_void, pg, out_live);
+}
+
 uint64_t pg_hold_left_ns(struct pg *pg, struct osd_id *out_of)
 {
     return lease_holds_left(&pg->holds, env_now_ns(pg->o->env), promise_void, pg, out_of);

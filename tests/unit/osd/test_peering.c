@@ -312,31 +312,47 @@ T(peering, waits_out_a_lease_of_nobody_in_particular)
 
 /* Once a member has recorded the activation nobody asks about earlier intervals any more, so all
  * that was promised in them has ended before the first one is told, our own part too. */
-T(peering, tells_nobody_to_activate_before_its_own_promises_have_ended)
+static void own_promise(uint8_t state_of_0, struct lease_holds promised, uint64_t waits_until_ns)
 {
     struct stage s;
     struct osdmap *m;
 
-    set_up(&s);
+    set_up_with(&s, state_of_0);
     own(&s, 10, "ab");
     start(&s);
-    notify(&s, 0, info(10, 2), 0, -1);
+    if (state_of_0 & OSD_UP)
+        notify(&s, 0, info(10, 2), 0, -1);
     notify(&s, 2, info(10, 2), 0, -1);
     m = next_map(&s);
     m->osds[1].up_thru.v = 12;
     T_OK(osdmap_seal(m));
     osdmap_unref(s.map);
     s.map = m;
-    feed(&s,
-         (struct peering_event){.kind = PEERING_EV_MAP, .now_ns = 1000, .promised_until_ns = 5000});
-    T_EQ(s.p.state, PEERING_WAIT_LEASE);
-    T_EQ(sends(&s, PEERING_SEND_ACTIVATE), 0);
-    T_TRUE(s.todo.persist == NULL);
-    T_EQ(s.todo.timer_at_ns, 5000);
-    feed(&s, (struct peering_event){.kind = PEERING_EV_TIMER, .now_ns = 5000});
+    feed(&s, (struct peering_event){.kind = PEERING_EV_MAP, .now_ns = 1000, .promised = &promised});
+    if (waits_until_ns) {
+        T_EQ(s.p.state, PEERING_WAIT_LEASE);
+        T_EQ(sends(&s, PEERING_SEND_ACTIVATE), 0);
+        T_TRUE(s.todo.persist == NULL);
+        T_EQ(s.todo.timer_at_ns, waits_until_ns);
+        feed(&s, (struct peering_event){.kind = PEERING_EV_TIMER, .now_ns = waits_until_ns});
+    }
     T_EQ(s.p.state, PEERING_ACTIVATING);
-    T_EQ(sends(&s, PEERING_SEND_ACTIVATE), 2);
+    T_EQ(sends(&s, PEERING_SEND_ACTIVATE), state_of_0 & OSD_UP ? 2 : 1);
     tear_down(&s);
+}
+
+T(peering, tells_nobody_to_activate_before_its_own_promises_have_ended)
+{
+    struct lease_holds one = {1, {{{0}, {11}, 5000}}}, nobody = {1, {{OSD_NONE, {11}, 5000}}},
+                       two = {2, {{{0}, {11}, 5000}, {{2}, {9}, 4000}}},
+                       other = {2, {{{0}, {11}, 5000}, {{3}, {9}, 4000}}};
+
+    own_promise(OSD_EXISTS, one, 5000);
+    own_promise(OSD_EXISTS, two, 5000); /* osd.2 has answered, osd.0 has not */
+    own_promise(OSD_EXISTS | OSD_UP, one, 0);
+    own_promise(OSD_EXISTS | OSD_UP, two, 0);
+    own_promise(OSD_EXISTS | OSD_UP, other, 4000);
+    own_promise(OSD_EXISTS | OSD_UP, nobody, 5000);
 }
 
 T(peering, asks_again_when_a_session_broke)

@@ -368,6 +368,31 @@ T(osd_failures, a_primary_that_died_does_not_lead_before_a_map_knows_its_new_sel
     world_fini(&w);
 }
 
+/* They boot one after the other, so some lead for a moment, and no one knows what its former self
+ * granted; but all of them answer. */
+T(osd_failures, a_cluster_that_was_killed_waits_for_no_lease_of_those_who_answer)
+{
+    for (uint64_t seed = 70; seed < 76; seed++) {
+        uint32_t last = (uint32_t)(seed % 3);
+        struct world w;
+        uint64_t began;
+
+        world_init(&w, seed, 3, 3, 8);
+        put_many(&w, 8, 'a', 100);
+        for (uint32_t i = 0; i < 3; i++)
+            world_osd_kill(&w, i, true);
+        world_osd_launch(&w, (last + 1) % 3);
+        world_osd_launch(&w, (last + 2) % 3);
+        world_run(&w, 300);
+        began = sim_now_ns(w.sim);
+        world_osd_start(&w, last);
+        world_wait_clean(&w, 20000);
+        T_LT(sim_now_ns(w.sim) - began, w.map->lease_ms * NS_PER_MS * 2 / 3);
+        get_many(&w, 8, 'a', 100);
+        world_fini(&w);
+    }
+}
+
 static uint32_t watched;
 
 static bool watched_failed(struct world *w)
