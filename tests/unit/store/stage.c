@@ -604,3 +604,31 @@ void stage_drain(struct stage *st)
         T_FAIL("seed %llu: transactions were not acknowledged in 100 s",
                (unsigned long long)st->seed);
 }
+
+/* ---- what tests of failures share ---- */
+
+void stage_bad(struct stage *st, uint64_t n, const char *what, int rc)
+{
+    T_FAIL("seed %llu, n %llu: %s: %s (%s)", (unsigned long long)st->seed, (unsigned long long)n,
+           what, reason_name(rc), st->why);
+}
+
+void stage_start(struct stage *st, uint64_t seed)
+{
+    stage_init(st, seed);
+    st->conf.journal_bytes = MIB(1);
+    st->conf.data_bytes = MIB(16);
+    T_OK(stage_mkfs(st));
+    T_OK(stage_open(st));
+}
+
+void stage_work(struct stage *st, unsigned txns)
+{
+    for (unsigned i = 0; i < txns && !st->failed; i++) {
+        if (stage_submit(st, (unsigned)rng_below(&st->rng, STAGE_COLLS)) < 0)
+            break;
+        if (i % 4 == 3)
+            stage_drain(st);
+    }
+    stage_drain(st);
+}

@@ -79,6 +79,11 @@ int stage_submit(struct stage *st, unsigned coll);
 int stage_admit(struct stage *st, uint64_t bytes);
 /* Let time pass until everything submitted is durable, the process is dead, or the store failed. */
 void stage_drain(struct stage *st);
+/* A small store, made and opened; so many transactions, as long as it lives; a failure at step `n`.
+ */
+void stage_start(struct stage *st, uint64_t seed);
+void stage_work(struct stage *st, unsigned txns);
+void stage_bad(struct stage *st, uint64_t n, const char *what, int rc);
 /* Compare one object with the model (of all that was submitted), reading everything of it. */
 int stage_check_object(struct stage *st, unsigned coll, unsigned o);
 /* Whether its version is that of the model. */

@@ -4,53 +4,27 @@
 
 #include <stdio.h>
 
-static void bad(struct stage *st, uint64_t n, const char *what, int rc)
-{
-    T_FAIL("seed %llu, n %llu: %s: %s (%s)", (unsigned long long)st->seed, (unsigned long long)n,
-           what, reason_name(rc), st->why);
-}
-
-static void start(struct stage *st, uint64_t seed)
-{
-    stage_init(st, seed);
-    st->conf.journal_bytes = MIB(1);
-    st->conf.data_bytes = MIB(16);
-    T_OK(stage_mkfs(st));
-    T_OK(stage_open(st));
-}
-
-static void some_work(struct stage *st, unsigned txns)
-{
-    for (unsigned i = 0; i < txns && !st->failed; i++) {
-        if (stage_submit(st, (unsigned)rng_below(&st->rng, STAGE_COLLS)) < 0)
-            break;
-        if (i % 4 == 3)
-            stage_drain(st);
-    }
-    stage_drain(st);
-}
-
 /* The store stopped, or not: after a new start all that was acknowledged is there. */
 static void restart_and_check(struct stage *st, uint64_t n)
 {
     int rc;
 
     if (st->order_errors)
-        bad(st, n, "acknowledged out of order", 0);
+        stage_bad(st, n, "acknowledged out of order", 0);
     if (st->s)
         (void)stage_close(st, true);
     sim_process_kill(st->env);
     stage_start_process(st);
     rc = stage_fsck(st);
     if (rc < 0 || st->problems)
-        bad(st, n, "fsck", rc);
+        stage_bad(st, n, "fsck", rc);
     rc = stage_open(st);
     if (rc == 0)
         rc = stage_recovered(st);
     if (rc == 0)
         rc = stage_check_all(st);
     if (rc < 0)
-        bad(st, n, "restart", rc);
+        stage_bad(st, n, "restart", rc);
 }
 
 static void fault_everywhere(enum sim_disk_fault fault, uint64_t step, uint64_t *out_stopped)
@@ -60,9 +34,9 @@ static void fault_everywhere(enum sim_disk_fault fault, uint64_t step, uint64_t 
     for (uint64_t n = 1; hit; n += step) {
         struct stage st;
 
-        start(&st, 40 + n % 4);
+        stage_start(&st, 40 + n % 4);
         sim_disk_fault(st.m, fault, n);
-        some_work(&st, 25);
+        stage_work(&st, 25);
         if (!st.failed && st.s)
             (void)stage_close(&st, false);
         hit = st.failed; /* at the latest by the checkpoint of the close */
@@ -97,8 +71,8 @@ T(store_faults, a_device_that_cannot_be_read_is_reported_as_damage)
         struct stage st;
         int rc;
 
-        start(&st, 60 + n);
-        some_work(&st, 25);
+        stage_start(&st, 60 + n);
+        stage_work(&st, 25);
         T_OK(stage_close(&st, false));
         T_OK(stage_open(&st));
         sim_disk_fault(st.m, SIM_DISK_READ_EIO, n);
@@ -123,8 +97,8 @@ T(store_faults, short_memory_refuses_or_delays_and_never_loses)
         struct stage st;
         int rc = 0;
 
-        start(&st, 80 + (uint64_t)n % 3);
-        some_work(&st, 6);
+        stage_start(&st, 80 + (uint64_t)n % 3);
+        stage_work(&st, 6);
         for (unsigned i = 0; i < 6; i++) {
             mem_fail_after(i % 2 ? n : n / 4);
             rc = stage_submit(&st, i % STAGE_COLLS);
@@ -139,13 +113,13 @@ T(store_faults, short_memory_refuses_or_delays_and_never_loses)
         T_EQ(st.order_errors, 0);
         rc = stage_check_all(&st);
         if (rc < 0)
-            bad(&st, (uint64_t)n, "contents", rc);
+            stage_bad(&st, (uint64_t)n, "contents", rc);
         rc = stage_close(&st, false);
         if (rc < 0)
-            bad(&st, (uint64_t)n, "close", rc);
+            stage_bad(&st, (uint64_t)n, "close", rc);
         rc = stage_fsck(&st);
         if (rc < 0 || st.problems)
-            bad(&st, (uint64_t)n, "fsck", rc);
+            stage_bad(&st, (uint64_t)n, "fsck", rc);
         stage_fini(&st);
     }
     T_GE(refused, 20);
@@ -161,7 +135,7 @@ T(store_faults, a_full_file_system_refuses_writes_and_forgets_nothing)
     st.conf.data_bytes = MIB(64);
     T_OK(stage_mkfs(&st));
     T_OK(stage_open(&st));
-    some_work(&st, 10);
+    stage_work(&st, 10);
     T_OK(stage_admit(&st, 4096));
     sim_disk_fault(st.m, SIM_DISK_FULL, 0);
     sim_run_until(st.sim, sim_now_ns(st.sim) + NS_PER_S, NULL, NULL);
@@ -174,7 +148,7 @@ T(store_faults, a_full_file_system_refuses_writes_and_forgets_nothing)
     sim_disk_fault(st.m, SIM_DISK_FULL, UINT64_MAX);
     sim_run_until(st.sim, sim_now_ns(st.sim) + NS_PER_S, NULL, NULL);
     T_OK(stage_admit(&st, 4096));
-    some_work(&st, 10);
+    stage_work(&st, 10);
     T_OK(stage_check_all(&st));
     T_OK(stage_close(&st, false));
     T_OK(stage_fsck(&st));
@@ -211,7 +185,7 @@ static void filler_ends(struct filler *f)
 static void not_failed(struct stage *st, uint64_t n, const char *when)
 {
     if (st->failed)
-        bad(st, n, when, 0);
+        stage_bad(st, n, when, 0);
 }
 
 /* Writes are refused, deletes are made. */
@@ -223,21 +197,21 @@ static void full(struct stage *st, uint64_t n)
     not_failed(st, n, "when it was full");
     rc = stage_admit(st, 4096);
     if (rc != -R_STORE_FULL)
-        bad(st, n, "a write was admitted", rc);
+        stage_bad(st, n, "a write was admitted", rc);
     st->deletes_only = true;
     for (unsigned i = 0; i < 12; i++) {
         rc = stage_admit(st, 0);
         if (rc == 0)
             rc = stage_submit(st, i % STAGE_COLLS);
         if (rc < 0)
-            bad(st, n, "a delete was refused", rc);
+            stage_bad(st, n, "a delete was refused", rc);
     }
     stage_drain(st);
     st->deletes_only = false;
     not_failed(st, n, "at deletes");
     rc = stage_check_all(st);
     if (rc < 0)
-        bad(st, n, "contents when full", rc);
+        stage_bad(st, n, "contents when full", rc);
 }
 
 static void filled_at(uint64_t n, uint64_t *out_refused_opens)
@@ -246,32 +220,32 @@ static void filled_at(uint64_t n, uint64_t *out_refused_opens)
     struct filler f = {.st = &st};
     int rc;
 
-    start(&st, 3000 + n % 5);
+    stage_start(&st, 3000 + n % 5);
     f.from_io = sim_machine_ios(st.m) + n;
     sim_on_step(st.sim, filler_step, &f);
-    some_work(&st, 25);
+    stage_work(&st, 25);
     f.from_io = 0; /* at the latest now */
     full(&st, n);
     if (n % 3 == 1) { /* stopped and started while it is full: it comes up, or says why not */
         rc = stage_close(&st, false);
         if (rc < 0)
-            bad(&st, n, "close when full", rc);
+            stage_bad(&st, n, "close when full", rc);
         rc = stage_open(&st);
         if (rc < 0 && rc != -R_STORE_FULL)
-            bad(&st, n, "open when full", rc);
+            stage_bad(&st, n, "open when full", rc);
         *out_refused_opens += rc < 0;
     } else if (n % 3 == 2) {
         filler_ends(&f);
-        some_work(&st, 10);
+        stage_work(&st, 10);
         not_failed(&st, n, "when there was room again");
         sim_run_until(st.sim, sim_now_ns(st.sim) + NS_PER_S, NULL, NULL);
         rc = stage_admit(&st, 4096);
         if (rc < 0)
-            bad(&st, n, "a write was refused though there is room", rc);
+            stage_bad(&st, n, "a write was refused though there is room", rc);
     }
     filler_ends(&f);
     restart_and_check(&st, n);
-    some_work(&st, 10);
+    stage_work(&st, 10);
     T_OK(stage_check_all(&st));
     T_OK(stage_close(&st, false));
     sim_on_step(st.sim, NULL, NULL);
@@ -307,12 +281,12 @@ T(store_faults, room_of_deleted_data_goes_back_to_the_file_system)
     T_OK(stage_open(&st));
     before = room(&st);
     for (unsigned i = 0; i < 60; i++) {
-        some_work(&st, 10);
+        stage_work(&st, 10);
         least = MIN(least, room(&st));
     }
     st.deletes_only = true;
     for (unsigned i = 0; i < 120; i++)
-        some_work(&st, 10);
+        stage_work(&st, 10);
     T_FALSE(st.failed);
     printf("room taken: %llu KiB at most, %llu KiB after the deletes\n",
            (unsigned long long)(before - least) >> 10,

@@ -8,32 +8,6 @@
 
 #include <stdio.h>
 
-static void bad(struct stage *st, uint64_t n, const char *what, int rc)
-{
-    T_FAIL("seed %llu, n %llu: %s: %s (%s)", (unsigned long long)st->seed, (unsigned long long)n,
-           what, reason_name(rc), st->why);
-}
-
-static void start(struct stage *st, uint64_t seed)
-{
-    stage_init(st, seed);
-    st->conf.journal_bytes = MIB(1);
-    st->conf.data_bytes = MIB(16);
-    T_OK(stage_mkfs(st));
-    T_OK(stage_open(st));
-}
-
-static void some_work(struct stage *st, unsigned txns)
-{
-    for (unsigned i = 0; i < txns && !st->failed; i++) {
-        if (stage_submit(st, (unsigned)rng_below(&st->rng, STAGE_COLLS)) < 0)
-            break;
-        if (i % 4 == 3)
-            stage_drain(st);
-    }
-    stage_drain(st);
-}
-
 static void killed(struct stage *st)
 {
     sim_process_kill(st->env);
@@ -47,8 +21,8 @@ static void flip(const char *path, uint64_t seed, uint64_t bytes, uint64_t *out_
     struct stage st;
     int rc;
 
-    start(&st, seed);
-    some_work(&st, 20);
+    stage_start(&st, seed);
+    stage_work(&st, 20);
     if (seed % 2)
         T_OK(stage_close(&st, false));
     killed(&st);
@@ -63,7 +37,7 @@ static void flip(const char *path, uint64_t seed, uint64_t bytes, uint64_t *out_
             rc = stage_check_all(&st);
     }
     if (rc < 0 && rc != -R_CSUM_MISMATCH && rc != -R_STORE_FAILED && rc != -EIO)
-        bad(&st, seed, path, rc);
+        stage_bad(&st, seed, path, rc);
     *out_found += rc < 0;
     stage_fini(&st);
 }
@@ -91,8 +65,8 @@ T(store_rot, damage_of_the_last_acknowledged_group_is_not_taken_for_a_torn_tail)
         struct stage st;
         int rc;
 
-        start(&st, 700 + seed);
-        some_work(&st, 3);
+        stage_start(&st, 700 + seed);
+        stage_work(&st, 3);
         sim_run_until(st.sim, sim_now_ns(st.sim) + NS_PER_S, NULL, NULL);
         sim_machine_power_cut(st.m);
         stage_start_process(&st);
@@ -102,7 +76,7 @@ T(store_rot, damage_of_the_last_acknowledged_group_is_not_taken_for_a_torn_tail)
         if (rc != -R_CSUM_MISMATCH) { /* a byte of padding, or behind the end */
             T_OK(rc);
             if (stage_recovered(&st) < 0)
-                bad(&st, seed, "recovered", 0);
+                stage_bad(&st, seed, "recovered", 0);
         }
         stage_fini(&st);
     }
@@ -116,8 +90,8 @@ T(store_rot, a_damaged_journal_is_salvaged_when_asked)
     for (uint64_t seed = 1; seed <= 30; seed++) {
         struct stage st;
 
-        start(&st, 900 + seed);
-        some_work(&st, 12);
+        stage_start(&st, 900 + seed);
+        stage_work(&st, 12);
         killed(&st);
         T_OK(sim_disk_flip(st.m, "osd/journal", 100 + seed * 3000, 3));
         if (stage_open(&st) != -R_CSUM_MISMATCH) {
@@ -133,7 +107,7 @@ T(store_rot, a_damaged_journal_is_salvaged_when_asked)
         st.in_doubt = true;
         T_OK(stage_recovered(&st));
         T_OK(stage_check_all(&st));
-        some_work(&st, 5);
+        stage_work(&st, 5);
         T_OK(stage_check_all(&st));
         T_OK(stage_close(&st, false));
         T_OK(stage_fsck(&st));
@@ -163,8 +137,8 @@ static void superblocks_lost(uint64_t seed, unsigned keep, bool live, bool clean
     struct stage st;
     int rc;
 
-    start(&st, seed);
-    some_work(&st, 6 + (unsigned)(seed % 20));
+    stage_start(&st, seed);
+    stage_work(&st, 6 + (unsigned)(seed % 20));
     if (clean)
         T_OK(stage_close(&st, false));
     if (!live)
@@ -179,7 +153,7 @@ static void superblocks_lost(uint64_t seed, unsigned keep, bool live, bool clean
         st.conf.salvage = true;
         rc = stage_open(&st);
         if (rc < 0 || !store_salvaged(st.s))
-            bad(&st, keep, "an old superblock was believed", rc);
+            stage_bad(&st, keep, "an old superblock was believed", rc);
         stage_fini(&st);
         return;
     }
@@ -188,7 +162,7 @@ static void superblocks_lost(uint64_t seed, unsigned keep, bool live, bool clean
     if (rc == 0)
         rc = stage_check_all(&st);
     if (rc < 0)
-        bad(&st, keep, "open with one superblock", rc);
+        stage_bad(&st, keep, "open with one superblock", rc);
     T_FALSE(store_salvaged(st.s));
     T_EQ(store_mended(st.s), 1);
     T_OK(stage_close(&st, false));
@@ -210,8 +184,8 @@ T(store_rot, flips_in_any_one_superblock_cost_nothing)
     for (uint64_t seed = 1; seed <= 30; seed++) {
         struct stage st;
 
-        start(&st, 1000 + seed);
-        some_work(&st, 10);
+        stage_start(&st, 1000 + seed);
+        stage_work(&st, 10);
         if (seed % 2)
             T_OK(stage_close(&st, false));
         killed(&st);
@@ -228,8 +202,8 @@ T(store_rot, a_store_without_any_superblock_is_refused)
 {
     struct stage st;
 
-    start(&st, 5);
-    some_work(&st, 10);
+    stage_start(&st, 5);
+    stage_work(&st, 10);
     killed(&st);
     for (unsigned i = 0; i < ARRAY_LEN(places); i++)
         flip_place(&st, i);
@@ -278,8 +252,8 @@ T(store_rot, rotten_records_are_not_the_end_of_the_journal)
         struct groups g;
         struct stage st;
 
-        start(&st, 1500 + seed);
-        some_work(&st, 8);
+        stage_start(&st, 1500 + seed);
+        stage_work(&st, 8);
         killed(&st);
         g.st = &st;
         sim_enter(st.env, find_groups, &g);
@@ -325,7 +299,7 @@ static unsigned trusted_are_right(struct stage *st)
             int rc = stage_same_version(st, c, i) ? stage_check_object(st, c, i) : -ESTALE;
 
             if (rc < 0 && rc != -ESTALE)
-                bad(st, c * 100 + i, "an object in doubt kept its version", rc);
+                stage_bad(st, c * 100 + i, "an object in doubt kept its version", rc);
             trusted += rc == 0;
         }
     return trusted;
@@ -341,8 +315,8 @@ static void damage_tables(uint64_t seed, struct damage *d)
     bool live = seed % 2;
     int rc;
 
-    start(&st, seed);
-    some_work(&st, 20);
+    stage_start(&st, seed);
+    stage_work(&st, 20);
     T_OK(stage_close(&st, false));
     if (live)
         T_OK(stage_open(&st)); /* with a cache of next to nothing */
@@ -353,11 +327,11 @@ static void damage_tables(uint64_t seed, struct damage *d)
     if (rc == 0) { /* not met yet: right, or said to be damaged, or the store stops */
         rc = stage_check_all(&st);
         if (rc < 0 && rc != -R_CSUM_MISMATCH && rc != -R_STORE_FAILED)
-            bad(&st, seed, "damage was served", rc);
+            stage_bad(&st, seed, "damage was served", rc);
         sim_run_until(st.sim, sim_now_ns(st.sim) + NS_PER_MS, NULL, NULL);
         d->live += st.failed;
     } else if (rc != -R_CSUM_MISMATCH) {
-        bad(&st, seed, "open of a damaged store", rc);
+        stage_bad(&st, seed, "open of a damaged store", rc);
     }
     if (st.s)
         (void)stage_close(&st, true); /* a store that stopped notes why */
@@ -365,7 +339,7 @@ static void damage_tables(uint64_t seed, struct damage *d)
     st.conf.salvage = true;
     rc = stage_open(&st);
     if (rc < 0)
-        bad(&st, seed, "salvage", rc);
+        stage_bad(&st, seed, "salvage", rc);
     if (store_salvaged(st.s)) {
         d->salvaged++;
         d->trusted += trusted_are_right(&st);
@@ -382,7 +356,7 @@ static void damage_tables(uint64_t seed, struct damage *d)
     T_OK(stage_close(&st, false));
     rc = stage_fsck(&st);
     if (rc < 0 || st.problems)
-        bad(&st, seed, "fsck after salvage and refill", rc);
+        stage_bad(&st, seed, "fsck after salvage and refill", rc);
     st.conf.salvage = false;
     T_OK(stage_open(&st));
     T_FALSE(store_salvaged(st.s));
