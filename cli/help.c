@@ -67,7 +67,7 @@ static const struct row {
     {"bucket check", "[NAME]", "hold index, data, intents and garbage against each other"},
     {"bucket quota", "NAME [bytes N|none] [objects N|none]",
      "what a bucket may hold; without more words: show it; N may end in K, M, G or T"},
-    {"help", "[VERB]", "every command, or those of a verb"},
+    {"help", "[VERB]", "every command, or those of a verb; with --json those of the monitors"},
 };
 
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
@@ -149,6 +149,8 @@ int cli_help(struct cli *cli)
 
 int cli_help_verb(struct cli *cli)
 {
+    if (cli->json)
+        return cli_mon_command(cli); /* the monitors' own list */
     if (cli->argc == 1)
         return print_all(stdout, 0, NULL) == 0;
     return print_near(stdout, cli->argc - 1, cli->argv + 1) ? 0 : unknown(cli->argv[1]);

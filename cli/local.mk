@@ -5,6 +5,7 @@ cairn_SOURCES = \
 	cli/bucket_check.c \
 	cli/buckets.c \
 	cli/buckets.h \
+	cli/cli.c \
 	cli/cli.h \
 	cli/crush.c \
 	cli/fsck.c \

@@ -2,18 +2,13 @@
  *
  * What is not a verb of this program is a command of the monitors' table, sent as it stands, so
  * that a new command there needs nothing here but to be built again. */
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "config.h"
 #include "core/base/json.h"
-#include "core/base/reason.h"
-#include "core/mon/mon_table.h"
 
 static const struct verb {
     const char *first, *second; /* second NULL: any */
@@ -32,23 +27,6 @@ static const struct verb {
     {"bucket", NULL, cli_bucket},
     {"help", NULL, cli_help_verb},
 };
-
-int cli_fail(const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    fputs("cairn: ", stderr);
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
-    va_end(args);
-    return 1;
-}
-
-const char *cli_error_text(int rc)
-{
-    return strerror(-reason_errno(rc));
-}
 
 /* Take the value of a global option at argv[*i], in the form --name VALUE or --name=VALUE: 1; 0:
  * it is another one; negative: it has no value. */
@@ -122,83 +100,6 @@ static bool options_take(struct cli *cli, int argc, char **argv)
         cli->timeout_ms = (uint32_t)s * 1000;
     }
     return true;
-}
-
-bool cli_conf_path(const struct cli *cli, char out_path[CLI_PATH_BYTES])
-{
-    const char *env = getenv("CAIRN_CONF");
-
-    if (cli->conf)
-        snprintf(out_path, CLI_PATH_BYTES, "%s", cli->conf);
-    else if (cli->data || !env)
-        snprintf(out_path, CLI_PATH_BYTES, "%s/cairn.conf", cli->data ? cli->data : "./cairn-data");
-    else
-        snprintf(out_path, CLI_PATH_BYTES, "%s", env);
-    if (access(out_path, R_OK) == 0)
-        return true;
-    if (errno == ENOENT && !cli->conf && !cli->data && !env)
-        cli_fail("no cluster here: there is no %s; name one by --data DIR, --conf FILE or "
-                 "CAIRN_CONF, or "
-                 "start one with 'cairn up'",
-                 out_path);
-    else
-        cli_fail("no cluster at %s: %s", out_path, strerror(errno));
-    return false;
-}
-
-struct cairn *cli_connect(const struct cli *cli)
-{
-    char path[CLI_PATH_BYTES], why[256] = "";
-    struct cairn *c = NULL;
-    int rc;
-
-    if (!cli_conf_path(cli, path))
-        return NULL;
-    if (cli_cluster_stopped(path)) {
-        cli_fail("the cluster of %s is not running; 'cairn up' starts it", path);
-        return NULL;
-    }
-    rc = cairn_connect(path, cli->timeout_ms ? cli->timeout_ms : 10000, &c, why, sizeof(why));
-    if (rc < 0) {
-        cli_fail("cannot reach the cluster of %s: %s", path, why[0] ? why : cli_error_text(rc));
-        return NULL;
-    }
-    return c;
-}
-
-int cli_mon_command(struct cli *cli)
-{
-    return cli_mon_command_with(cli, NULL, 0);
-}
-
-int cli_mon_command_with(struct cli *cli, const void *input, size_t input_bytes)
-{
-    struct cairn_reply reply;
-    struct note why = {{0}};
-    struct cairn *c;
-    uint32_t words;
-    int rc;
-
-    if (!mon_command_find((uint32_t)cli->argc, cli->argv, &words, &why))
-        return cli_wrong(cli);
-    c = cli_connect(cli);
-    if (!c)
-        return 1;
-    rc = cairn_command(c, cli->argc, (const char *const *)cli->argv, input, input_bytes,
-                       cli->timeout_ms, &reply);
-    if (rc < 0) {
-        cli_fail("%s", reply.text && reply.text[0] ? reply.text : cli_error_text(rc));
-    } else {
-        const char *out = cli->json && reply.json_bytes ? reply.json : reply.text;
-        size_t len = strlen(out);
-
-        fputs(out, stdout);
-        if (len && out[len - 1] != '\n')
-            putchar('\n');
-    }
-    cairn_reply_free(&reply);
-    cairn_shutdown(c);
-    return rc < 0 || fflush(stdout) ? 1 : 0;
 }
 
 static int run(struct cli *cli)

@@ -238,8 +238,8 @@ static json_t *tree_node(struct mon_call *call, int32_t id, uint32_t weight, uns
 
     if (depth > CRUSH_DEPTH_MAX)
         return NULL;
-    mon_call_say(call, "%*s%s %s  weight %.5f%s\n", (int)depth * 4, "", type ? type : "?", name,
-                 (double)weight / CRUSH_WEIGHT_ONE,
+    mon_call_say(call, "%*s%s%s%s  weight %.5f%s\n", (int)depth * 4, "", b && type ? type : "",
+                 b ? " " : "", name, (double)weight / CRUSH_WEIGHT_ONE,
                  b                                       ? ""
                  : osdmap_up(m, (struct osd_id){id})     ? "  up"
                  : osdmap_exists(m, (struct osd_id){id}) ? "  down"
