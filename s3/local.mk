@@ -38,6 +38,7 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/object/list.c \
 	s3/object/meta.c s3/object/meta.h \
 	s3/object/post.c s3/object/post.h \
+	s3/object/post_answer.c \
 	s3/object/put.c \
 	s3/object/request.c s3/object/request.h \
 	s3/object/route.c s3/object/route.h \

@@ -1,5 +1,6 @@
 /* chunks.c - the body format "aws-chunked", line by line. */
 #include "s3/auth/chunks.h"
+#include "s3/text.h"
 
 enum state { LINE_HEAD, DATA, DATA_CR, DATA_LF, LINE_TRAILER, DONE, BAD };
 
@@ -99,17 +100,6 @@ static enum chunks_event head_end(struct chunks *c)
     return CHUNKS_END;
 }
 
-static struct bytes trim(struct bytes b)
-{
-    while (b.len && (b.data[0] == ' ' || b.data[0] == '\t')) {
-        b.data++;
-        b.len--;
-    }
-    while (b.len && (b.data[b.len - 1] == ' ' || b.data[b.len - 1] == '\t'))
-        b.len--;
-    return b;
-}
-
 /* An empty line ends the body; the trailer's signature is a line of its own. */
 static enum chunks_event trailer_end(struct chunks *c)
 {
@@ -123,7 +113,7 @@ static enum chunks_event trailer_end(struct chunks *c)
     if (!colon || colon == c->line)
         return bad(c, CHUNKS_BAD_TRAILER);
     c->name = (struct bytes){c->line, (uint32_t)(colon - c->line)};
-    c->value = trim((struct bytes){colon + 1, c->line_len - c->name.len - 1});
+    c->value = text_trim((struct bytes){colon + 1, c->line_len - c->name.len - 1});
     for (uint32_t i = 0; i < c->name.len; i++)
         if (c->line[i] >= 'A' && c->line[i] <= 'Z')
             c->line[i] = (uint8_t)(c->line[i] + 32);

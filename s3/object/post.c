@@ -9,16 +9,14 @@
  *
  * A form without a policy is anonymous.  Like every body, the file becomes visible only after the
  * last byte of the request: a form that breaks off leaves nothing. */
-#include <stdio.h>
-
+#include "s3/object/post.h"
 #include "s3/auth/form.h"
 #include "s3/auth/policy.h"
 #include "s3/gateway.h"
-#include "s3/object/post.h"
 #include "s3/object/route.h"
 #include "s3/text.h"
 
-enum { BEFORE_FILE_MAX = 20 * 1024, URL_MAX = 2048 };
+enum { BEFORE_FILE_MAX = 20 * 1024 };
 
 enum stage { FIELDS, ASKING, FILE_DATA, REST };
 
@@ -42,7 +40,7 @@ static void refuse(struct s3_request *r, enum s3_error e, const char *why)
 
 /* --- fields --- */
 
-static const struct bytes *field(const struct s3_request *r, const char *name)
+const struct bytes *post_field(const struct s3_request *r, const char *name)
 {
     const struct post *p = r->post;
 
@@ -54,7 +52,7 @@ static const struct bytes *field(const struct s3_request *r, const char *name)
 
 static struct bytes field_or_empty(const struct s3_request *r, const char *name)
 {
-    const struct bytes *value = field(r, name);
+    const struct bytes *value = post_field(r, name);
 
     return value ? *value : (struct bytes){0};
 }
@@ -72,7 +70,7 @@ static enum s3_error field_begin(struct s3_request *r)
         if (lower[i] >= 'A' && lower[i] <= 'Z')
             lower[i] = (char)(lower[i] + 32);
     r->why = "A field of the form is there twice.";
-    if (field(r, lower))
+    if (post_field(r, lower))
         return S3_InvalidArgument;
     r->why = "The form has too many fields.";
     if (p->count == POLICY_FIELDS_MAX - 1) /* the bucket is one more */
@@ -224,7 +222,7 @@ static enum s3_error head_make(struct s3_request *r)
 static enum s3_error policy_holds(struct s3_request *r)
 {
     struct post *p = r->post;
-    const struct bytes *policy = field(r, "policy");
+    const struct bytes *policy = post_field(r, "policy");
     struct policy_field *bucket = &p->field[p->count];
 
     p->range = (struct policy_range){0, S3_PUT_BYTES_MAX};
@@ -264,7 +262,7 @@ static void post_known(void *arg, enum s3_error e, const struct s3_principal *wh
 
 static enum s3_error ask(struct s3_request *r)
 {
-    const struct bytes *bucket = field(r, "bucket");
+    const struct bytes *bucket = post_field(r, "bucket");
     struct auth_form form = {
         .policy = field_or_empty(r, "policy"),
         .algorithm = field_or_empty(r, "x-amz-algorithm"),
@@ -281,10 +279,10 @@ static enum s3_error ask(struct s3_request *r)
         return S3_InvalidArgument;
     r->why = "The authorization mechanism you have provided is not supported. Please use "
              "AWS4-HMAC-SHA256.";
-    if (field(r, "signature") || field(r, "awsaccesskeyid"))
+    if (post_field(r, "signature") || post_field(r, "awsaccesskeyid"))
         return S3_InvalidRequest;
     r->why = NULL;
-    if (field(r, "x-amz-security-token"))
+    if (post_field(r, "x-amz-security-token"))
         return S3_InvalidToken;
     request_hold(r);
     e = auth_start_form(&r->auth, &r->g->auth, r->arena, &form, post_known, r);
@@ -447,98 +445,6 @@ static void file_start(struct s3_request *r)
 }
 
 static const struct request_body_calls post_body = {file_room, file_batch, file_verified};
-
-/* http://host/bucket/key, or with the bucket in the host: as the request had it. */
-static void location_put(const struct s3_request *r, struct writer *w)
-{
-    struct bytes host = r->head->host;
-    bool slash = r->path.data[r->path.len - 1] == '/';
-
-    wr_raw(w, r->head->tls ? "https://" : "http://", r->head->tls ? 8 : 7);
-    wr_raw(w, host.data, host.len);
-    wr_raw(w, r->path.data, r->path.len - slash);
-    wr_raw(w, "/", 1);
-    uri_encode(w, r->key, true);
-}
-
-static struct bytes etag_of(const struct s3_request *r)
-{
-    for (uint32_t i = 0; i < r->field_count; i++)
-        if (text_is(r->field[i].name, "ETag"))
-            return r->field[i].value;
-    return (struct bytes){0};
-}
-
-/* An address that a browser may be sent to; false: there is none, or none that is one. */
-static bool redirect_of(const struct s3_request *r, struct bytes *out_url)
-{
-    const struct bytes *url = field(r, "success_action_redirect");
-
-    if (!url)
-        url = field(r, "redirect");
-    if (!url || url->len > URL_MAX ||
-        (!text_starts_any_case(*url, "http://") && !text_starts_any_case(*url, "https://")))
-        return false;
-    for (uint32_t i = 0; i < url->len; i++)
-        if (url->data[i] <= ' ' || url->data[i] >= 0x7f || url->data[i] == '#')
-            return false;
-    *out_url = *url;
-    return true;
-}
-
-static void redirect_put(const struct s3_request *r, struct bytes url, struct writer *w)
-{
-    bool query = memchr(url.data, '?', url.len) != NULL;
-
-    wr_raw(w, url.data, url.len);
-    wr_raw(w, query ? "&bucket=" : "?bucket=", 8);
-    uri_encode(w, r->bucket, false);
-    wr_raw(w, "&key=", 5);
-    uri_encode(w, r->key, false);
-    wr_raw(w, "&etag=", 6);
-    uri_encode(w, etag_of(r), false);
-}
-
-static void post_response(struct s3_request *r, struct bytes location)
-{
-    static const char declaration[] = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
-
-    wr_raw(&r->xml, declaration, strlen(declaration));
-    xml_open(&r->xml, "PostResponse");
-    xml_put(&r->xml, "Location", location);
-    xml_put(&r->xml, "Bucket", r->bucket);
-    xml_put(&r->xml, "Key", r->key);
-    xml_put(&r->xml, "ETag", etag_of(r));
-    xml_close(&r->xml, "PostResponse");
-}
-
-static void post_answer(struct s3_request *r)
-{
-    struct bytes status = field_or_empty(r, "success_action_status"), url, location;
-    AUTO(writer) w = {0};
-    bool redirect = redirect_of(r, &url);
-
-    if (redirect)
-        redirect_put(r, url, &w);
-    else
-        location_put(r, &w);
-    location.data =
-        w.rc < 0 ? NULL : (uint8_t *)arena_strdup(r->arena, (const char *)w.data, w.len);
-    location.len = (uint32_t)w.len;
-    if (!location.data) {
-        request_reply_error(r, S3_ServiceUnavailable);
-        return;
-    }
-    request_field_set(r, "Location", location);
-    if (redirect) {
-        request_reply(r, 303);
-    } else if (text_is(status, "201")) {
-        post_response(r, location);
-        request_reply_xml_as(r, 201);
-    } else {
-        request_reply(r, text_is(status, "200") ? 200 : 204);
-    }
-}
 
 /* --- the beginning --- */
 

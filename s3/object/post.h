@@ -13,4 +13,9 @@ void post_fini(struct s3_request *r);
 size_t post_data(struct s3_request *r, const uint8_t *data, size_t bytes);
 void post_end(struct s3_request *r);
 
+/* A field of the form, by its name in lower case; or NULL. */
+const struct bytes *post_field(const struct s3_request *r, const char *name);
+/* The object is there: say so (post_answer.c). */
+void post_answer(struct s3_request *r);
+
 #endif
