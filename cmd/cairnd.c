@@ -114,6 +114,8 @@ static int places_find(struct daemon *d, struct note *why)
     else
         snprintf(d->start.folder, sizeof(d->start.folder), "%s/%s.%d", d->conf.cluster_data.s,
                  d->role_name, d->id);
+    if (d->role == NODE_S3 && strcmp(addr, "off") == 0)
+        return 0; /* no address: HTTPS only */
     if (net_addr_parse(addr, &d->start.addr) < 0) {
         note_set(why, "'%s' is no address to listen on (ADDR:PORT)", addr);
         return -EINVAL;

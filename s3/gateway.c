@@ -98,9 +98,14 @@ int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *bu
                    (unsigned long long)env_random_u64(env));
     g->auth = (struct auth_conf){env, &g->kit, &g->keys, buckets, BYTES_STR(g->region)};
     rc = listen_tls(g, conf, why); /* first: its files are what is most likely wrong */
-    if (rc == 0)
+    if (rc == 0 && conf->addr)
         rc = listen_on(g, conf, conf->addr, NULL, &g->http, why);
     return rc < 0 ? rc : access_start(g, conf, why);
+}
+
+const struct net_addr *gateway_addr(const struct s3_gateway *g)
+{
+    return http_addr(g->http ? g->http : g->https);
 }
 
 bool gateway_listens(const struct s3_gateway *g)
@@ -205,7 +210,7 @@ int gateway_metrics(struct s3_gateway *g, struct metric_set *set)
 
     for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++)
         rc = metric_add_counter(set, rows[i].name, rows[i].help, NULL, rows[i].counter);
-    if (rc == 0)
+    if (rc == 0 && g->http)
         rc = server_metrics(http_stats(g->http), "listener=\"http\"", set);
     if (rc == 0 && g->https)
         rc = server_metrics(http_stats(g->https), "listener=\"https\"", set);

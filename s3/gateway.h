@@ -25,7 +25,7 @@ struct s3_gateway {
     char region[64];
     char domain[256]; /* one or several, separated by commas; "": path style only */
     char host_id[17];
-    struct http_server *http;  /* owned */
+    struct http_server *http;  /* owned; NULL: HTTPS only */
     struct http_server *https; /* owned; NULL: there is none */
     struct http_tls *tls;      /* owned; with https */
     uint32_t stopping;         /* servers that are */
@@ -39,7 +39,7 @@ struct s3_gateway {
 };
 
 struct gateway_conf {
-    const struct net_addr *addr;
+    const struct net_addr *addr;     /* NULL: HTTPS only */
     const struct net_addr *tls_addr; /* NULL: no HTTPS */
     const char *tls_cert, *tls_key;  /* files; with tls_addr */
     uint32_t connections_max;        /* of each listener */
@@ -54,6 +54,8 @@ struct gateway_conf {
 int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *buckets,
                   const struct gateway_conf *conf, struct note *why);
 bool gateway_listens(const struct s3_gateway *g);
+/* Of HTTP, or else of HTTPS; the port resolved. */
+const struct net_addr *gateway_addr(const struct s3_gateway *g);
 /* Take the certificate's files again, if there are any. */
 void gateway_reload(struct s3_gateway *g);
 /* Answer what is under way, cut what takes too long; then nothing uses the bucket layer any more.

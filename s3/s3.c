@@ -40,7 +40,7 @@ static void start_ended(struct role *role, int rc, const struct note *why)
     void (*ready)(void *, int, const struct net_addr *, const struct note *) = TAKE(role->ready);
 
     if (ready)
-        ready(role->ready_arg, rc, rc == 0 ? http_addr(role->g.http) : NULL, why);
+        ready(role->ready_arg, rc, rc == 0 ? gateway_addr(&role->g) : NULL, why);
 }
 
 static int listen_all(struct role *role, struct note *why)
@@ -48,7 +48,7 @@ static int listen_all(struct role *role, struct note *why)
     const struct config *conf = &role->conf;
     bool tls = conf->s3_tls_addr.s[0] != '\0';
     struct net_addr tls_addr;
-    struct gateway_conf gc = {.addr = &role->addr,
+    struct gateway_conf gc = {.addr = role->addr.s[0] ? &role->addr : NULL,
                               .tls_addr = tls ? &tls_addr : NULL,
                               .tls_cert = conf->s3_tls_cert.s,
                               .tls_key = conf->s3_tls_key.s,
@@ -65,6 +65,10 @@ static int listen_all(struct role *role, struct note *why)
         note_set(why, "s3.tls_addr: '%s' is no address to listen on (ADDR:PORT)",
                  conf->s3_tls_addr.s);
         return rc;
+    }
+    if (!tls && !gc.addr) {
+        note_set(why, "s3.addr is off: name an address in s3.tls_addr");
+        return -EINVAL;
     }
     if (tls && (!gc.tls_cert[0] || !gc.tls_key[0])) {
         note_set(why, "s3.tls_addr is set: name the files of s3.tls_cert and s3.tls_key, too");
@@ -113,7 +117,7 @@ static void layer_ready(void *arg, int rc)
     if (rc == 0)
         rc = page_start(role, &why);
     if (rc == 0)
-        log_info(&role->g.log, "listening", KV_STR("addr", http_addr(role->g.http)->s));
+        log_info(&role->g.log, "listening", KV_STR("addr", gateway_addr(&role->g)->s));
     start_ended(role, rc, &why);
 }
 

@@ -17,7 +17,8 @@ struct s3_gateway;
 struct s3_conf {
     const struct config *conf; /* borrowed until s3_start returned: s3_*, cluster_*, client_* */
     struct msgr_hub *hub;      /* borrowed; NULL: sockets only */
-    struct net_addr addr;      /* where to listen; port 0: a free one.  HTTPS: s3.tls_* of conf */
+    /* Where to listen; port 0: a free one; empty: for HTTPS only (s3.tls_* of conf). */
+    struct net_addr addr;
 };
 
 /* `ready(arg, 0, bound, _)` comes from the loop when requests are answered (the pools exist, the

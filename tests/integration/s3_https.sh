@@ -103,4 +103,16 @@ refuses 1 'HTTPS cannot begin.*key.pem' "$CAIRN" --data "$D" up --detach --s3 12
 mv key.good key.pem
 up
 shows three || fail "it does not begin with the right key again"
+
+step "a gateway of its own that speaks HTTPS only"
+OWN=$(free_ports 1)
+sed '/^access_log/d' "$D/cairn.conf" >own.conf
+printf '[s3.7]\naddr = off\n[s3.7]\ntls_addr = 127.0.0.1:%s\n' "$OWN" >>own.conf
+start gateway "$CAIRND" s3 --conf own.conf --id 7
+wait_for 20 "it is ready" grep -q "ready on 127.0.0.1:$OWN" gateway.out
+ok s3 "https://127.0.0.1:$OWN/pics/big" -o got
+cmp big got || fail "another object by the second gateway"
+stop "$STARTED" || fail "it does not stop cleanly"
+printf '[s3.8]\naddr = off\n[s3.8]\ntls_addr =\n' >>own.conf
+refuses 1 's3.addr is off: name an address' "$CAIRND" s3 --conf own.conf --id 8
 down
