@@ -149,8 +149,6 @@ int cli_help(struct cli *cli)
 
 int cli_help_verb(struct cli *cli)
 {
-    if (cli->json)
-        return cli_mon_command(cli); /* the monitors' own list */
     if (cli->argc == 1)
         return print_all(stdout, 0, NULL) == 0;
     return print_near(stdout, cli->argc - 1, cli->argv + 1) ? 0 : unknown(cli->argv[1]);

@@ -7,6 +7,7 @@ cairn_SOURCES = \
 	cli/buckets.h \
 	cli/cli.c \
 	cli/cli.h \
+	cli/command.c \
 	cli/crush.c \
 	cli/fsck.c \
 	cli/help.c \

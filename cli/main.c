@@ -10,6 +10,11 @@
 #include "config.h"
 #include "core/base/json.h"
 
+static int help(struct cli *cli)
+{
+    return cli->json ? cli_mon_command(cli) /* the monitors' own list */ : cli_help_verb(cli);
+}
+
 static const struct verb {
     const char *first, *second; /* second NULL: any */
     int (*run)(struct cli *cli);
@@ -25,7 +30,7 @@ static const struct verb {
     {"user", "key", cli_user_key},
     {"user", "rm", cli_user_rm},
     {"bucket", NULL, cli_bucket},
-    {"help", NULL, cli_help_verb},
+    {"help", NULL, help},
 };
 
 /* Take the value of a global option at argv[*i], in the form --name VALUE or --name=VALUE: 1; 0:
