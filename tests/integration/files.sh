@@ -1,5 +1,5 @@
 #!/bin/bash
-# timeout: 240
+# timeout: 480
 # Real files: a tree of them by s3cmd up, listed, down, and identical; a large object by multipart;
 # a folder of files through `cairn object`.  Full numbers: thousands of files, 1 GiB.
 . "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"
