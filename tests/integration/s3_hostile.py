@@ -24,7 +24,7 @@ from s3sign import Raw, Signer, env_file  # noqa: E402
 
 GROWTH_KIB_MAX = 24 * 1024 # of the gateway's memory after the first round: its heap finds its size
 LATER_KIB_MAX = 4 * 1024   # and in the second half of many rounds
-SERVED_S_MAX = 5           # the slowest answer to the other client
+SERVED_S_MAX = 10          # the other client's slowest round; twice that on a machine that does much else
 
 
 class Witness(threading.Thread):
@@ -139,8 +139,6 @@ def weigh(case, answer):
         return "" if case.status == 0 else "closed without an answer"
     if case.status == 0:
         return f"an answer: {answer!r}"
-    if case.name in hostile.PENDING and answer.status == 501:
-        return ""
     if answer.status != case.status or case.code and answer.code != case.code:
         return f"{answer!r} instead of {case.status} {case.code}"
     return ""
@@ -208,7 +206,8 @@ def main():
     witness.join()
     tap.case(witness.wrong or not witness.served and "not once",
              f"others were served: {witness.served} times, {witness.slowest * 1000:.0f} ms at most")
-    tap.case(witness.slowest > SERVED_S_MAX and f"{witness.slowest:.1f} s", "and none of them waited long")
+    most = SERVED_S_MAX * (2 if os.getloadavg()[0] > 3 * os.cpu_count() else 1)
+    tap.case(witness.slowest > most and f"{witness.slowest:.1f} s", "and none of them waited long")
     tap.case(drips.wrong, "slow senders are borne, byte by byte")
     nothing_left(setting, tap)
     print(f"1..{tap.count}")

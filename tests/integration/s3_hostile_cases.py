@@ -18,10 +18,6 @@ DATA = b"hello"
 LARGE = hashlib.sha256(b"large").digest() * 4096  # 128 KiB
 
 
-# Cases that a call of this version has to land for; until then they may be answered with 501.
-PENDING = ["fields: an ACL that is none"]
-
-
 class Case:
     def __init__(self, name, data, status, code, then, ends=False, method="GET"):
         self.name, self.data, self.status, self.code, self.then = name, data, status, code, then
