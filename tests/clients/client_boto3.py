@@ -384,6 +384,8 @@ def every_other(t, s3, covered):
     model = s3.meta.service_model
     verbs = {o: m for m, o in s3.meta.method_to_api_mapping.items()}
     odd = {"WriteGetObjectResponse", "ListDirectoryBuckets"}  # of other services
+    # Removing what was never set succeeds, and did all there was to do.
+    never_set = {f"DeleteBucket{x}" for x in ("Encryption", "Lifecycle", "Policy", "Replication", "Website")}
 
     def one(operation):
         shape = model.operation_model(operation).input_shape
@@ -394,7 +396,7 @@ def every_other(t, s3, covered):
             if status != 501 and not (operation.startswith("Get") and status == 404):
                 raise
             return
-        if not operation.startswith("Get"):
+        if not operation.startswith("Get") and operation not in never_set:
             raise Refused(f"{operation} succeeded")
     for operation in sorted(set(model.operation_names) - covered - odd):
         if operation in covered:
