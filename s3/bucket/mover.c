@@ -249,6 +249,7 @@ static void flipped(struct call *c)
         retreat(m, rc);
         return;
     }
+    m->noted_ns = 0; /* from now on the shard itself keeps its note */
     rc = move_flip(&m->src->row, &m->copied, &next);
     if (rc == 0)
         rc = mover_view(&m->src, &next);

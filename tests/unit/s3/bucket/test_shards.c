@@ -216,18 +216,23 @@ T(shard_move, a_range_on_its_way_is_read_at_its_source_and_written_nowhere)
 
 enum { SMALL = 8, MANY = 90 };
 
-static void small_begin(struct stage *st)
+static void limit_begin(struct stage *st, uint32_t entries_max)
 {
     stage_init(st, 11);
     gate_stop(st, 0);
     gate_stop(st, 1);
-    st->conf.shard_entries_max = SMALL;
+    st->conf.shard_entries_max = entries_max;
     st->conf.split_batch_keys = 3;
     for (unsigned i = 0; i < GATES; i++)
         gate_start(st, i);
     for (unsigned i = 0; i < GATES; i++)
         gate_wait_ready(st, i);
     T_OK(do_create(st, 0, "box"));
+}
+
+static void small_begin(struct stage *st)
+{
+    limit_begin(st, SMALL);
 }
 
 static void key_of(unsigned i, char key[32])
@@ -498,4 +503,116 @@ T(bucket, a_bucket_may_be_deleted_while_it_is_split)
             T_TRUE(strncmp(st.fake.object[FAKE_INDEX][i]->name, "shard.", 6) != 0);
         stage_end(&st);
     }
+}
+
+/* Two shards with three keys left between them; one gateway merges, and dies or is cut off. */
+static void merge_left(uint64_t after_ns, bool late)
+{
+    static const char *const kept[] = {"k01", "k14", "k16"};
+    struct act collect = {.kind = ACT_COLLECT};
+    struct stage st;
+    char key[32];
+    uint64_t id;
+
+    limit_begin(&st, 16);
+    st.fake.delay_max_ns = NS_PER_MS;
+    for (unsigned i = 0; i < 17; i++) {
+        snprintf(key, sizeof(key), "k%02u", i);
+        T_OK(do_put(&st, 1, key, 10 + i, 10 + 600 * (i % 2)));
+    }
+    stage_run(&st, NS_PER_S);
+    T_EQ(usage(&st, 1).shards, 2);
+    for (unsigned i = 0; i < 17; i++) {
+        snprintf(key, sizeof(key), "k%02u", i);
+        if (strcmp(key, kept[0]) != 0 && strcmp(key, kept[1]) != 0 && strcmp(key, kept[2]) != 0)
+            T_OK(do_delete(&st, 1, key));
+    }
+    act_start(&st, 0, &collect); /* it finds them small */
+    stage_run(&st, after_ns);
+    if (late) {
+        st.fake.held = st.gate[0].env;
+        st.fake.held_until_ns = sim_now_ns(st.sim) + 300 * NS_PER_S;
+    } else {
+        gate_kill(&st, 0);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(kept); i++) {
+        T_OK(do_get(&st, 1, kept[i], &id));
+        T_OK(do_put(&st, 1, kept[i], 50 + i, 20));
+        T_OK(do_put(&st, 1, "k12", 60, 20)); /* in what moves, and gone again */
+        T_OK(do_delete(&st, 1, "k12"));
+    }
+    T_EQ(list_many(&st, 1, 2), 3);
+    if (late) {
+        collect_all(&st, 1); /* the other one merges meanwhile */
+        T_OK(do_put(&st, 1, kept[2], 52, 30));
+        stage_run(&st, 300 * NS_PER_S);
+    } else {
+        gate_start(&st, 0);
+    }
+    gate_wait_ready(&st, 0);
+    for (unsigned i = 0; i < ARRAY_LEN(kept); i++) {
+        T_OK(do_get(&st, i % 2, kept[i], &id));
+        T_EQ(id, 50 + i);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        collect_all(&st, 1);
+    T_EQ(usage(&st, 0).shards, 1);
+    T_EQ(usage(&st, 0).objects, 3);
+    T_EQ(list_many(&st, 0, 2), 3);
+    stage_end(&st);
+}
+
+T(bucket, a_gateway_may_die_at_any_moment_of_a_merge)
+{
+    for (uint64_t t = 0; t < 100; t++) /* the collector comes to it after some 20 ms */
+        merge_left(20 * NS_PER_MS + t * 150000, false);
+}
+
+T(bucket, what_a_merge_sent_may_arrive_late_from_any_moment)
+{
+    for (uint64_t t = 0; t < 100; t++)
+        merge_left(20 * NS_PER_MS + t * 150000, true);
+}
+
+/* Garbage comes to a shard whose epochs have long been counted: it must not look old there. */
+T(bucket, a_reader_keeps_what_it_reads_across_a_merge)
+{
+    struct act get = {.kind = ACT_GET, .key = "k8", .pause_ns = 3 * NS_PER_S};
+    struct stage st;
+    char key[32];
+
+    small_begin(&st);
+    for (unsigned i = 0; i < 8; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        T_OK(do_put(&st, 0, key, 10 + i, 10));
+    }
+    T_OK(do_put(&st, 0, "k8", 18, 60000));
+    stage_run(&st, NS_PER_S);
+    T_EQ(usage(&st, 0).shards, 2);
+    for (unsigned i = 0; i < 20; i++) { /* the first shard's epoch rises, the other's does not */
+        T_OK(do_put(&st, 0, "k0", 100 + i, 5000));
+        do_collect(&st, 0);
+        stage_run(&st, 3 * NS_PER_S);
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        T_OK(do_delete(&st, 0, key));
+    }
+    act_start(&st, 1, &get);
+    stage_run(&st, 200 * NS_PER_MS);
+    T_OK(do_delete(&st, 0, "k8"));
+    do_collect(&st, 0);
+    stage_run(&st, 200 * NS_PER_MS);
+    T_GT(counter_get(&bucket_counters(st.gate[0].l)->shard_merges), 0);
+    while (!get.done) {
+        do_collect(&st, 0);
+        stage_run(&st, 100 * NS_PER_MS);
+    }
+    T_OK(get.rc);
+    T_EQ(get.at, 60000);
+    T_FALSE(get.bad_bytes);
+    for (unsigned i = 0; i < 2; i++)
+        collect_all(&st, 0);
+    T_EQ(data_objects(&st), 0);
+    stage_end(&st);
 }
