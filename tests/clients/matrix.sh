@@ -1,5 +1,5 @@
 #!/bin/bash
-# timeout: 600
+# timeout: 900
 # matrix.sh - real, unmodified clients against a cluster, each thing they can be asked to do a test
 # case; and doc/s3-matrix.md, which says what works.  Full numbers: more files, every command a
 # process of its own.  CAIRN_MATRIX=write: write the document; else its words: only these clients.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# timeout: 240
+# timeout: 480
 # kill -9 of the whole cluster under load, again and again: objects and S3 keys are created,
 # overwritten, deleted, listed and uploaded in parts meanwhile.  After each kill every store passes
 # fsck, and every acknowledged change of all rounds is there, whole.  In every other round the

@@ -1,5 +1,5 @@
 #!/bin/bash
-# timeout: 240
+# timeout: 480
 # One role a process: three monitors, four OSDs, a gateway.  Under load an OSD and the leading monitor
 # are killed with -9: no client sees an error or a stall over 3 s, and who comes back catches up.
 . "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"

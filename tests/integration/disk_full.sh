@@ -1,5 +1,5 @@
 #!/bin/bash
-# timeout: 120
+# timeout: 480
 # Another program fills the file system to the last byte, under load: writes are refused with ENOSPC
 # and nothing else, reads and deletes go on, a kill -9 while it is full loses nothing, and with space
 # back all is as it was.

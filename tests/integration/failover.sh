@@ -1,5 +1,5 @@
 #!/bin/bash
-# timeout: 240
+# timeout: 480
 # OSDs come and go under load, in one process: copies are where CRUSH says; an OSD that is stopped
 # costs no client an error or a stall over 3 s; out moves copies; who comes back catches up, by log
 # after a short outage, by backfill after one longer than the log.

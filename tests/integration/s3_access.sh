@@ -1,5 +1,5 @@
 #!/bin/bash
-# timeout: 120
+# timeout: 480
 # What a gateway tells of its requests: the access log in both forms, rotated by renaming, and the
 # page of metrics.
 . "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"

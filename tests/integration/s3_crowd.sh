@@ -1,5 +1,5 @@
 #!/bin/bash
-# timeout: 300
+# timeout: 480
 # s3_crowd.sh - many connections: idle and busy, slow readers and writers, more than is taken; a
 # gateway killed under uploads, one stopped under requests.  Full numbers: 5,000 idle and 500 busy.
 . "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"

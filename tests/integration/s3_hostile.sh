@@ -1,5 +1,5 @@
 #!/bin/bash
-# timeout: 300
+# timeout: 480
 # s3_hostile.sh - hostile input to a gateway that is a process of its own: exact answers, nothing
 # stored, connections as they must be, memory flat, others served; and no error in its log.
 . "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# timeout: 200
+# timeout: 480
 # Index shards split under load, and while everything is killed: no client is told of an error, no listing
 # misses or repeats a key, and the checker finds nothing; what is damaged then, it finds.
 . "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# timeout: 200
+# timeout: 480
 # Users as an operator keeps them: several keys, keys from elsewhere, rotation, suspension, removal;
 # each counts on the gateway within the time that is stated.
 . "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"

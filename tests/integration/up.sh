@@ -1,5 +1,5 @@
 #!/bin/bash
-# timeout: 150
+# timeout: 480
 # `cairn up` and its verbs: a cluster on one folder, its files, what it refuses, and that it comes
 # back with its data after `cairn down` and after kill -9.
 . "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"

@@ -3,7 +3,7 @@
 #
 # The short form is for make check: the seeds that caught a planted bug before come first (caught.txt).
 # CAIRN_TEST_ALL runs the numbers that a release needs.
-# timeout: 600
+# timeout: 900
 seeds=30 buckets=10 hints=$SRCDIR/tests/sim/caught.txt
 test -z "$CAIRN_TEST_ALL" || { seeds=500 buckets=300 && hints=/dev/null; }
 
