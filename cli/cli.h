@@ -32,6 +32,7 @@ int cli_crush_test(struct cli *cli);
 int cli_osd_fsck(struct cli *cli);
 int cli_osd_switch(struct cli *cli); /* osd stop, osd start */
 int cli_bucket(struct cli *cli);
+int cli_usage(struct cli *cli);
 int cli_user_create(struct cli *cli);
 int cli_user_key(struct cli *cli);
 int cli_user_rm(struct cli *cli);

@@ -30,6 +30,8 @@ static const char overview[] =
     "  bucket ls [USER] | stat NAME                buckets; what is in one\n"
     "  bucket quota NAME [bytes N|none] [objects N|none]\n"
     "                                              what one may hold\n"
+    "  usage [--user U] [--bucket B] [--from TIME] [--to TIME]\n"
+    "                                              requests, bytes and byte-hours, for bills\n"
     "  pool ls | create NAME | rm NAME             pools\n"
     "  osd ls | stop N | start N | out N | in N    OSDs\n"
     "  osd fsck PATH                               prove a stopped OSD's store\n"
@@ -67,6 +69,9 @@ static const struct row {
     {"bucket check", "[NAME]", "hold index, data, intents and garbage against each other"},
     {"bucket quota", "NAME [bytes N|none] [objects N|none]",
      "what a bucket may hold; without more words: show it; N may end in K, M, G or T"},
+    {"usage", "[--user U] [--bucket B] [--from TIME] [--to TIME]",
+     "what users and buckets used in the hours from TIME to TIME (2026-11-21 or 2026-11-21T13,\n"
+     "UTC; this month until now): requests, bytes in and out, what was held and for how long"},
     {"help", "[VERB]", "every command, or those of a verb; with --json those of the monitors"},
 };
 

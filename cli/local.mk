@@ -24,5 +24,6 @@ cairn_SOURCES = \
 	cli/up_files.c \
 	cli/up_make.c \
 	cli/up_ready.c \
+	cli/usage.c \
 	cli/user.c
 cairn_LDADD = $(LINK_node) $(JEMALLOC_LIBS)

@@ -30,6 +30,7 @@ static const struct verb {
     {"user", "key", cli_user_key},
     {"user", "rm", cli_user_rm},
     {"bucket", NULL, cli_bucket},
+    {"usage", NULL, cli_usage},
     {"help", NULL, help},
 };
 

@@ -8,6 +8,7 @@
 #include "s3/auth/auth.h"
 #include "s3/bucket/bucket.h"
 #include "s3/http.h"
+#include "s3/usage/usage.h"
 
 struct s3_stats {
     struct counter requests, errors_client, errors_server, not_implemented, denied;
@@ -36,6 +37,7 @@ struct s3_gateway {
     struct s3_stats stats;
     struct op_stats *ops;      /* owned */
     struct access_log *access; /* owned; NULL: none is kept */
+    struct usage *usage;       /* borrowed; NULL: not counted */
 };
 
 struct gateway_conf {

@@ -50,6 +50,9 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/object/xml_parts.c s3/object/xml_parts.h \
 	s3/text.h \
 	s3/uri.c s3/uri.h \
+	s3/usage/rows.c s3/usage/rows.h \
+	s3/usage/sample.c \
+	s3/usage/usage.c s3/usage/usage.h s3/usage/usage_int.h \
 	s3/xml.h s3/xml/xml_in.c s3/xml/xml_out.c
 
 include s3/bucket/local.mk

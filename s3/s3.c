@@ -10,7 +10,7 @@
 #include "s3/account/metrics_page.h"
 #include "s3/gateway.h"
 
-enum { CUT_AFTER_MS = 500 };
+enum { CUT_AFTER_MS = 500, USAGE_MS = 3000 };
 
 struct role {
     struct s3_gateway g; /* first: the role is its gateway, with what stands below */
@@ -20,6 +20,7 @@ struct role {
     struct bucket_layer *buckets; /* owned */
     struct metric_set metrics;
     struct metrics_page *page; /* owned; NULL: nobody may ask */
+    struct usage *usage;       /* owned */
     bool http_up, layer_stopping, stopping;
     void (*ready)(void *arg, int rc, const struct net_addr *bound, const struct note *why);
     void *ready_arg;
@@ -80,6 +81,20 @@ static int listen_all(struct role *role, struct note *why)
     return rc;
 }
 
+static int count_start(struct role *role)
+{
+    struct usage_conf conf = {
+        .cluster = role->cluster,
+        .buckets = role->buckets,
+        .flush_ms = role->conf.s3_usage_flush_s * 1000,
+        .keep_days = role->conf.s3_usage_keep_days,
+    };
+    int rc = usage_start(role->g.env, &conf, &role->usage);
+
+    role->g.usage = role->usage;
+    return rc;
+}
+
 static int page_start(struct role *role, struct note *why)
 {
     const char *text = role->conf.s3_metrics_addr.s;
@@ -114,6 +129,8 @@ static void layer_ready(void *arg, int rc)
         rc = listen_all(role, &why);
         role->http_up = gateway_listens(&role->g);
     }
+    if (rc == 0)
+        rc = count_start(role);
     if (rc == 0)
         rc = page_start(role, &why);
     if (rc == 0)
@@ -181,7 +198,7 @@ static void cluster_closed(void *arg)
 
 static void stop_cluster_when_alone(struct role *role)
 {
-    if (role->http_up || role->buckets)
+    if (role->http_up || role->usage || role->buckets)
         return;
     cairn_close_env(TAKE(role->cluster), cluster_closed, role);
 }
@@ -209,11 +226,28 @@ static void cut(struct env_timer *t)
     stop_layer(CONTAINER_OF(t, struct role, cut_timer));
 }
 
+static void usage_stopped(void *arg)
+{
+    struct role *role = arg;
+
+    role->usage = role->g.usage = NULL;
+    stop_layer(role);
+    stop_cluster_when_alone(role);
+}
+
+/* Nothing is counted any more.  What usage asked of the bucket layer may have no answer: then it is
+ * for the cut to end that. */
 static void http_stopped(void *arg)
 {
     struct role *role = arg;
 
     role->http_up = false;
+    if (role->usage) {
+        if (!role->layer_stopping)
+            env_timer_after(role->g.env, &role->cut_timer, USAGE_MS * NS_PER_MS);
+        usage_stop(role->usage, usage_stopped, role);
+        return;
+    }
     stop_layer(role);
     stop_cluster_when_alone(role);
 }
@@ -258,5 +292,7 @@ int s3_metrics(struct s3_gateway *g, struct metric_set *set)
     struct role *role = role_of(g);
     int rc = role->http_up ? gateway_metrics(g, set) : 0;
 
+    if (rc == 0 && role->usage)
+        rc = usage_metrics(role->usage, set);
     return rc == 0 && role->buckets ? bucket_metrics(role->buckets, set) : rc;
 }

@@ -24,6 +24,18 @@ static void facts_of_auth(const struct s3_request *r, struct request_facts *f)
     f->cipher = r->head->cipher;
 }
 
+/* Whoever asked: the owner of the bucket pays.  A bucket that is not known is no place to count in:
+ * anybody could make up its name. */
+static void bill(struct s3_request *r, const struct request_facts *f)
+{
+    enum usage_kind kind = usage_kind_of(r->op ? r->op->name : NULL);
+    bool owned = f->owner[0] != 0, failed = f->status == 0 || f->status >= 400;
+
+    if (r->g->usage)
+        usage_count(r->g->usage, owned ? f->owner : f->requester,
+                    owned ? r->bucket : (struct bytes){0}, kind, failed, f->bytes_in, f->bytes_out);
+}
+
 void request_account(struct s3_request *r)
 {
     struct s3_gateway *g = r->g;
@@ -56,9 +68,10 @@ void request_account(struct s3_request *r)
     f.bytes_out = passed.out;
     facts_of_auth(r, &f);
     op_stats_count(g->ops, &f, r->error);
+    bucket_owner_known(g->buckets, r->bucket, owner);
+    bill(r, &f);
     if (!g->access)
         return;
-    bucket_owner_known(g->buckets, r->bucket, owner);
     f.peer = passed.peer.s;
     f.referer = field_or_nothing(head, "referer");
     f.user_agent = field_or_nothing(head, "user-agent");

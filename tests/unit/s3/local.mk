@@ -33,7 +33,7 @@ tests_unit_s3_test_meta_LDADD = $(LINK_s3) $(LINK_test)
 # Over a real socket, on a bucket layer in memory.
 S3_WIRE = tests/unit/s3/client.c tests/unit/s3/client.h tests/unit/s3/fake_bucket.c \
 	tests/unit/s3/fake_bucket.h tests/unit/s3/fake_int.h tests/unit/s3/fake_list.c \
-	tests/unit/s3/fake_upload.c
+	tests/unit/s3/fake_room.c tests/unit/s3/fake_upload.c
 
 check_PROGRAMS += tests/unit/s3/test_http
 tests_unit_s3_test_http_SOURCES = tests/unit/s3/test_http.c $(S3_WIRE)

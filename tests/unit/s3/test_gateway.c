@@ -72,8 +72,7 @@ T(s3_gateway, requests_beyond_the_bound_are_told_to_slow_down_and_others_go_on)
     enum { MOST = 4 };
     struct fake_knobs knobs = {.requests_max = MOST};
     struct server *s = server_with_bucket(&knobs);
-    struct call_args put = {
-        .method = "PUT", .target = "/bucket/a", .body = "abc", .body_bytes = 3};
+    struct call_args put = {.method = "PUT", .target = "/bucket/a", .body = "abc", .body_bytes = 3};
     struct writer head = {0};
     struct response r;
     int fd[MOST];

@@ -43,3 +43,7 @@ tests_unit_s3_bucket_test_quota_LDADD = $(LINK_s3_bucket)
 check_PROGRAMS += tests/unit/s3/bucket/test_verify
 tests_unit_s3_bucket_test_verify_SOURCES = tests/unit/s3/bucket/test_verify.c $(s3_bucket_stage)
 tests_unit_s3_bucket_test_verify_LDADD = $(LINK_s3_bucket)
+
+check_PROGRAMS += tests/unit/s3/bucket/test_usage
+tests_unit_s3_bucket_test_usage_SOURCES = tests/unit/s3/bucket/test_usage.c $(s3_bucket_stage)
+tests_unit_s3_bucket_test_usage_LDADD = $(LINK_s3_bucket)
