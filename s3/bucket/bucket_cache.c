@@ -303,6 +303,7 @@ void bucket_cache_drop(struct bucket_layer *l, struct bucket *b)
     if (!b->cached)
         return;
     b->cached = false;
+    l->shards_cached -= b->counted;
     list_remove(&b->lru);
     htable_remove(&l->buckets, &b->node);
     l->bucket_count--;
@@ -317,9 +318,12 @@ void bucket_cache_add(struct bucket_layer *l, struct bucket *b)
         bucket_cache_drop(l, old);
         bucket_unref(old);
     }
-    if (l->bucket_count == BUCKETS_CACHED_MAX)
+    while (l->bucket_count && (l->bucket_count == BUCKETS_CACHED_MAX ||
+                               l->shards_cached + b->shard_count > SHARDS_CACHED_MAX))
         bucket_cache_drop(l, LIST_FIRST(&l->bucket_lru, struct bucket, lru));
     b->cached = true;
+    b->counted = b->shard_count;
+    l->shards_cached += b->counted;
     htable_insert(&l->buckets, &b->node, name_hash(BYTES_STR(b->name)));
     list_push_back(&l->bucket_lru, &b->lru);
     l->bucket_count++;

@@ -18,6 +18,7 @@
 #include "s3/bucket/rows.h"
 
 enum { BUCKETS_CACHED_MAX = 1024, USERS_CACHED_MAX = 1024 };
+enum { SHARDS_CACHED_MAX = 50000 /* of all buckets, when they were added */ };
 
 struct collector;
 
@@ -40,6 +41,7 @@ struct bucket_layer {
     struct htable buckets;
     struct list bucket_lru; /* oldest first, by bucket.lru */
     uint32_t bucket_count;
+    uint32_t shards_cached; /* of them, as they were when they were added */
     struct htable accounts; /* of quotas */
     struct list account_lru;
     uint32_t account_count;
@@ -149,7 +151,7 @@ struct bucket {
     char owner[S3_USER_NAME_MAX + 1];
     struct uuid id;
     uint64_t created_ns;
-    uint32_t shard_count, shard_cap;
+    uint32_t shard_count, shard_cap, counted; /* counted: in shards_cached */
     struct shard *shards; /* owned; by from.  Pointers to one last until the next change. */
     /* What the properties said at some time after read_ns; others than the owner are judged by
      * them for BUCKET_FRESH_MS. */
@@ -330,7 +332,7 @@ int quotas_init(struct bucket_layer *l);
 void quotas_fini(struct bucket_layer *l);
 /* So many bytes become an object now: counted, or -R_QUOTA. */
 int quota_count(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-               uint64_t bytes);
+                uint64_t bytes);
 int users_init(struct bucket_layer *l);
 void users_fini(struct bucket_layer *l);
 int collector_create(struct bucket_layer *l);
