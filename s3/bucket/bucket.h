@@ -90,8 +90,8 @@ struct bucket_conf {
     uint32_t no_user_ttl_ms;   /* 0: 3,000 */
     uint32_t quota_age_ms;     /* how old what is known of a bucket's contents may be; 0: 5,000 */
     uint32_t quota_user_age_ms; /* of all a user's buckets; 0: 30,000 */
-    bool no_collector;         /* it runs only by bucket_collect */
-    bool no_pools;             /* do not make the pools; they are there */
+    bool no_collector;          /* it runs only by bucket_collect */
+    bool no_pools;              /* do not make the pools; they are there */
 };
 
 /* `cluster` (borrowed) was opened on `env` and outlives the layer.  The pools s3.index and s3.data

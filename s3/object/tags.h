@@ -9,7 +9,8 @@ struct tag_set {
     uint32_t count;
 };
 
-/* x-amz-tagging: key=value&key=value, encoded; a form has a document instead.  S3_OK or InvalidTag, InvalidArgument, BadRequest.
+/* x-amz-tagging: key=value&key=value, encoded; a form has a document instead.  S3_OK or InvalidTag,
+ * InvalidArgument, BadRequest.
  */
 enum s3_error tags_of_header(struct s3_request *r, struct bytes text, struct tag_set *out_set);
 /* One more, whose bytes are copied: the rules of S3 hold of it and of the set. */

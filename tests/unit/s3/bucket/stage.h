@@ -140,7 +140,8 @@ void md5_of_seed(uint64_t seed, uint8_t out[16]);
 unsigned stage_audit(struct stage *st, unsigned *out_intents, unsigned *out_garbage,
                      unsigned *out_shards);
 
-/* The same by the checker of `cairn bucket check`: how many findings, the last of them in `text`. */
+/* The same by the checker of `cairn bucket check`: how many findings, the last of them in `text`.
+ */
 unsigned stage_verify(struct stage *st, char text[512]);
 
 /* Short forms, by alice in the bucket "box". */
