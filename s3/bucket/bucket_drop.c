@@ -245,8 +245,10 @@ static void shard_close(struct drop_req *q)
     int rc = call_present(&q->call, 0, &value);
 
     view_drop(q);
-    if (rc == 0 && !value.len)
-        rc = -R_NO_BUCKET; /* drained already: we are late */
+    if (rc == 0 && !value.len) {
+        drop_again(q);
+        return;
+    }
     if (rc == 0)
         q->view = shard_view_create(value, &rc);
     if (rc == 0 && ++q->close_tries == CLOSE_TRIES_MAX)
@@ -292,7 +294,7 @@ static void shards_close(struct drop_req *q)
     int rc = q->call.code;
 
     if (q->stage == DROP_CLOSE_READ && (rc == -R_NO_OBJECT || rc == -R_NO_XATTR))
-        drop_end(q, -R_NO_BUCKET);
+        drop_again(q); /* merged away, or drained: the record knows */
     else if (rc == -R_GUARD_FAILED || (rc == 0 && q->stage == DROP_CLOSE_READ))
         shard_close(q);
     else if (rc < 0)
