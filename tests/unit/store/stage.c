@@ -613,15 +613,6 @@ void stage_bad(struct stage *st, uint64_t n, const char *what, int rc)
            what, reason_name(rc), st->why);
 }
 
-void stage_start(struct stage *st, uint64_t seed)
-{
-    stage_init(st, seed);
-    st->conf.journal_bytes = MIB(1);
-    st->conf.data_bytes = MIB(16);
-    T_OK(stage_mkfs(st));
-    T_OK(stage_open(st));
-}
-
 void stage_work(struct stage *st, unsigned txns)
 {
     for (unsigned i = 0; i < txns && !st->failed; i++) {

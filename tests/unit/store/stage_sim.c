@@ -26,6 +26,15 @@ void stage_init(struct stage *st, uint64_t seed)
     stage_start_process(st);
 }
 
+void stage_start(struct stage *st, uint64_t seed)
+{
+    stage_init(st, seed);
+    st->conf.journal_bytes = MIB(1);
+    st->conf.data_bytes = MIB(16);
+    T_OK(stage_mkfs(st));
+    T_OK(stage_open(st));
+}
+
 void stage_fini(struct stage *st)
 {
     model_fini(&st->model);
