@@ -305,16 +305,17 @@ static int entry_apply(struct mon *mon, const struct raft_entry *e)
     return 0;
 }
 
-static void role_take(struct mon *mon, const struct raft_todo *todo)
+static void role_take(struct mon *mon, const struct raft_orders *orders)
 {
-    bool lost = mon->role == RAFT_LEADER && (todo->role != RAFT_LEADER || todo->term != mon->term);
+    bool lost =
+        mon->role == RAFT_LEADER && (orders->role != RAFT_LEADER || orders->term != mon->term);
 
-    mon->role = todo->role;
-    mon->term = todo->term;
-    mon->leader = todo->leader;
+    mon->role = orders->role;
+    mon->term = orders->term;
+    mon->leader = orders->leader;
     if (lost) {
         if (mon->leading)
-            log_info(&mon->log, "leads no more", KV_U64("term", todo->term));
+            log_info(&mon->log, "leads no more", KV_U64("term", orders->term));
         mon->leading = false;
         mon_draft_drop(mon);
     }
@@ -336,34 +337,34 @@ static void timer_set(struct mon *mon)
 }
 
 /* What the step lent is used up before the next step; then the steps that follow from it. */
-static void todo_do(struct mon *mon, const struct raft_todo *todo)
+static void orders_do(struct mon *mon, const struct raft_orders *orders)
 {
-    bool chunk_last = todo->persist.has_chunk && todo->persist.chunk_last;
+    bool chunk_last = orders->persist.has_chunk && orders->persist.chunk_last;
     uint64_t applied = 0;
     int rc = 0;
 
-    if (todo->persist.token.seq)
-        rc = mon_store_append(mon->store, &todo->persist);
+    if (orders->persist.token.seq)
+        rc = mon_store_append(mon->store, &orders->persist);
     if (rc < 0) { /* what Raft believes is being made durable is not: no way back */
         mon_fail(mon, rc, "a persist cannot be taken down", NULL);
         return;
     }
-    if (todo->persist.has_chunk)
-        chunk_take(mon, &todo->persist);
-    for (uint32_t i = 0; i < todo->msg_count; i++)
-        send_or_hold(mon, &todo->msgs[i]);
-    if (todo->role_changed)
-        role_take(mon, todo);
-    for (uint32_t i = 0; i < todo->apply_count && rc == 0; i++) {
-        rc = entry_apply(mon, &todo->apply[i]);
-        applied = todo->apply[i].pos.index;
+    if (orders->persist.has_chunk)
+        chunk_take(mon, &orders->persist);
+    for (uint32_t i = 0; i < orders->msg_count; i++)
+        send_or_hold(mon, &orders->msgs[i]);
+    if (orders->role_changed)
+        role_take(mon, orders);
+    for (uint32_t i = 0; i < orders->apply_count && rc == 0; i++) {
+        rc = entry_apply(mon, &orders->apply[i]);
+        applied = orders->apply[i].pos.index;
     }
     if (rc < 0) {
         mon_fail(mon, rc, "a committed change cannot be applied", NULL);
         return;
     }
-    for (uint32_t i = 0; i < todo->read_count; i++)
-        mon_command_read_done(mon, &todo->reads[i]);
+    for (uint32_t i = 0; i < orders->read_count; i++)
+        mon_command_read_done(mon, &orders->reads[i]);
     if (applied) {
         struct raft_event ev = {.type = RAFT_EV_APPLIED, .index = applied};
 
@@ -374,12 +375,12 @@ static void todo_do(struct mon *mon, const struct raft_todo *todo)
         install(mon);
 }
 
-static int step_once(struct mon *mon, struct raft_event *ev, struct raft_todo *todo)
+static int step_once(struct mon *mon, struct raft_event *ev, struct raft_orders *orders)
 {
     int rc;
 
     ev->now_ms = now_ms(mon);
-    rc = raft_step(mon->raft, ev, todo);
+    rc = raft_step(mon->raft, ev, orders);
     if (rc == -R_RAFT_CONFLICT)
         mon_fail(mon, rc, "the log", NULL);
     return rc;
@@ -388,18 +389,18 @@ static int step_once(struct mon *mon, struct raft_event *ev, struct raft_todo *t
 /* An event that must not be lost. */
 static void step(struct mon *mon, struct raft_event *ev)
 {
-    struct raft_todo todo;
+    struct raft_orders orders;
     int rc;
 
     if (mon->failed)
         return;
-    rc = step_once(mon, ev, &todo);
+    rc = step_once(mon, ev, &orders);
     if (rc == -ENOMEM) {
         mon_fail(mon, rc, "a step of the consensus", NULL);
         return;
     }
     if (rc == 0)
-        todo_do(mon, &todo);
+        orders_do(mon, &orders);
     timer_set(mon);
 }
 
@@ -422,12 +423,12 @@ static void raft_tick(struct env_timer *t)
 {
     struct mon *mon = CONTAINER_OF(t, struct mon, raft_timer);
     struct raft_event ev = {.type = RAFT_EV_TICK};
-    struct raft_todo todo;
+    struct raft_orders orders;
 
     if (mon_halted(mon))
         return;
-    if (step_once(mon, &ev, &todo) == 0)
-        todo_do(mon, &todo);
+    if (step_once(mon, &ev, &orders) == 0)
+        orders_do(mon, &orders);
     if (mon_halted(mon))
         return;
     if (raft_deadline_ms(mon->raft) <= now_ms(mon)) { /* no memory: soon again */
@@ -442,7 +443,7 @@ void mon_raft_message(struct mon *mon, struct session *s, struct msg_mon_raft *m
 {
     struct raft_event ev = {.type = RAFT_EV_MSG};
     struct raft_msg in = {0};
-    struct raft_todo todo;
+    struct raft_orders orders;
     struct cursor c;
     struct mon_peer *p;
     int rc = buf_flatten(&m->payload);
@@ -459,10 +460,10 @@ void mon_raft_message(struct mon *mon, struct session *s, struct msg_mon_raft *m
         p->heard_ns = mon_now(mon);
         skew_take(mon, p, m->wall_ns);
         ev.msg = &in;
-        rc = step_once(mon, &ev, &todo);
+        rc = step_once(mon, &ev, &orders);
     }
     if (rc == 0)
-        todo_do(mon, &todo);
+        orders_do(mon, &orders);
     else if (rc != -ENOMEM && rc != -R_RAFT_CONFLICT)
         log_debug(&mon->log, "a monitor's message is dropped", KV_RC(rc));
     if (!mon_halted(mon))
@@ -474,13 +475,13 @@ void mon_raft_message(struct mon *mon, struct session *s, struct msg_mon_raft *m
 int mon_raft_propose(struct mon *mon, struct bytes data, struct raft_pos *out_pos)
 {
     struct raft_event ev = {.type = RAFT_EV_PROPOSE, .data = data};
-    struct raft_todo todo;
-    int rc = step_once(mon, &ev, &todo);
+    struct raft_orders orders;
+    int rc = step_once(mon, &ev, &orders);
 
     if (rc < 0)
         return rc;
-    *out_pos = todo.proposed;
-    todo_do(mon, &todo);
+    *out_pos = orders.proposed;
+    orders_do(mon, &orders);
     if (!mon_halted(mon))
         timer_set(mon);
     return 0;
@@ -489,12 +490,12 @@ int mon_raft_propose(struct mon *mon, struct bytes data, struct raft_pos *out_po
 int mon_raft_read(struct mon *mon, uint64_t id)
 {
     struct raft_event ev = {.type = RAFT_EV_READ, .id = id};
-    struct raft_todo todo;
-    int rc = step_once(mon, &ev, &todo);
+    struct raft_orders orders;
+    int rc = step_once(mon, &ev, &orders);
 
     if (rc < 0)
         return rc;
-    todo_do(mon, &todo);
+    orders_do(mon, &orders);
     if (!mon_halted(mon))
         timer_set(mon);
     return 0;
@@ -504,7 +505,7 @@ void mon_raft_transfer(struct mon *mon)
 {
     struct raft_event ev = {.type = RAFT_EV_TRANSFER};
     const struct mon_peer *best = NULL;
-    struct raft_todo todo;
+    struct raft_orders orders;
 
     for (uint32_t i = 0; i < mon->peer_count; i++)
         if (!best || mon->peers[i].heard_ns > best->heard_ns)
@@ -512,8 +513,8 @@ void mon_raft_transfer(struct mon *mon)
     if (!best || mon->failed)
         return;
     ev.id = best->id + 1;
-    if (step_once(mon, &ev, &todo) == 0)
-        todo_do(mon, &todo);
+    if (step_once(mon, &ev, &orders) == 0)
+        orders_do(mon, &orders);
 }
 
 /* ---- start and stop ---- */

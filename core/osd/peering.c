@@ -29,7 +29,7 @@ const char *peering_state_name(enum peering_state s)
     return name[s];
 }
 
-/* ---- todo ---- */
+/* ---- orders ---- */
 
 void send_fini(struct peering_send *s)
 {
@@ -37,7 +37,7 @@ void send_fini(struct peering_send *s)
     pg_log_wire_fini(&s->log);
 }
 
-void peering_todo_fini(struct peering_todo *t)
+void peering_orders_fini(struct peering_orders *t)
 {
     for (uint32_t i = 0; i < t->send_count; i++)
         send_fini(&t->send[i]);
@@ -46,7 +46,7 @@ void peering_todo_fini(struct peering_todo *t)
     memset(t, 0, sizeof(*t));
 }
 
-int todo_reserve(struct peering_todo *t, uint32_t sends)
+int orders_reserve(struct peering_orders *t, uint32_t sends)
 {
     struct peering_send *grown;
 
@@ -60,8 +60,8 @@ int todo_reserve(struct peering_todo *t, uint32_t sends)
     return 0;
 }
 
-struct peering_send *todo_send(struct peering_todo *t, enum peering_send_kind kind,
-                               struct osd_id to)
+struct peering_send *orders_send(struct peering_orders *t, enum peering_send_kind kind,
+                                 struct osd_id to)
 {
     struct peering_send *s = &t->send[t->send_count];
 
@@ -157,16 +157,16 @@ int peers_add_past(struct peering *p)
     return rc;
 }
 
-int peers_ask(struct peering *p, struct peering_todo *todo)
+int peers_ask(struct peering *p, struct peering_orders *orders)
 {
-    if (todo_reserve(todo, p->peer_count) < 0)
+    if (orders_reserve(orders, p->peer_count) < 0)
         return -ENOMEM;
     for (uint32_t i = 0; i < p->peer_count; i++) {
         struct peering_peer *peer = p->peer[i];
 
         if (!peer->up || peer->asked || peer->answered)
             continue;
-        todo_send(todo, PEERING_SEND_QUERY, peer->osd)->what = PG_QUERY_INFO;
+        orders_send(orders, PEERING_SEND_QUERY, peer->osd)->what = PG_QUERY_INFO;
         peer->asked = true;
     }
     return 0;
@@ -202,7 +202,7 @@ static void map_set(struct peering *p, struct osdmap *map)
     p->map = map;
 }
 
-static int start(struct peering *p, const struct peering_event *ev, struct peering_todo *todo)
+static int start(struct peering *p, const struct peering_event *ev, struct peering_orders *orders)
 {
     const struct pool *pool = osdmap_pool(ev->map, p->pg.pool);
     struct placement at;
@@ -222,13 +222,13 @@ static int start(struct peering *p, const struct peering_event *ev, struct peeri
     p->primary = osd_eq(at.primary, p->self);
     p->state = p->primary ? PEERING_GET_INFO : PEERING_STRAY;
     if (!p->primary)
-        return member_start(p, todo);
+        return member_start(p, orders);
     rc = peers_add(p, at.up.osd, at.up.count);
     if (rc == 0)
         rc = peers_add(p, at.acting.osd, at.acting.count);
     if (rc == 0)
         rc = peers_add_past(p);
-    return rc < 0 ? rc : peers_ask(p, todo);
+    return rc < 0 ? rc : peers_ask(p, orders);
 }
 
 /* Is the history still being chosen? */
@@ -237,7 +237,7 @@ static bool choosing(const struct peering *p)
     return p->state >= PEERING_GET_INFO && p->state <= PEERING_GET_LOG;
 }
 
-static int new_map(struct peering *p, const struct peering_event *ev, struct peering_todo *todo)
+static int new_map(struct peering *p, const struct peering_event *ev, struct peering_orders *orders)
 {
     map_set(p, ev->map);
     for (uint32_t i = 0; i < p->peer_count; i++) {
@@ -252,13 +252,13 @@ static int new_map(struct peering *p, const struct peering_event *ev, struct pee
             peer->asked = peer->asked_log = peer->answered = false;
     }
     if (p->wished && (p->state == PEERING_ACTIVE || p->state == PEERING_PEERED))
-        primary_wish(p, &p->wish, todo);
+        primary_wish(p, &p->wish, orders);
     if (choosing(p)) {
         p->state = PEERING_GET_INFO;
         if (peers_add_past(p) < 0)
             return -ENOMEM;
     }
-    return peers_ask(p, todo); /* a stray that came up is asked at any time: it may have to go */
+    return peers_ask(p, orders); /* a stray that came up is asked at any time: it may have to go */
 }
 
 static void backfill_complete(struct peering *p, struct osd_id from)
@@ -274,17 +274,17 @@ static void backfill_complete(struct peering *p, struct osd_id from)
 }
 
 static int primary_event(struct peering *p, const struct peering_event *ev,
-                         struct peering_todo *todo)
+                         struct peering_orders *orders)
 {
     struct peering_peer *peer = peering_peer(p, ev->from);
 
     switch (ev->kind) {
     case PEERING_EV_MAP:
-        return new_map(p, ev, todo);
+        return new_map(p, ev, orders);
     case PEERING_EV_NOTIFY:
-        return primary_notify(p, ev, todo);
+        return primary_notify(p, ev, orders);
     case PEERING_EV_SESSION_RESET:
-        return primary_reset(p, ev, todo);
+        return primary_reset(p, ev, orders);
     case PEERING_EV_OWN_DURABLE:
         p->own_durable = true;
         return 0;
@@ -301,40 +301,40 @@ static int primary_event(struct peering *p, const struct peering_event *ev,
 }
 
 static int member_event(struct peering *p, const struct peering_event *ev,
-                        struct peering_todo *todo)
+                        struct peering_orders *orders)
 {
     switch (ev->kind) {
     case PEERING_EV_MAP:
         map_set(p, ev->map);
         return 0;
     case PEERING_EV_SESSION_RESET:
-        return osd_eq(ev->from, p->at.primary) ? member_start(p, todo) : 0;
+        return osd_eq(ev->from, p->at.primary) ? member_start(p, orders) : 0;
     case PEERING_EV_QUERY:
-        return member_query(p, ev, todo);
+        return member_query(p, ev, orders);
     case PEERING_EV_ACTIVATE:
-        return member_activate(p, ev, todo);
+        return member_activate(p, ev, orders);
     case PEERING_EV_CLEAN:
-        return member_clean(p, ev, todo);
+        return member_clean(p, ev, orders);
     default:
         return 0;
     }
 }
 
-int peering_step(struct peering *p, const struct peering_event *ev, struct peering_todo *todo)
+int peering_step(struct peering *p, const struct peering_event *ev, struct peering_orders *orders)
 {
     enum peering_state before = p->state;
     int rc;
 
     if (ev->kind == PEERING_EV_START)
-        rc = start(p, ev, todo);
+        rc = start(p, ev, orders);
     else if (p->state == PEERING_IDLE)
         return 0;
     else
-        rc = p->primary ? primary_event(p, ev, todo) : member_event(p, ev, todo);
+        rc = p->primary ? primary_event(p, ev, orders) : member_event(p, ev, orders);
     if (rc == 0 && p->primary)
-        rc = primary_advance(p, ev, todo);
+        rc = primary_advance(p, ev, orders);
     if (p->state != before || ev->kind == PEERING_EV_START)
-        todo->state_changed = true;
+        orders->state_changed = true;
     return rc;
 }
 

@@ -1,9 +1,9 @@
 /* peering.h - how the copies of a PG agree on one history in a new interval: a step function.
  *
- * The driver (pg.c) feeds events and does what the todo says, in this order: submit `persist`; send
- * `sends` (those with `after_durable` once everything submitted for this PG so far is durable);
- * pass wishes to the monitor; set the timer.  Steps see no clock and no I/O; they change the copy
- * (struct pg_copy) in memory and describe the same change as rows in `persist`.
+ * The driver (pg.c) feeds events and does what the orders says, in this order: submit `persist`;
+ * send `sends` (those with `after_durable` once everything submitted for this PG so far is
+ * durable); pass wishes to the monitor; set the timer.  Steps see no clock and no I/O; they change
+ * the copy (struct pg_copy) in memory and describe the same change as rows in `persist`.
  *
  * Rules for the driver:
  * - START is fed only when all that was submitted for the PG is durable (or the PG was just
@@ -11,7 +11,7 @@
  * - A message of another interval is not fed: of an older one it is dropped, of a newer one it
  * waits until the own map reaches it.  Unasked notifies (interval 0) are fed as they come.
  * - Maps are fed one epoch at a time: past_intervals_walk() says whether MAP or START.
- * - On -ENOMEM do what `todo` holds, then feed the same event again.  Nothing was lost.
+ * - On -ENOMEM do what `orders` holds, then feed the same event again.  Nothing was lost.
  * - A wish is repeated towards the monitor until the map follows it or the interval ends.
  *
  *              primary                                             member
@@ -93,8 +93,8 @@ enum peering_event_kind {
     PEERING_EV_MAP,           /* map: a newer epoch, same interval */
     PEERING_EV_NOTIFY,        /* from, notify */
     PEERING_EV_SESSION_RESET, /* from: what was sent to it may be lost, ask again */
-    PEERING_EV_TIMER,         /* todo.timer_at_ns has come */
-    PEERING_EV_OWN_DURABLE,   /* the persist of a todo with `activation` is durable */
+    PEERING_EV_TIMER,         /* orders.timer_at_ns has come */
+    PEERING_EV_OWN_DURABLE,   /* the persist of a orders with `activation` is durable */
     PEERING_EV_ACTIVATED,     /* from */
     PEERING_EV_COMPLETE,      /* from: its backfill ended, durably */
     PEERING_EV_RECOVERED,     /* a missing table (own or a peer's) became empty */
@@ -136,7 +136,7 @@ struct peering_send {
     struct pg_log_wire log; /* owned */
     struct epoch last_clean;
 };
-struct peering_todo {
+struct peering_orders {
     struct txn *persist; /* owned, NULL: nothing */
     bool activation;     /* feed OWN_DURABLE when `persist` is durable */
     bool remove_copy;    /* delete objects and rows of this PG; the copy is empty already */
@@ -148,8 +148,8 @@ struct peering_todo {
     uint64_t timer_at_ns;      /* 0: none.  Feed TIMER then */
     bool state_changed;        /* p->state is another than before */
 };
-void peering_todo_fini(
-    struct peering_todo *t); /* and zeroes it; what was taken is to be zeroed before */
+void peering_orders_fini(
+    struct peering_orders *t); /* and zeroes it; what was taken is to be zeroed before */
 
 void peering_init(struct peering *p, struct pgid pg);
 void peering_fini(struct peering *p);
@@ -157,7 +157,7 @@ void peering_fini(struct peering *p);
 /* The one entry.  0, or -ENOMEM (see above).  Other failures are of the message: -R_MALFORMED (it
  * is dropped, log it). */
 MUST_CHECK int peering_step(struct peering *p, const struct peering_event *ev,
-                            struct peering_todo *todo);
+                            struct peering_orders *orders);
 
 /* What the driver and recovery ask; primary, from ACTIVATING on. */
 static inline bool peering_is_active(const struct peering *p)

@@ -6,14 +6,14 @@
  * was active. */
 #include "core/osd/peering_int.h"
 
-void primary_wish(struct peering *p, const struct osd_set *want, struct peering_todo *todo)
+void primary_wish(struct peering *p, const struct osd_set *want, struct peering_orders *orders)
 {
     struct osd_set wish = *want;
 
     p->wish = wish;
     p->wished = true;
-    todo->wish_temp = true;
-    todo->temp = osd_set_equal(&wish, &p->at.up) ? (struct osd_set){0} : wish;
+    orders->wish_temp = true;
+    orders->temp = osd_set_equal(&wish, &p->at.up) ? (struct osd_set){0} : wish;
 }
 
 /* What the copy's info is once activated. */
@@ -67,11 +67,11 @@ static void peer_activated_info(struct peering_peer *peer, const struct pg_info 
 }
 
 /* Append the activation of every member.  0, or -ENOMEM: none. */
-static int activations(struct peering *p, struct peering_todo *todo)
+static int activations(struct peering *p, struct peering_orders *orders)
 {
-    uint32_t before = todo->send_count;
+    uint32_t before = orders->send_count;
 
-    if (todo_reserve(todo, p->peer_count) < 0)
+    if (orders_reserve(orders, p->peer_count) < 0)
         return -ENOMEM;
     for (uint32_t i = 0; i < p->peer_count; i++) {
         struct peering_send s;
@@ -79,16 +79,16 @@ static int activations(struct peering *p, struct peering_todo *todo)
         if (!peer_is_member(p->peer[i]))
             continue;
         if (activate_send(p, p->peer[i], &s) < 0) {
-            while (todo->send_count > before)
-                send_fini(&todo->send[--todo->send_count]);
+            while (orders->send_count > before)
+                send_fini(&orders->send[--orders->send_count]);
             return -ENOMEM;
         }
-        *todo_send(todo, PEERING_SEND_ACTIVATE, s.to) = s;
+        *orders_send(orders, PEERING_SEND_ACTIVATE, s.to) = s;
     }
     return 0;
 }
 
-int primary_activate(struct peering *p, struct peering_todo *todo)
+int primary_activate(struct peering *p, struct peering_orders *orders)
 {
     struct pg_info info = info_activated(p);
     struct txn *txn = txn_create(p->pg);
@@ -96,12 +96,12 @@ int primary_activate(struct peering *p, struct peering_todo *todo)
     if (!txn)
         return -ENOMEM;
     pg_copy_info_put_as(p->copy, &info, txn);
-    if (txn->rc < 0 || activations(p, todo) < 0) {
+    if (txn->rc < 0 || activations(p, orders) < 0) {
         txn_unref(txn);
         return -ENOMEM;
     }
-    todo->persist = txn;
-    todo->activation = true;
+    orders->persist = txn;
+    orders->activation = true;
     p->copy->info = info; /* the same last_backfill */
     for (uint32_t i = 0; i < p->peer_count; i++)
         if (peer_is_member(p->peer[i]))
@@ -125,24 +125,25 @@ static bool is_stray_copy(const struct peering *p, const struct peering_peer *pe
            info_exists(&peer->info) && p->at.acting.count >= p->size;
 }
 
-static void clean_send(struct peering *p, struct osd_id to, bool remove, struct peering_todo *todo)
+static void clean_send(struct peering *p, struct osd_id to, bool remove,
+                       struct peering_orders *orders)
 {
-    struct peering_send *s = todo_send(todo, PEERING_SEND_CLEAN, to);
+    struct peering_send *s = orders_send(orders, PEERING_SEND_CLEAN, to);
 
     s->last_clean = p->first;
     s->remove = remove;
 }
 
 /* Again, or for the first time: the peer may not know. */
-int primary_tell_clean(struct peering *p, struct peering_peer *peer, struct peering_todo *todo)
+int primary_tell_clean(struct peering *p, struct peering_peer *peer, struct peering_orders *orders)
 {
     peer->removed = false;
-    if (todo_reserve(todo, 1) < 0)
+    if (orders_reserve(orders, 1) < 0)
         return -ENOMEM;
     if (peer_is_member(peer)) {
-        clean_send(p, peer->osd, false, todo);
+        clean_send(p, peer->osd, false, orders);
     } else if (is_stray_copy(p, peer)) {
-        clean_send(p, peer->osd, true, todo);
+        clean_send(p, peer->osd, true, orders);
         peer->removed = true;
     }
     return 0;
@@ -150,14 +151,14 @@ int primary_tell_clean(struct peering *p, struct peering_peer *peer, struct peer
 
 /* Every copy of acting has everything: earlier intervals need not be asked about again, and other
  * copies may go. */
-static int become_clean(struct peering *p, struct peering_todo *todo)
+static int become_clean(struct peering *p, struct peering_orders *orders)
 {
     struct pg_info info = pg_copy_info_now(p->copy);
     struct txn *txn;
 
     info.last_clean = p->first;
     past_intervals_prune(&p->copy->past, p->first);
-    if (todo_reserve(todo, p->peer_count) < 0)
+    if (orders_reserve(orders, p->peer_count) < 0)
         return -ENOMEM;
     txn = txn_create(p->pg);
     if (!txn)
@@ -167,15 +168,15 @@ static int become_clean(struct peering *p, struct peering_todo *todo)
         txn_unref(txn);
         return -ENOMEM;
     }
-    todo->persist = txn;
+    orders->persist = txn;
     p->copy->info.last_clean = p->first;
     p->clean = true;
     for (uint32_t i = 0; i < p->peer_count; i++)
-        (void)primary_tell_clean(p, p->peer[i], todo); /* there is room */
+        (void)primary_tell_clean(p, p->peer[i], orders); /* there is room */
     return 0;
 }
 
-int primary_settle(struct peering *p, struct peering_todo *todo)
+int primary_settle(struct peering *p, struct peering_orders *orders)
 {
     struct osd_set want;
 
@@ -186,9 +187,9 @@ int primary_settle(struct peering *p, struct peering_todo *todo)
     }
     peering_want_acting(p, &want);
     if (!osd_set_equal(&want, &p->at.acting) && !(p->wished && osd_set_equal(&want, &p->wish)))
-        primary_wish(p, &want, todo);
-    if (p->state != PEERING_ACTIVE || p->clean || todo->persist ||
+        primary_wish(p, &want, orders);
+    if (p->state != PEERING_ACTIVE || p->clean || orders->persist ||
         !osd_set_equal(&p->at.up, &p->at.acting) || !peering_all_recovered(p))
         return 0;
-    return become_clean(p, todo);
+    return become_clean(p, orders);
 }

@@ -4,17 +4,18 @@
 
 #include "core/osd/peering.h"
 
-/* --- todo --- */
-int todo_reserve(struct peering_todo *t, uint32_t sends); /* then so many todo_send cannot fail */
-struct peering_send *todo_send(struct peering_todo *t, enum peering_send_kind kind,
-                               struct osd_id to);
+/* --- orders --- */
+int orders_reserve(struct peering_orders *t,
+                   uint32_t sends); /* then so many orders_send cannot fail */
+struct peering_send *orders_send(struct peering_orders *t, enum peering_send_kind kind,
+                                 struct osd_id to);
 void send_fini(struct peering_send *s);
 
 /* --- peers --- */
 int peer_add(struct peering *p, struct osd_id osd, struct peering_peer **out);
 int peers_add_past(struct peering *p); /* members of past intervals that are up */
 int peers_ask(struct peering *p,
-              struct peering_todo *todo); /* for infos: who is up and was not asked */
+              struct peering_orders *orders); /* for infos: who is up and was not asked */
 static inline bool info_exists(const struct pg_info *i)
 {
     return i->created.v != 0;
@@ -42,22 +43,25 @@ void peering_want_acting(const struct peering *p, struct osd_set *want);
 void peering_mark_members(struct peering *p);
 
 /* --- stages of the primary (peering_primary.c) --- */
-int primary_advance(struct peering *p, const struct peering_event *ev, struct peering_todo *todo);
-int primary_notify(struct peering *p, const struct peering_event *ev, struct peering_todo *todo);
-int primary_reset(struct peering *p, const struct peering_event *ev, struct peering_todo *todo);
+int primary_advance(struct peering *p, const struct peering_event *ev,
+                    struct peering_orders *orders);
+int primary_notify(struct peering *p, const struct peering_event *ev,
+                   struct peering_orders *orders);
+int primary_reset(struct peering *p, const struct peering_event *ev, struct peering_orders *orders);
 
 /* --- from activation on (peering_active.c) --- */
-int primary_activate(struct peering *p, struct peering_todo *todo);
+int primary_activate(struct peering *p, struct peering_orders *orders);
 int activate_send(const struct peering *p, const struct peering_peer *peer,
                   struct peering_send *out);
-void primary_wish(struct peering *p, const struct osd_set *want, struct peering_todo *todo);
-int primary_settle(struct peering *p, struct peering_todo *todo);
-int primary_tell_clean(struct peering *p, struct peering_peer *peer, struct peering_todo *todo);
+void primary_wish(struct peering *p, const struct osd_set *want, struct peering_orders *orders);
+int primary_settle(struct peering *p, struct peering_orders *orders);
+int primary_tell_clean(struct peering *p, struct peering_peer *peer, struct peering_orders *orders);
 
 /* --- member (peering_member.c) --- */
-int member_start(struct peering *p, struct peering_todo *todo);
-int member_query(struct peering *p, const struct peering_event *ev, struct peering_todo *todo);
-int member_activate(struct peering *p, const struct peering_event *ev, struct peering_todo *todo);
-int member_clean(struct peering *p, const struct peering_event *ev, struct peering_todo *todo);
+int member_start(struct peering *p, struct peering_orders *orders);
+int member_query(struct peering *p, const struct peering_event *ev, struct peering_orders *orders);
+int member_activate(struct peering *p, const struct peering_event *ev,
+                    struct peering_orders *orders);
+int member_clean(struct peering *p, const struct peering_event *ev, struct peering_orders *orders);
 
 #endif

@@ -6,7 +6,7 @@
 
 /* A copy that the maps place nowhere makes itself known: it may hold what others lack, or is to be
  * removed. */
-int member_start(struct peering *p, struct peering_todo *todo)
+int member_start(struct peering *p, struct peering_orders *orders)
 {
     struct peering_send *s;
     struct pg_info info;
@@ -14,9 +14,9 @@ int member_start(struct peering *p, struct peering_todo *todo)
     if (!pg_copy_exists(p->copy) || p->at.primary.v < 0 || osd_set_has(&p->at.up, p->self) ||
         osd_set_has(&p->at.acting, p->self))
         return 0;
-    if (todo_reserve(todo, 1) < 0 || pg_copy_info(p->copy, &info) < 0)
+    if (orders_reserve(orders, 1) < 0 || pg_copy_info(p->copy, &info) < 0)
         return -ENOMEM;
-    s = todo_send(todo, PEERING_SEND_NOTIFY, p->at.primary);
+    s = orders_send(orders, PEERING_SEND_NOTIFY, p->at.primary);
     s->info = info;
     s->unasked = true;
     return 0;
@@ -30,20 +30,20 @@ static int log_put(const struct peering *p, struct version since, struct peering
     return pg_missing_wire(&p->copy->missing, &s->log.missing, &s->log.missing_count);
 }
 
-int member_query(struct peering *p, const struct peering_event *ev, struct peering_todo *todo)
+int member_query(struct peering *p, const struct peering_event *ev, struct peering_orders *orders)
 {
     const struct msg_pg_query *q = ev->query;
     struct peering_send s = {.kind = PEERING_SEND_NOTIFY, .to = ev->from, .after_durable = true};
 
     if (!epoch_eq(q->interval, p->first))
         return 0;
-    if (todo_reserve(todo, 1) < 0 || pg_copy_info(p->copy, &s.info) < 0)
+    if (orders_reserve(orders, 1) < 0 || pg_copy_info(p->copy, &s.info) < 0)
         return -ENOMEM;
     if (q->what == PG_QUERY_LOG && log_put(p, q->since, &s) < 0) {
         send_fini(&s);
         return -ENOMEM;
     }
-    *todo_send(todo, PEERING_SEND_NOTIFY, ev->from) = s;
+    *orders_send(orders, PEERING_SEND_NOTIFY, ev->from) = s;
     return 0;
 }
 
@@ -58,11 +58,11 @@ static int follow(struct peering *p, const struct msg_pg_activate *a, struct pg_
     return pg_merge(p->copy, &a->log, txn, &p->merged);
 }
 
-static int activated_send(const struct peering *p, struct peering_todo *todo)
+static int activated_send(const struct peering *p, struct peering_orders *orders)
 {
-    if (todo_reserve(todo, 1) < 0)
+    if (orders_reserve(orders, 1) < 0)
         return -ENOMEM;
-    (void)todo_send(todo, PEERING_SEND_ACTIVATED, p->at.primary);
+    (void)orders_send(orders, PEERING_SEND_ACTIVATED, p->at.primary);
     return 0;
 }
 
@@ -89,7 +89,8 @@ static int take_activation(struct peering *p, const struct msg_pg_activate *a, s
     return rc;
 }
 
-int member_activate(struct peering *p, const struct peering_event *ev, struct peering_todo *todo)
+int member_activate(struct peering *p, const struct peering_event *ev,
+                    struct peering_orders *orders)
 {
     const struct msg_pg_activate *a = ev->activate;
     struct txn *txn;
@@ -101,8 +102,8 @@ int member_activate(struct peering *p, const struct peering_event *ev, struct pe
         return -R_MALFORMED;
     /* Told twice: writes may have followed the first time, so only the answer is given again. */
     if (p->state == PEERING_REPLICA_ACTIVE)
-        return activated_send(p, todo);
-    if (todo->persist || todo_reserve(todo, 1) < 0)
+        return activated_send(p, orders);
+    if (orders->persist || orders_reserve(orders, 1) < 0)
         return -ENOMEM;
     txn = txn_create(p->pg);
     if (!txn)
@@ -112,12 +113,12 @@ int member_activate(struct peering *p, const struct peering_event *ev, struct pe
         txn_unref(txn);
         return rc;
     }
-    todo->persist = txn;
+    orders->persist = txn;
     p->state = PEERING_REPLICA_ACTIVE;
-    return activated_send(p, todo);
+    return activated_send(p, orders);
 }
 
-static int copy_forget(struct peering *p, struct peering_todo *todo)
+static int copy_forget(struct peering *p, struct peering_orders *orders)
 {
     struct pg_copy empty;
 
@@ -130,11 +131,11 @@ static int copy_forget(struct peering *p, struct peering_todo *todo)
     pg_copy_fini(p->copy);
     pg_copy_move(&empty, p->copy);
     p->state = PEERING_STRAY;
-    todo->remove_copy = true;
+    orders->remove_copy = true;
     return 0;
 }
 
-int member_clean(struct peering *p, const struct peering_event *ev, struct peering_todo *todo)
+int member_clean(struct peering *p, const struct peering_event *ev, struct peering_orders *orders)
 {
     const struct msg_pg_clean *c = ev->clean;
     struct pg_info info = pg_copy_info_now(p->copy);
@@ -146,11 +147,11 @@ int member_clean(struct peering *p, const struct peering_event *ev, struct peeri
     if (c->remove) {
         bool placed = osd_set_has(&p->at.up, p->self) || osd_set_has(&p->at.acting, p->self);
 
-        return placed ? 0 : copy_forget(p, todo);
+        return placed ? 0 : copy_forget(p, orders);
     }
     if (c->last_clean.v <= info.last_clean.v)
         return 0;
-    if (todo->persist)
+    if (orders->persist)
         return -ENOMEM;
     txn = txn_create(p->pg);
     if (!txn)
@@ -163,6 +164,6 @@ int member_clean(struct peering *p, const struct peering_event *ev, struct peeri
         return -ENOMEM;
     }
     p->copy->info.last_clean = c->last_clean;
-    todo->persist = txn;
+    orders->persist = txn;
     return 0;
 }

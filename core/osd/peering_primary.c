@@ -10,7 +10,7 @@
 
 /* ---- GET_INFO and the states that wait for a better map ---- */
 
-static int choose(struct peering *p, struct peering_todo *todo)
+static int choose(struct peering *p, struct peering_orders *orders)
 {
     struct osd_set want;
 
@@ -28,12 +28,12 @@ static int choose(struct peering *p, struct peering_todo *todo)
         break;
     }
     if (!osd_set_equal(&want, &p->at.acting)) {
-        primary_wish(p, &want, todo);
+        primary_wish(p, &want, orders);
         p->state = PEERING_WAIT_ACTING;
         return 0;
     }
     if (p->wished) /* take it back */
-        primary_wish(p, &p->at.acting, todo);
+        primary_wish(p, &p->at.acting, orders);
     p->wished = false;
     peering_mark_members(p);
     p->state = PEERING_GET_LOG;
@@ -42,22 +42,22 @@ static int choose(struct peering *p, struct peering_todo *todo)
 
 /* ---- GET_LOG ---- */
 
-static int log_ask(struct peering_peer *peer, struct version since, struct peering_todo *todo)
+static int log_ask(struct peering_peer *peer, struct version since, struct peering_orders *orders)
 {
     struct peering_send *s;
 
     if (peer->asked_log)
         return 0;
-    if (todo_reserve(todo, 1) < 0)
+    if (orders_reserve(orders, 1) < 0)
         return -ENOMEM;
-    s = todo_send(todo, PEERING_SEND_QUERY, peer->osd);
+    s = orders_send(orders, PEERING_SEND_QUERY, peer->osd);
     s->what = PG_QUERY_LOG;
     s->since = since;
     peer->asked_log = true;
     return 0;
 }
 
-static int get_log(struct peering *p, struct peering_todo *todo)
+static int get_log(struct peering *p, struct peering_orders *orders)
 {
     struct peering_peer *peer;
 
@@ -66,25 +66,25 @@ static int get_log(struct peering *p, struct peering_todo *todo)
         return 1;
     }
     peer = peering_peer(p, p->auth);
-    return log_ask(peer, p->copy->log.tail, todo);
+    return log_ask(peer, p->copy->log.tail, orders);
 }
 
 static int got_log(struct peering *p, struct peering_peer *peer, const struct pg_log_wire *log,
-                   struct peering_todo *todo)
+                   struct peering_orders *orders)
 {
     struct txn *txn;
     int rc;
 
     if (!osd_eq(peer->osd, p->auth) || version_eq(p->auth_head, p->copy->log.head))
         return 0;
-    if (todo->persist)
+    if (orders->persist)
         return -ENOMEM; /* of a step that ran short: its driver submits that first */
     txn = txn_create(p->pg);
     if (!txn)
         return -ENOMEM;
     rc = pg_merge(p->copy, log, txn, &p->merged);
     if (rc == 0) {
-        todo->persist = txn;
+        orders->persist = txn;
         p->state = PEERING_GET_MISSING;
         return 0;
     }
@@ -133,7 +133,7 @@ static int missing_from(struct peering *p, struct peering_peer *peer, const stru
     return rc == -ERANGE ? 0 : rc;
 }
 
-static int missing_find(struct peering *p, struct peering_peer *peer, struct peering_todo *todo)
+static int missing_find(struct peering *p, struct peering_peer *peer, struct peering_orders *orders)
 {
     const struct pg_info *i = &peer->info;
     const struct pg_log *log = &p->copy->log;
@@ -153,10 +153,10 @@ static int missing_find(struct peering *p, struct peering_peer *peer, struct pee
 
         return missing_from(p, peer, &none);
     }
-    return log_ask(peer, known ? i->last_update : log->tail, todo);
+    return log_ask(peer, known ? i->last_update : log->tail, orders);
 }
 
-static int get_missing(struct peering *p, struct peering_todo *todo)
+static int get_missing(struct peering *p, struct peering_orders *orders)
 {
     bool all = true;
 
@@ -165,7 +165,7 @@ static int get_missing(struct peering *p, struct peering_todo *todo)
 
         if (!peer_is_member(peer))
             continue;
-        if (!peer->has_missing && missing_find(p, peer, todo) < 0)
+        if (!peer->has_missing && missing_find(p, peer, orders) < 0)
             return -ENOMEM;
         all = all && peer->has_missing;
     }
@@ -180,10 +180,10 @@ static int get_missing(struct peering *p, struct peering_todo *todo)
 
 /* Until the monitors have recorded that we lead this interval, a later one may go without asking
  * us: then what we acknowledge would be lost. */
-static int wait_up_thru(struct peering *p, struct peering_todo *todo)
+static int wait_up_thru(struct peering *p, struct peering_orders *orders)
 {
     if (p->map->osds[p->self.v].up_thru.v < p->first.v && !PLANTED(PLANT_NO_UP_THRU)) {
-        todo->wish_up_thru = p->first;
+        orders->wish_up_thru = p->first;
         return 0;
     }
     p->state = PEERING_WAIT_LEASE;
@@ -210,7 +210,8 @@ static bool lease_dead(const struct peering *p, struct osd_id of)
 
 /* All of it before the first member is told: once one has recorded the activation, a later primary
  * may not ask about the intervals before. */
-static int wait_lease(struct peering *p, const struct peering_event *ev, struct peering_todo *todo)
+static int wait_lease(struct peering *p, const struct peering_event *ev,
+                      struct peering_orders *orders)
 {
     uint64_t until = 0;
 
@@ -227,45 +228,46 @@ static int wait_lease(struct peering *p, const struct peering_event *ev, struct 
         if (peer->lease_of.v < 0 || !lease_dead(p, peer->lease_of))
             until = MAX(until, peer->lease_until_ns);
     }
-    if (until <= ev->now_ns && todo->persist)
+    if (until <= ev->now_ns && orders->persist)
         until = ev->now_ns + 1; /* one transaction a step: come back for the activation's */
     if (until > ev->now_ns) {
-        todo->timer_at_ns = until;
+        orders->timer_at_ns = until;
         return 0;
     }
-    return primary_activate(p, todo) < 0 ? -ENOMEM : 1;
+    return primary_activate(p, orders) < 0 ? -ENOMEM : 1;
 }
 
 /* ---- all stages ---- */
 
-static int stage(struct peering *p, const struct peering_event *ev, struct peering_todo *todo)
+static int stage(struct peering *p, const struct peering_event *ev, struct peering_orders *orders)
 {
     switch (p->state) {
     case PEERING_GET_INFO:
     case PEERING_DOWN:
     case PEERING_INCOMPLETE:
     case PEERING_WAIT_ACTING:
-        return choose(p, todo);
+        return choose(p, orders);
     case PEERING_GET_LOG:
-        return get_log(p, todo);
+        return get_log(p, orders);
     case PEERING_GET_MISSING:
-        return get_missing(p, todo);
+        return get_missing(p, orders);
     case PEERING_WAIT_UP_THRU:
-        return wait_up_thru(p, todo);
+        return wait_up_thru(p, orders);
     case PEERING_WAIT_LEASE:
-        return wait_lease(p, ev, todo);
+        return wait_lease(p, ev, orders);
     default:
-        return primary_settle(p, todo);
+        return primary_settle(p, orders);
     }
 }
 
 /* A stage returns 1 when the next may begin. */
-int primary_advance(struct peering *p, const struct peering_event *ev, struct peering_todo *todo)
+int primary_advance(struct peering *p, const struct peering_event *ev,
+                    struct peering_orders *orders)
 {
     int rc;
 
     do
-        rc = stage(p, ev, todo);
+        rc = stage(p, ev, orders);
     while (rc > 0);
     return rc;
 }
@@ -284,7 +286,7 @@ static int info_take(struct peering_peer *peer, const struct pg_info *info)
     return 0;
 }
 
-int primary_notify(struct peering *p, const struct peering_event *ev, struct peering_todo *todo)
+int primary_notify(struct peering *p, const struct peering_event *ev, struct peering_orders *orders)
 {
     const struct msg_pg_notify *n = ev->notify;
     struct peering_peer *peer;
@@ -296,7 +298,7 @@ int primary_notify(struct peering *p, const struct peering_event *ev, struct pee
     if (n->unasked) { /* what it holds is told in answer to a question */
         if (!peer_is_member(peer))
             peer->asked = peer->answered = peer->removed = false;
-        return peers_ask(p, todo);
+        return peers_ask(p, orders);
     }
     if (!peer->up)
         return 0;
@@ -311,34 +313,34 @@ int primary_notify(struct peering *p, const struct peering_event *ev, struct pee
     if (n->has_log) /* a stage that has no use for it now will ask again */
         peer->asked_log = false;
     if (p->state >= PEERING_ACTIVATING)
-        return p->clean ? primary_tell_clean(p, peer, todo) : 0;
+        return p->clean ? primary_tell_clean(p, peer, orders) : 0;
     if (p->state == PEERING_GET_LOG && n->has_log)
-        return got_log(p, peer, &n->log, todo);
+        return got_log(p, peer, &n->log, orders);
     if (p->state == PEERING_GET_MISSING && n->has_log && peer_is_member(peer) && !peer->has_missing)
         return missing_from(p, peer, &n->log);
     return 0;
 }
 
-int primary_reset(struct peering *p, const struct peering_event *ev, struct peering_todo *todo)
+int primary_reset(struct peering *p, const struct peering_event *ev, struct peering_orders *orders)
 {
     struct peering_peer *peer = peering_peer(p, ev->from);
 
     if (!peer || !peer->up)
         return 0;
-    if (todo_reserve(todo, 2) < 0)
+    if (orders_reserve(orders, 2) < 0)
         return -ENOMEM;
     if (p->state == PEERING_ACTIVATING && peer_is_member(peer) && !peer->activated) {
         struct peering_send s;
 
         if (activate_send(p, peer, &s) < 0)
             return -ENOMEM;
-        *todo_send(todo, PEERING_SEND_ACTIVATE, peer->osd) = s;
+        *orders_send(orders, PEERING_SEND_ACTIVATE, peer->osd) = s;
         return 0;
     }
     if (!peer->answered) {
         peer->asked = true;
-        todo_send(todo, PEERING_SEND_QUERY, peer->osd)->what = PG_QUERY_INFO;
+        orders_send(orders, PEERING_SEND_QUERY, peer->osd)->what = PG_QUERY_INFO;
     }
     peer->asked_log = false; /* the stage asks again */
-    return p->clean ? primary_tell_clean(p, peer, todo) : 0;
+    return p->clean ? primary_tell_clean(p, peer, orders) : 0;
 }

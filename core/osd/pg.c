@@ -4,7 +4,7 @@
  *                                                   └──told to remove, pool gone──▶ REMOVE ──▶
  * DRAIN
  *
- * Decisions are peering_step()'s.  Here its todo becomes deeds, in its order: what is to be
+ * Decisions are peering_step()'s.  Here its orders becomes deeds, in its order: what is to be
  * persisted is submitted, messages are sent (answers about ourselves only when they would survive
  * our power cut), wishes go to the monitor, the timer is set. */
 #include "core/osd/pg.h"
@@ -160,19 +160,19 @@ static void state_changed(struct pg *pg, enum peering_state was)
 }
 
 /* Everything in it is done, or dropped where it will be asked for again. */
-static void do_todo(struct pg *pg, struct peering_todo *todo, enum peering_state was)
+static void do_orders(struct pg *pg, struct peering_orders *orders, enum peering_state was)
 {
     struct osd *o = pg->o;
 
-    if (todo->persist && pg_submit_txn(pg, todo->persist) < 0) {
+    if (orders->persist && pg_submit_txn(pg, orders->persist) < 0) {
         osd_fail(o, -ENOMEM, "peering could not be made durable");
         return;
     }
-    todo->persist = NULL;
+    orders->persist = NULL;
     pg->saved_newest = pg->copy.past.newest;
-    for (uint32_t i = 0; i < todo->send_count; i++)
-        pg_send(pg, &todo->send[i]);
-    if (todo->activation) {
+    for (uint32_t i = 0; i < orders->send_count; i++)
+        pg_send(pg, &orders->send[i]);
+    if (orders->activation) {
         struct activation *a = mem_zalloc(sizeof(*a));
 
         if (!a) {
@@ -182,28 +182,28 @@ static void do_todo(struct pg *pg, struct peering_todo *todo, enum peering_state
         a->after.run = activation_durable;
         pg_after(pg, &a->after);
     }
-    if (todo->wish_temp || todo->wish_up_thru.v) {
-        if (todo->wish_temp) {
-            pg->temp_said &= osd_set_equal(&pg->temp_wish, &todo->temp);
-            pg->temp_wish = todo->temp;
+    if (orders->wish_temp || orders->wish_up_thru.v) {
+        if (orders->wish_temp) {
+            pg->temp_said &= osd_set_equal(&pg->temp_wish, &orders->temp);
+            pg->temp_wish = orders->temp;
             pg->temp_wished = true;
         }
-        if (todo->wish_up_thru.v)
-            pg->up_thru_wish = todo->wish_up_thru;
+        if (orders->wish_up_thru.v)
+            pg->up_thru_wish = orders->wish_up_thru;
         osd_wish(o);
     }
-    if (todo->timer_at_ns)
-        env_timer_at(o->env, &pg->timer, todo->timer_at_ns);
-    if (todo->state_changed || pg->peering.state != was)
+    if (orders->timer_at_ns)
+        env_timer_at(o->env, &pg->timer, orders->timer_at_ns);
+    if (orders->state_changed || pg->peering.state != was)
         state_changed(pg, was);
-    if (todo->remove_copy)
+    if (orders->remove_copy)
         pg_remove_start(pg);
 }
 
 void pg_event(struct pg *pg, const struct peering_event *given)
 {
     struct peering_event ev = *given;
-    struct peering_todo todo = {0};
+    struct peering_orders orders = {0};
     enum peering_state was = pg->peering.state;
     struct lease_holds promised;
     int rc;
@@ -216,17 +216,17 @@ void pg_event(struct pg *pg, const struct peering_event *given)
         pg_promises(pg, &promised);
         ev.promised = &promised;
     }
-    rc = peering_step(&pg->peering, &ev, &todo);
+    rc = peering_step(&pg->peering, &ev, &orders);
     if (rc == -ENOMEM) {
         /* Rare and nothing is lost by starting over: the process is short of memory. */
-        peering_todo_fini(&todo);
+        peering_orders_fini(&orders);
         osd_fail(pg->o, rc, "peering of a placement group");
         return;
     }
     if (rc < 0)
         log_warn(&pg->log, "a peering message was dropped", KV_OSD(ev.from), KV_RC(rc));
-    do_todo(pg, &todo, was);
-    peering_todo_fini(&todo);
+    do_orders(pg, &orders, was);
+    peering_orders_fini(&orders);
 }
 
 /* ---- intervals ---- */

@@ -4,8 +4,8 @@
  * what a correct member could send, payloads that will enter the log are copied, room in the log is
  * reserved.  The handlers behind it cannot fail for want of memory.
  *
- * Messages, reads and entries in the todo lie in our own arrays; pointers into the log are taken
- * when the step ends (todo_finish), since the log may move while it runs. */
+ * Messages, reads and entries in the orders lie in our own arrays; pointers into the log are taken
+ * when the step ends (orders_finish), since the log may move while it runs. */
 #include "core/raft/internal.h"
 
 #define WAIT_FOR_THIS_STEP UINT64_MAX
@@ -444,7 +444,7 @@ static int step_event(struct raft *r, const struct raft_event *ev)
 
 /* ---- after a step ---- */
 
-static void todo_persist(struct raft *r, struct raft_persist *p)
+static void orders_persist(struct raft *r, struct raft_persist *p)
 {
     *p = r->chunk;
     p->hard = r->hard;
@@ -463,7 +463,7 @@ static void todo_persist(struct raft *r, struct raft_persist *p)
         r->hard_seq = r->persist_seq;
 }
 
-static void todo_msgs(struct raft *r)
+static void orders_msgs(struct raft *r)
 {
     for (uint32_t i = 0; i < r->msg_count; i++) {
         struct raft_msg *m = &r->msgs[i];
@@ -479,36 +479,36 @@ static void todo_msgs(struct raft *r)
     }
 }
 
-static void todo_finish(struct raft *r, struct raft_todo *todo)
+static void orders_finish(struct raft *r, struct raft_orders *orders)
 {
     /* Not before it is durable here: the state machine must never be ahead of the log. */
     uint64_t upto = MIN(r->commit, r->durable);
 
-    todo_persist(r, &todo->persist);
-    todo_msgs(r);
-    todo->msgs = r->msgs;
-    todo->msg_count = r->msg_count;
+    orders_persist(r, &orders->persist);
+    orders_msgs(r);
+    orders->msgs = r->msgs;
+    orders->msg_count = r->msg_count;
     if (upto > r->emitted && !r->in.installing) {
-        todo->apply = rlog_at(&r->log, r->emitted + 1);
-        todo->apply_count = (uint32_t)(upto - r->emitted);
+        orders->apply = rlog_at(&r->log, r->emitted + 1);
+        orders->apply_count = (uint32_t)(upto - r->emitted);
         r->emitted = upto;
     }
-    todo->reads = r->ready;
-    todo->read_count = r->ready_count;
-    todo->proposed = r->proposed;
-    todo->role = r->role;
-    todo->leader = r->leader;
-    todo->term = r->hard.term;
-    todo->role_changed = r->role != r->role_before || r->leader != r->leader_before ||
-                         r->hard.term != r->hard_before.term;
+    orders->reads = r->ready;
+    orders->read_count = r->ready_count;
+    orders->proposed = r->proposed;
+    orders->role = r->role;
+    orders->leader = r->leader;
+    orders->term = r->hard.term;
+    orders->role_changed = r->role != r->role_before || r->leader != r->leader_before ||
+                           r->hard.term != r->hard_before.term;
 }
 
-int raft_step(struct raft *r, const struct raft_event *ev, struct raft_todo *out_todo)
+int raft_step(struct raft *r, const struct raft_event *ev, struct raft_orders *out_orders)
 {
-    struct raft_todo todo = {0};
+    struct raft_orders orders = {0};
     int rc = step_prepare(r, ev);
 
-    *out_todo = todo;
+    *out_orders = orders;
     if (rc < 0)
         return rc;
     step_begin(r, ev->now_ms);
@@ -520,8 +520,8 @@ int raft_step(struct raft *r, const struct raft_event *ev, struct raft_todo *out
         raft_election_tick(r); /* nobody to wait for */
     if (r->role == RAFT_LEADER)
         raft_leader_advance(r);
-    todo_finish(r, &todo);
-    *out_todo = todo;
+    orders_finish(r, &orders);
+    *out_orders = orders;
     return 0;
 }
 

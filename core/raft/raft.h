@@ -149,7 +149,7 @@ struct raft_msg {
     const struct raft_entry *entries; /* append; positions follow `pos` */
     struct raft_snap snap;            /* snapshot: what `pos` names, size and members */
     uint64_t offset;                  /* snapshot: of the chunk; reply: next byte wanted */
-    struct bytes chunk;               /* snapshot; see raft_todo.msgs */
+    struct bytes chunk;               /* snapshot; see raft_orders.msgs */
     uint64_t read_id;
     /* Not encoded: */
     uint64_t after_seq;       /* send when this persist is durable; 0: at once */
@@ -181,7 +181,7 @@ struct raft_token { /* names one persist; handed back as it was given */
 enum raft_event_type {
     RAFT_EV_TICK,               /* time passed; see raft_deadline_ms */
     RAFT_EV_MSG,                /* msg */
-    RAFT_EV_PROPOSE,            /* data; todo.proposed says where it went */
+    RAFT_EV_PROPOSE,            /* data; orders.proposed says where it went */
     RAFT_EV_READ,               /* id */
     RAFT_EV_PERSISTED,          /* token: this persist and all before it are durable */
     RAFT_EV_APPLIED,            /* index: the state machine is there */
@@ -230,7 +230,7 @@ struct raft_read {
     int rc;         /* 0, or -R_NOT_LEADER: ask again */
 };
 
-struct raft_todo { /* everything borrowed from the raft until the next call on it */
+struct raft_orders { /* everything borrowed from the raft until the next call on it */
     struct raft_persist persist;
     /* A snapshot message has `chunk.len` and no `chunk.data`: the driver puts in these bytes of the
      * snapshot at `pos`, from `offset` on; without that snapshot it drops the message. */
@@ -257,12 +257,13 @@ MUST_CHECK int raft_create(const struct raft_conf *conf, const struct raft_store
                            struct raft **out_raft);
 void raft_destroy(struct raft *r); /* NULL is fine */
 
-/* Take one event.  On a refusal nothing changed (but the time) and `todo` is empty:
+/* Take one event.  On a refusal nothing changed (but the time) and `orders` is empty:
  * -R_NOT_LEADER, -R_BACK_PRESSURE, -R_OVERFLOW (a proposal too large), -R_UNSUPPORTED, -ENOMEM
  * (the event may be given again), -R_MALFORMED (a message that no correct member sends; drop it),
  * -R_RAFT_CONFLICT (a leader contradicts what is committed here: stop the role), -EINVAL (an event
  * that makes no sense now: a stale index, an unknown member). */
-MUST_CHECK int raft_step(struct raft *r, const struct raft_event *ev, struct raft_todo *out_todo);
+MUST_CHECK int raft_step(struct raft *r, const struct raft_event *ev,
+                         struct raft_orders *out_orders);
 
 /* When the next TICK is wanted at the latest; it may come earlier. */
 uint64_t raft_deadline_ms(const struct raft *r);

@@ -1,9 +1,9 @@
 /* snapshot.c - bringing a peer up that needs entries we no longer have.
  *
- * The snapshot's bytes stay with the drivers: the leader's todo names a range (position, offset,
- * length), its driver puts the bytes into the message; the follower's todo hands each chunk to its
- * driver.  One chunk is out at a time; the answer names the next byte wanted and waits until the
- * chunk is written, which is the back-pressure.
+ * The snapshot's bytes stay with the drivers: the leader's orders names a range (position, offset,
+ * length), its driver puts the bytes into the message; the follower's orders hands each chunk to
+ * its driver.  One chunk is out at a time; the answer names the next byte wanted and waits until
+ * the chunk is written, which is the back-pressure.
  *
  * After the last chunk the follower's driver checks it, makes it durable, replaces the state
  * machine and reports SNAPSHOT_INSTALLED; until then nothing is given out for apply.  Only the

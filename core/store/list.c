@@ -255,8 +255,8 @@ static bool earlier_unresolved(const struct store *s, uint64_t ticket)
     LIST_EACH (l, &s->coll_list) {
         struct coll *c = CONTAINER_OF(l, struct coll, link);
 
-        if (!list_empty(&c->todo) &&
-            LIST_FIRST(&c->todo, struct tx, resolved_link)->ticket <= ticket)
+        if (!list_empty(&c->orders) &&
+            LIST_FIRST(&c->orders, struct tx, resolved_link)->ticket <= ticket)
             return true;
     }
     return false;

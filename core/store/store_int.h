@@ -242,7 +242,7 @@ enum tx_stage {
 };
 struct tx {
     struct list link;          /* coll.queue, then journal.pending, then store.records */
-    struct list resolved_link; /* coll.todo, then store.resolved, in resolve order */
+    struct list resolved_link; /* coll.orders, then store.resolved, in resolve order */
     struct store *s;
     struct txn *t;          /* ref until committed */
     struct store_commit *c; /* borrowed until committed */
@@ -279,11 +279,11 @@ struct coll {
     struct hnode node; /* store.colls_busy */
     struct pgid id;
     struct store *s;
-    struct list queue; /* tx.link: submitted, not in the journal */
-    struct list todo;  /* tx.resolved_link: those without after-images */
-    bool running;      /* coll_run is on the stack */
-    bool waiting;      /* for a load or the retry timer */
-    uint32_t loads;    /* parts of the load under way */
+    struct list queue;  /* tx.link: submitted, not in the journal */
+    struct list orders; /* tx.resolved_link: those without after-images */
+    bool running;       /* coll_run is on the stack */
+    bool waiting;       /* for a load or the retry timer */
+    uint32_t loads;     /* parts of the load under way */
     int load_rc;
     struct env_timer retry;
     struct list link; /* store.coll_list */

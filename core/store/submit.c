@@ -255,7 +255,7 @@ static struct coll *coll_get(struct store *s, struct pgid id)
     c->s = s;
     c->id = id;
     list_init(&c->queue);
-    list_init(&c->todo);
+    list_init(&c->orders);
     env_timer_init(&c->retry, coll_retry);
     list_push_back(&s->coll_list, &c->link);
     htable_insert(&s->colls_busy, &c->node, pgid_hash(id));
@@ -264,7 +264,7 @@ static struct coll *coll_get(struct store *s, struct pgid id)
 
 static void coll_put(struct coll *c)
 {
-    if (!list_empty(&c->queue) || !list_empty(&c->todo) || c->waiting || c->running)
+    if (!list_empty(&c->queue) || !list_empty(&c->orders) || c->waiting || c->running)
         return;
     htable_remove(&c->s->colls_busy, &c->node);
     list_remove(&c->link);
@@ -300,8 +300,8 @@ static void coll_resolve(struct coll *c)
 {
     struct store *s = c->s;
 
-    while (!list_empty(&c->todo) && !c->waiting && !store_dead(s)) {
-        struct tx *tx = LIST_FIRST(&c->todo, struct tx, resolved_link);
+    while (!list_empty(&c->orders) && !c->waiting && !store_dead(s)) {
+        struct tx *tx = LIST_FIRST(&c->orders, struct tx, resolved_link);
         int rc = resolve_tx(tx);
 
         if (rc == 0)
@@ -400,7 +400,7 @@ static void tx_accept(struct tx *tx, struct coll *c, struct store_commit *commit
     s->queued_journal += tx_journal_cost(tx);
     list_init(&commit->link);
     list_push_back(&c->queue, &tx->link);
-    list_push_back(&c->todo, &tx->resolved_link);
+    list_push_back(&c->orders, &tx->resolved_link);
     counter_add(&s->m.txns, 1);
 }
 

@@ -103,27 +103,27 @@ static void judge(struct settle *s, bool asked)
     const struct shard_row *peer = s->peer ? &s->peer->row : NULL;
 
     switch (move_judge(&s->mine->row, asked, peer, s->force)) {
-    case TODO_ASK:
+    case SETTLE_ASK:
         peer_ask(s);
         break;
-    case TODO_UNMARK:
+    case SETTLE_UNMARK:
         end_move(s, s->mine, false);
         break;
-    case TODO_UNMARK_PEER:
+    case SETTLE_UNMARK_PEER:
         end_move(s, s->peer, false);
         break;
-    case TODO_CLEAR:
-    case TODO_FINISH:
+    case SETTLE_CLEAR:
+    case SETTLE_FINISH:
         end_move(s, s->mine, true);
         break;
-    case TODO_ADOPT:
+    case SETTLE_ADOPT:
         adopt(s, s->mine, s->peer);
         break;
-    case TODO_ADOPT_PEER:
+    case SETTLE_ADOPT_PEER:
         adopt(s, s->peer, s->mine);
         break;
-    case TODO_WAIT:
-    case TODO_NOTHING:
+    case SETTLE_WAIT:
+    case SETTLE_NOTHING:
         settle_end(s, 0);
         break;
     }

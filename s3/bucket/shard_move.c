@@ -41,26 +41,26 @@ static bool other_end(const struct shard_row *mine, const struct shard_row *peer
     return peer && peer->move == move && uuid_equal(&peer->m.token, &mine->m.token);
 }
 
-enum move_todo move_judge(const struct shard_row *mine, bool asked, const struct shard_row *peer,
-                          bool force)
+enum move_orders move_judge(const struct shard_row *mine, bool asked, const struct shard_row *peer,
+                            bool force)
 {
     switch (mine->move) {
     case MOVE_OUT:
-        return force ? TODO_UNMARK : TODO_WAIT;
+        return force ? SETTLE_UNMARK : SETTLE_WAIT;
     case MOVE_IN:
         if (!asked)
-            return TODO_ASK;
+            return SETTLE_ASK;
         if (other_end(mine, peer, MOVE_GIVEN))
-            return TODO_ADOPT;
+            return SETTLE_ADOPT;
         if (other_end(mine, peer, MOVE_OUT))
-            return force ? TODO_UNMARK_PEER : TODO_WAIT;
-        return TODO_CLEAR; /* it was taken back, or never marked */
+            return force ? SETTLE_UNMARK_PEER : SETTLE_WAIT;
+        return SETTLE_CLEAR; /* it was taken back, or never marked */
     case MOVE_GIVEN:
         if (!asked)
-            return TODO_ASK;
-        return other_end(mine, peer, MOVE_IN) ? TODO_ADOPT_PEER : TODO_FINISH;
+            return SETTLE_ASK;
+        return other_end(mine, peer, MOVE_IN) ? SETTLE_ADOPT_PEER : SETTLE_FINISH;
     default:
-        return TODO_NOTHING;
+        return SETTLE_NOTHING;
     }
 }
 

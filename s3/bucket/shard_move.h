@@ -23,21 +23,21 @@ enum shard_route {
 };
 enum shard_route shard_route(const struct shard_row *r, struct bytes key, bool write);
 
-enum move_todo {
-    TODO_NOTHING,
-    TODO_ASK,         /* ... the other shard, and judge again */
-    TODO_WAIT,        /* the source is at it */
-    TODO_UNMARK,      /* the source's mark away; end it */
-    TODO_UNMARK_PEER, /* likewise, for the other shard */
-    TODO_CLEAR,       /* the destination's copies away; end it */
-    TODO_ADOPT,       /* the destination takes the range */
-    TODO_ADOPT_PEER,
-    TODO_FINISH, /* the source's rows of the range away; end it */
+enum move_orders {
+    SETTLE_NOTHING,
+    SETTLE_ASK,         /* ... the other shard, and judge again */
+    SETTLE_WAIT,        /* the source is at it */
+    SETTLE_UNMARK,      /* the source's mark away; end it */
+    SETTLE_UNMARK_PEER, /* likewise, for the other shard */
+    SETTLE_CLEAR,       /* the destination's copies away; end it */
+    SETTLE_ADOPT,       /* the destination takes the range */
+    SETTLE_ADOPT_PEER,
+    SETTLE_FINISH, /* the source's rows of the range away; end it */
 };
 /* `peer` (once `asked`) is the row of mine->m.peer, NULL when that shard is not there.  With
  * `force` a source that is still copying is interrupted. */
-enum move_todo move_judge(const struct shard_row *mine, bool asked, const struct shard_row *peer,
-                          bool force);
+enum move_orders move_judge(const struct shard_row *mine, bool asked, const struct shard_row *peer,
+                            bool force);
 
 struct move_range {
     struct uuid token;

@@ -17,18 +17,18 @@ struct member {
 
 static void step(struct member *m, struct raft_event ev)
 {
-    struct raft_todo todo;
+    struct raft_orders orders;
 
     for (int i = 0; i < 4; i++) { /* an event, and what the driver reports of its work */
         struct raft_persist p;
         uint64_t applied;
 
         ev.now_ms = m->now_ms;
-        if (raft_step(m->raft, &ev, &todo) < 0)
+        if (raft_step(m->raft, &ev, &orders) < 0)
             return;
         raft_check(m->raft);
-        p = todo.persist;
-        applied = todo.apply_count ? todo.apply[todo.apply_count - 1].pos.index : 0;
+        p = orders.persist;
+        applied = orders.apply_count ? orders.apply[orders.apply_count - 1].pos.index : 0;
         if (p.token.seq)
             ev = (struct raft_event){.type = RAFT_EV_PERSISTED, .token = p.token};
         else if (applied)

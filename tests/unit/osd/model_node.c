@@ -165,38 +165,38 @@ static void remove_copy(struct world *w, struct node *n)
     node_submit(w, n, txn, false);
 }
 
-static void do_todo(struct world *w, struct node *n, struct peering_todo *todo)
+static void do_orders(struct world *w, struct node *n, struct peering_orders *orders)
 {
-    if (todo->persist) {
-        node_submit(w, n, todo->persist, todo->activation);
-        todo->persist = NULL;
+    if (orders->persist) {
+        node_submit(w, n, orders->persist, orders->activation);
+        orders->persist = NULL;
     }
-    if (todo->remove_copy)
+    if (orders->remove_copy)
         remove_copy(w, n);
-    for (uint32_t i = 0; i < todo->send_count; i++) {
-        struct mm *m = mm_new(MM_PEERING, n, todo->send[i].to.v);
+    for (uint32_t i = 0; i < orders->send_count; i++) {
+        struct mm *m = mm_new(MM_PEERING, n, orders->send[i].to.v);
 
-        m->send = todo->send[i];
+        m->send = orders->send[i];
         if (m->send.after_durable)
             send_after(w, n, m);
         else
             send(w, m);
     }
-    todo->send_count = 0;
-    if (todo->wish_temp) {
+    orders->send_count = 0;
+    if (orders->wish_temp) {
         n->wish_temp = true;
-        n->temp = todo->temp;
+        n->temp = orders->temp;
     }
-    if (todo->wish_up_thru.v)
-        n->wish_up_thru = todo->wish_up_thru;
-    if (todo->timer_at_ns)
-        n->timer_at_ns = todo->timer_at_ns;
-    peering_todo_fini(todo);
+    if (orders->wish_up_thru.v)
+        n->wish_up_thru = orders->wish_up_thru;
+    if (orders->timer_at_ns)
+        n->timer_at_ns = orders->timer_at_ns;
+    peering_orders_fini(orders);
 }
 
 static int step(struct world *w, struct node *n, const struct peering_event *ev)
 {
-    struct peering_todo todo = {0};
+    struct peering_orders orders = {0};
     int rc = -ENOMEM;
 
     for (unsigned tries = 0; rc == -ENOMEM; tries++) {
@@ -204,14 +204,14 @@ static int step(struct world *w, struct node *n, const struct peering_event *ev)
 
         if (fail)
             mem_fail_after((int64_t)rng_below(&w->rng, 30));
-        rc = peering_step(&n->peering, ev, &todo);
+        rc = peering_step(&n->peering, ev, &orders);
         mem_fail_after(-1);
         w->short_steps += rc == -ENOMEM;
         if (rc == -ENOMEM && !fail) {
             broken(w, "osd.%d: a step says no memory for ever", n->id);
             rc = 0;
         }
-        do_todo(w, n, &todo);
+        do_orders(w, n, &orders);
     }
     return rc;
 }

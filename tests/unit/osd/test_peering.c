@@ -7,7 +7,7 @@ struct stage {
     struct osdmap *map;
     struct pg_copy copy;
     struct peering p;
-    struct peering_todo todo; /* of the last event */
+    struct peering_orders orders; /* of the last event */
 };
 
 static const uint8_t fsid[16] = {1};
@@ -23,10 +23,10 @@ static struct osdmap *next_map(const struct stage *s)
 
 static void feed(struct stage *s, struct peering_event ev)
 {
-    peering_todo_fini(&s->todo);
+    peering_orders_fini(&s->orders);
     ev.map = s->map;
     ev.copy = &s->copy;
-    T_OK(peering_step(&s->p, &ev, &s->todo));
+    T_OK(peering_step(&s->p, &ev, &s->orders));
     peering_check(&s->p);
     pg_copy_check(&s->copy, true);
 }
@@ -87,7 +87,7 @@ static void own(struct stage *s, uint32_t les, const char *names)
 
 static void tear_down(struct stage *s)
 {
-    peering_todo_fini(&s->todo);
+    peering_orders_fini(&s->orders);
     peering_fini(&s->p);
     pg_copy_fini(&s->copy);
     osdmap_unref(s->map);
@@ -128,8 +128,8 @@ static unsigned sends(const struct stage *s, enum peering_send_kind kind)
 {
     unsigned n = 0;
 
-    for (uint32_t i = 0; i < s->todo.send_count; i++)
-        n += s->todo.send[i].kind == kind;
+    for (uint32_t i = 0; i < s->orders.send_count; i++)
+        n += s->orders.send[i].kind == kind;
     return n;
 }
 
@@ -154,12 +154,12 @@ T(peering, goes_active_by_all_its_stages)
     T_EQ(s.p.state, PEERING_GET_INFO);
     notify(&s, 2, info(10, 1), 0, -1);
     T_EQ(s.p.state, PEERING_WAIT_UP_THRU);
-    T_EQ(s.todo.wish_up_thru.v, 12);
+    T_EQ(s.orders.wish_up_thru.v, 12);
     up_thru(&s);
     T_EQ(s.p.state, PEERING_ACTIVATING);
     T_EQ(sends(&s, PEERING_SEND_ACTIVATE), 2);
-    T_TRUE(s.todo.persist != NULL);
-    T_TRUE(s.todo.activation);
+    T_TRUE(s.orders.persist != NULL);
+    T_TRUE(s.orders.activation);
     T_EQ(s.copy.info.les.v, 12);
     T_EQ(peering_peer(&s.p, (struct osd_id){2})->missing.count, 1);
     feed(&s, (struct peering_event){.kind = PEERING_EV_ACTIVATED, .from = {0}});
@@ -252,9 +252,9 @@ T(peering, asks_for_others_to_act_while_it_is_filled)
     notify(&s, 0, info(10, 2), 0, -1);
     notify(&s, 2, info(10, 2), 0, -1);
     T_EQ(s.p.state, PEERING_WAIT_ACTING);
-    T_TRUE(s.todo.wish_temp);
-    T_EQ(s.todo.temp.count, 2);
-    T_FALSE(osd_set_has(&s.todo.temp, (struct osd_id){1}));
+    T_TRUE(s.orders.wish_temp);
+    T_EQ(s.orders.temp.count, 2);
+    T_FALSE(osd_set_has(&s.orders.temp, (struct osd_id){1}));
     tear_down(&s);
 }
 
@@ -280,7 +280,7 @@ T(peering, waits_out_the_lease_of_the_old_primary_unless_it_cannot_use_it)
         up_thru(&s);
         T_EQ(s.p.state, row->waits ? PEERING_WAIT_LEASE : PEERING_ACTIVATING);
         if (row->waits) {
-            T_EQ(s.todo.timer_at_ns, 1000 + 700 * NS_PER_MS);
+            T_EQ(s.orders.timer_at_ns, 1000 + 700 * NS_PER_MS);
             feed(&s, (struct peering_event){.kind = PEERING_EV_TIMER, .now_ns = 700 * NS_PER_MS});
             T_EQ(s.p.state, PEERING_WAIT_LEASE);
             feed(&s, (struct peering_event){.kind = PEERING_EV_TIMER,
@@ -304,8 +304,8 @@ T(peering, waits_out_a_lease_of_nobody_in_particular)
     notify(&s, 2, info(10, 2), 700, -1);
     up_thru(&s);
     T_EQ(s.p.state, PEERING_WAIT_LEASE);
-    T_EQ(s.todo.timer_at_ns, 1000 + 700 * NS_PER_MS);
-    feed(&s, (struct peering_event){.kind = PEERING_EV_TIMER, .now_ns = s.todo.timer_at_ns});
+    T_EQ(s.orders.timer_at_ns, 1000 + 700 * NS_PER_MS);
+    feed(&s, (struct peering_event){.kind = PEERING_EV_TIMER, .now_ns = s.orders.timer_at_ns});
     T_EQ(s.p.state, PEERING_ACTIVATING);
     tear_down(&s);
 }
@@ -332,8 +332,8 @@ static void own_promise(uint8_t state_of_0, struct lease_holds promised, uint64_
     if (waits_until_ns) {
         T_EQ(s.p.state, PEERING_WAIT_LEASE);
         T_EQ(sends(&s, PEERING_SEND_ACTIVATE), 0);
-        T_TRUE(s.todo.persist == NULL);
-        T_EQ(s.todo.timer_at_ns, waits_until_ns);
+        T_TRUE(s.orders.persist == NULL);
+        T_EQ(s.orders.timer_at_ns, waits_until_ns);
         feed(&s, (struct peering_event){.kind = PEERING_EV_TIMER, .now_ns = waits_until_ns});
     }
     T_EQ(s.p.state, PEERING_ACTIVATING);
@@ -395,7 +395,7 @@ T(peering, a_member_told_twice_only_answers_again)
     util_append(&s.copy, 12, "c"); /* a write followed */
     feed(&s, (struct peering_event){.kind = PEERING_EV_ACTIVATE, .from = {1}, .activate = &a});
     T_EQ(sends(&s, PEERING_SEND_ACTIVATED), 1);
-    T_TRUE(s.todo.persist == NULL);
+    T_TRUE(s.orders.persist == NULL);
     T_EQ(s.copy.log.head.seq, 3);
     pg_log_wire_fini(&a.log);
     tear_down(&s);

@@ -221,21 +221,21 @@ static void reads_finish(struct cluster *c, struct node *n)
     }
 }
 
-static void reads_answered(struct cluster *c, struct node *n, const struct raft_todo *todo)
+static void reads_answered(struct cluster *c, struct node *n, const struct raft_orders *orders)
 {
-    for (uint32_t i = 0; i < todo->read_count; i++) {
-        struct read_op *r = &c->reads[todo->reads[i].id % READS_MAX];
+    for (uint32_t i = 0; i < orders->read_count; i++) {
+        struct read_op *r = &c->reads[orders->reads[i].id % READS_MAX];
 
         if (c->read_done)
-            c->read_done(c, n, &todo->reads[i]);
-        if (!r->used || r->id != todo->reads[i].id || r->node != n->id)
+            c->read_done(c, n, &orders->reads[i]);
+        if (!r->used || r->id != orders->reads[i].id || r->node != n->id)
             continue; /* answered twice */
         r->proved = true;
-        r->index = todo->reads[i].index;
-        if (todo->reads[i].rc < 0) {
+        r->index = orders->reads[i].index;
+        if (orders->reads[i].rc < 0) {
             r->used = false;
             c->n.reads_refused++;
-        } else if (todo->role == RAFT_LEADER && node_status(n).lease) {
+        } else if (orders->role == RAFT_LEADER && node_status(n).lease) {
             c->n.reads_leased++;
         } else {
             c->n.reads_proved++;
@@ -315,10 +315,10 @@ static void take_msg(struct cluster *c, struct node *n, struct raft_msg *m)
     c->sent(c, p);
 }
 
-static void take_apply(struct cluster *c, struct node *n, const struct raft_todo *todo)
+static void take_apply(struct cluster *c, struct node *n, const struct raft_orders *orders)
 {
-    for (uint32_t i = 0; i < todo->apply_count; i++) {
-        struct stored_entry e = stored_from(&todo->apply[i]);
+    for (uint32_t i = 0; i < orders->apply_count; i++) {
+        struct stored_entry e = stored_from(&orders->apply[i]);
         struct known *k = known_at(c, e.pos.index);
 
         if (e.pos.index != n->applied + 1)
@@ -334,7 +334,7 @@ static void take_apply(struct cluster *c, struct node *n, const struct raft_todo
         }
         see_state(c, n);
         /* Who proposed it in this term and still leads answers its client now. */
-        if (todo->role == RAFT_LEADER && todo->term == e.pos.term && e.type == RAFT_DATA)
+        if (orders->role == RAFT_LEADER && orders->term == e.pos.term && e.type == RAFT_DATA)
             c->floor = MAX(c->floor, e.pos.index);
     }
 }
@@ -369,7 +369,7 @@ static bool status_equal(const struct raft_status *a, const struct raft_status *
 
 /* A step that runs short of memory changes nothing and may be given again. */
 static int step_failing(struct cluster *c, struct node *n, const struct raft_event *ev,
-                        struct raft_todo *todo)
+                        struct raft_orders *orders)
 {
     struct raft_status before = node_status(n), after;
     bool hit;
@@ -377,7 +377,7 @@ static int step_failing(struct cluster *c, struct node *n, const struct raft_eve
 
     for (int64_t nth = 0;; nth++) {
         mem_fail_after(nth);
-        rc = raft_step(n->raft, ev, todo);
+        rc = raft_step(n->raft, ev, orders);
         hit = mem_fail_hit();
         mem_fail_after(-1);
         if (!hit)
@@ -388,7 +388,7 @@ static int step_failing(struct cluster *c, struct node *n, const struct raft_eve
         if (rc != -ENOMEM)
             cluster_fail(c, "n%u: allocation %ld failed, the step says %s", n->id, (long)nth,
                          reason_name(rc));
-        if (!status_equal(&before, &after) || todo->msg_count || todo->persist.token.seq)
+        if (!status_equal(&before, &after) || orders->msg_count || orders->persist.token.seq)
             cluster_fail(c, "n%u: a step without memory changed something", n->id);
         if (rc != -ENOMEM)
             return rc;
@@ -398,11 +398,11 @@ static int step_failing(struct cluster *c, struct node *n, const struct raft_eve
 static int event_give(struct cluster *c, struct node *n, struct raft_event *ev)
 {
     enum raft_role before = node_status(n).role;
-    struct raft_todo todo;
+    struct raft_orders orders;
     int rc;
 
     ev->now_ms = node_clock(c, n);
-    rc = c->fail_allocs ? step_failing(c, n, ev, &todo) : raft_step(n->raft, ev, &todo);
+    rc = c->fail_allocs ? step_failing(c, n, ev, &orders) : raft_step(n->raft, ev, &orders);
     c->n.steps++;
     c->last_rc = rc;
     if (c->trace)
@@ -414,16 +414,16 @@ static int event_give(struct cluster *c, struct node *n, struct raft_event *ev)
         c->n.refusals++;
         return rc;
     }
-    c->proposed = todo.proposed;
-    take_persist(c, n, &todo.persist);
-    for (uint32_t i = 0; i < todo.msg_count; i++)
-        take_msg(c, n, &todo.msgs[i]);
-    if (todo.role == RAFT_LEADER && before != RAFT_LEADER)
+    c->proposed = orders.proposed;
+    take_persist(c, n, &orders.persist);
+    for (uint32_t i = 0; i < orders.msg_count; i++)
+        take_msg(c, n, &orders.msgs[i]);
+    if (orders.role == RAFT_LEADER && before != RAFT_LEADER)
         see_leader(c, n);
     see_commit(c, n, node_status(n).commit);
-    take_apply(c, n, &todo);
-    reads_answered(c, n, &todo);
-    return todo.apply_count ? 1 : 0;
+    take_apply(c, n, &orders);
+    reads_answered(c, n, &orders);
+    return orders.apply_count ? 1 : 0;
 }
 
 int node_step(struct cluster *c, struct node *n, struct raft_event ev)

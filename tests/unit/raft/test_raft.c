@@ -137,44 +137,44 @@ T(raft, a_snapshot_wins_over_a_log_that_does_not_contain_its_end)
 }
 
 /* A sole voter that leads, with its first persist under way. */
-static struct raft *leader_start(const struct raft_conf *conf, struct raft_todo *todo)
+static struct raft *leader_start(const struct raft_conf *conf, struct raft_orders *orders)
 {
     struct raft_stored none = {0};
     struct raft *r;
 
     T_OK(raft_create(conf, &none, &r));
-    T_OK(raft_step(r, &(struct raft_event){.type = RAFT_EV_TICK, .now_ms = 7}, todo));
-    T_EQ(todo->role, RAFT_LEADER);
+    T_OK(raft_step(r, &(struct raft_event){.type = RAFT_EV_TICK, .now_ms = 7}, orders));
+    T_EQ(orders->role, RAFT_LEADER);
     return r;
 }
 
 T(raft, a_sole_voter_leads_in_its_first_step_and_commits_what_is_durable)
 {
     struct raft_conf conf = conf_of(1);
-    struct raft_todo todo;
-    struct raft *r = leader_start(&conf, &todo);
-    struct raft_token token = todo.persist.token;
+    struct raft_orders orders;
+    struct raft *r = leader_start(&conf, &orders);
+    struct raft_token token = orders.persist.token;
 
-    T_TRUE(todo.role_changed);
-    T_TRUE(todo.persist.hard_changed);
-    T_EQ(todo.persist.hard.vote, ME);
-    T_EQ(todo.persist.log_from, 1u);
-    T_EQ(todo.persist.entry_count, 1u);
-    T_EQ(todo.apply_count, 0u);
+    T_TRUE(orders.role_changed);
+    T_TRUE(orders.persist.hard_changed);
+    T_EQ(orders.persist.hard.vote, ME);
+    T_EQ(orders.persist.log_from, 1u);
+    T_EQ(orders.persist.entry_count, 1u);
+    T_EQ(orders.apply_count, 0u);
     T_EQ(raft_deadline_ms(r), UINT64_MAX); /* nothing to wake up for */
-    T_OK(raft_step(r, &(struct raft_event){.type = RAFT_EV_PERSISTED, .token = token}, &todo));
-    T_EQ(todo.apply_count, 1u);
-    T_EQ(todo.apply[0].type, RAFT_NOOP);
+    T_OK(raft_step(r, &(struct raft_event){.type = RAFT_EV_PERSISTED, .token = token}, &orders));
+    T_EQ(orders.apply_count, 1u);
+    T_EQ(orders.apply[0].type, RAFT_NOOP);
     token.seq = 99;
-    T_EQ(raft_step(r, &(struct raft_event){.type = RAFT_EV_PERSISTED, .token = token}, &todo),
+    T_EQ(raft_step(r, &(struct raft_event){.type = RAFT_EV_PERSISTED, .token = token}, &orders),
          -EINVAL);
-    T_EQ(raft_step(r, &(struct raft_event){.type = RAFT_EV_APPLIED, .index = 2}, &todo), -EINVAL);
+    T_EQ(raft_step(r, &(struct raft_event){.type = RAFT_EV_APPLIED, .index = 2}, &orders), -EINVAL);
     raft_destroy(r);
 }
 
-static int propose(struct raft *r, struct bytes data, struct raft_todo *todo)
+static int propose(struct raft *r, struct bytes data, struct raft_orders *orders)
 {
-    int rc = raft_step(r, &(struct raft_event){.type = RAFT_EV_PROPOSE, .data = data}, todo);
+    int rc = raft_step(r, &(struct raft_event){.type = RAFT_EV_PROPOSE, .data = data}, orders);
 
     raft_check(r);
     return rc;
@@ -186,36 +186,36 @@ T(raft, proposals_and_reads_beyond_the_limits_are_pushed_back)
     struct bytes ten = {(const uint8_t *)"0123456789", 10};
     struct bytes huge = {(const uint8_t *)"", RAFT_ENTRY_BYTES_MAX + 1};
     struct raft_token token;
-    struct raft_todo todo;
+    struct raft_orders orders;
     struct raft *r;
 
     conf.uncommitted_bytes_max = 25;
     conf.reads_max = 2;
-    r = leader_start(&conf, &todo);
-    T_EQ(propose(r, huge, &todo), -R_OVERFLOW);
-    T_OK(propose(r, ten, &todo));
-    T_EQ(todo.proposed.index, 2u);
-    T_OK(propose(r, ten, &todo));
-    token = todo.persist.token;
-    T_EQ(propose(r, ten, &todo), -R_BACK_PRESSURE);
-    T_EQ(todo.persist.token.seq, 0u);
+    r = leader_start(&conf, &orders);
+    T_EQ(propose(r, huge, &orders), -R_OVERFLOW);
+    T_OK(propose(r, ten, &orders));
+    T_EQ(orders.proposed.index, 2u);
+    T_OK(propose(r, ten, &orders));
+    token = orders.persist.token;
+    T_EQ(propose(r, ten, &orders), -R_BACK_PRESSURE);
+    T_EQ(orders.persist.token.seq, 0u);
     for (uint64_t id = 1; id <= 2; id++) /* no entry of its term is committed: they wait */
-        T_OK(raft_step(r, &(struct raft_event){.type = RAFT_EV_READ, .id = id}, &todo));
-    T_EQ(raft_step(r, &(struct raft_event){.type = RAFT_EV_READ, .id = 3}, &todo),
+        T_OK(raft_step(r, &(struct raft_event){.type = RAFT_EV_READ, .id = id}, &orders));
+    T_EQ(raft_step(r, &(struct raft_event){.type = RAFT_EV_READ, .id = 3}, &orders),
          -R_BACK_PRESSURE);
-    T_OK(raft_step(r, &(struct raft_event){.type = RAFT_EV_PERSISTED, .token = token}, &todo));
-    T_EQ(todo.read_count, 2u);
-    T_EQ(todo.reads[1].id, 2u);
-    T_EQ(todo.reads[1].index, 3u);
-    T_EQ(todo.apply_count, 3u);
-    T_MEM_EQ(todo.apply[2].data.data, "0123456789", 10);
-    T_OK(propose(r, ten, &todo)); /* room again */
+    T_OK(raft_step(r, &(struct raft_event){.type = RAFT_EV_PERSISTED, .token = token}, &orders));
+    T_EQ(orders.read_count, 2u);
+    T_EQ(orders.reads[1].id, 2u);
+    T_EQ(orders.reads[1].index, 3u);
+    T_EQ(orders.apply_count, 3u);
+    T_MEM_EQ(orders.apply[2].data.data, "0123456789", 10);
+    T_OK(propose(r, ten, &orders)); /* room again */
     raft_destroy(r);
 
     conf.log_bytes_max = 95;
-    r = leader_start(&conf, &todo);
-    T_OK(propose(r, ten, &todo));
-    T_EQ(propose(r, ten, &todo), -R_BACK_PRESSURE);
+    r = leader_start(&conf, &orders);
+    T_OK(propose(r, ten, &orders));
+    T_EQ(propose(r, ten, &orders), -R_BACK_PRESSURE);
     raft_destroy(r);
 }
 
@@ -268,15 +268,15 @@ T(raft, what_no_correct_member_sends_is_refused_and_changes_nothing)
     struct raft_conf conf = conf_of(3);
     struct raft_stored s = {.hard = {2, 0}, .entries = log_1234, .entry_count = 4, .applied = 4};
     struct raft_status st;
-    struct raft_todo todo;
+    struct raft_orders orders;
     struct raft *r;
 
     T_OK(raft_create(&conf, &s, &r));
     T_CASES (row, rows) {
         struct raft_event ev = {.type = RAFT_EV_MSG, .now_ms = 1, .msg = &row->m};
 
-        T_EQ(raft_step(r, &ev, &todo), row->rc);
-        T_EQ(todo.msg_count, 0u);
+        T_EQ(raft_step(r, &ev, &orders), row->rc);
+        T_EQ(orders.msg_count, 0u);
         raft_check(r);
         raft_status(r, &st);
         T_EQ(st.hard.term, 2u);
@@ -290,12 +290,12 @@ T(raft, a_message_from_nobody_we_know_is_ignored)
     struct raft_msg m = {.type = RAFT_MSG_HEARTBEAT, .from = 9, .to = ME, .term = 50};
     struct raft_conf conf = conf_of(3);
     struct raft_stored none = {0};
-    struct raft_todo todo;
+    struct raft_orders orders;
     struct raft *r;
 
     T_OK(raft_create(&conf, &none, &r));
-    T_OK(raft_step(r, &(struct raft_event){.type = RAFT_EV_MSG, .msg = &m}, &todo));
-    T_EQ(todo.msg_count, 0u);
-    T_EQ(todo.term, 0u);
+    T_OK(raft_step(r, &(struct raft_event){.type = RAFT_EV_MSG, .msg = &m}, &orders));
+    T_EQ(orders.msg_count, 0u);
+    T_EQ(orders.term, 0u);
     raft_destroy(r);
 }

@@ -79,23 +79,23 @@ static void settle_pair(struct pair *p, bool from_source)
 
     for (unsigned i = 0; i < 10; i++) {
         switch (move_judge(mine, true, seen, true)) {
-        case TODO_NOTHING:
+        case SETTLE_NOTHING:
             return;
-        case TODO_UNMARK:
-        case TODO_CLEAR:
-        case TODO_FINISH:
+        case SETTLE_UNMARK:
+        case SETTLE_CLEAR:
+        case SETTLE_FINISH:
             move_end(mine, &next);
             *mine = next;
             break;
-        case TODO_UNMARK_PEER:
+        case SETTLE_UNMARK_PEER:
             move_end(peer, &next);
             *peer = next;
             break;
-        case TODO_ADOPT:
+        case SETTLE_ADOPT:
             T_OK(move_adopt(mine, peer, &next));
             *mine = next;
             break;
-        case TODO_ADOPT_PEER:
+        case SETTLE_ADOPT_PEER:
             T_OK(move_adopt(peer, mine, &next));
             *peer = next;
             break;
@@ -202,14 +202,14 @@ T(shard_move, a_range_on_its_way_is_read_at_its_source_and_written_nowhere)
     T_EQ(shard_route(&p.s, BYTES_STR("n"), false), ROUTE_HERE);
     T_EQ(shard_route(&p.s, BYTES_STR("a"), true), ROUTE_HERE);
     T_EQ(shard_route(&p.d, BYTES_STR("n"), false), ROUTE_SETTLE);
-    T_EQ(move_judge(&p.d, false, NULL, false), TODO_ASK);
-    T_EQ(move_judge(&p.d, true, &p.s, false), TODO_WAIT);
-    T_EQ(move_judge(&p.s, false, NULL, false), TODO_WAIT);
+    T_EQ(move_judge(&p.d, false, NULL, false), SETTLE_ASK);
+    T_EQ(move_judge(&p.d, true, &p.s, false), SETTLE_WAIT);
+    T_EQ(move_judge(&p.s, false, NULL, false), SETTLE_WAIT);
     move_steps(&p, 0);
     T_EQ(shard_route(&p.s, BYTES_STR("t"), false), ROUTE_RIGHT);
     T_EQ(shard_route(&p.d, BYTES_STR("a"), false), ROUTE_LEFT);
     p.s.m.token = token_b; /* another move of its source: these copies are nobody's */
-    T_EQ(move_judge(&p.d, true, &p.s, false), TODO_CLEAR);
+    T_EQ(move_judge(&p.d, true, &p.s, false), SETTLE_CLEAR);
 }
 
 /* ---- buckets ---- */
