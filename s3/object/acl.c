@@ -114,12 +114,7 @@ static void bucket_seen(void *arg, int rc, const struct bucket_info *info)
 
 static void get_bucket_start(struct s3_request *r)
 {
-    int rc;
-
-    request_hold(r);
-    rc = bucket_stat(r->g->buckets, &r->who, r->bucket, bucket_seen, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
+    request_ask_bucket(r, bucket_seen);
 }
 
 /* Whoever may read an object may not yet read its ACL. */
@@ -273,12 +268,7 @@ static void may_set(void *arg, int rc, const struct bucket_info *info)
 
 static void set(struct s3_request *r)
 {
-    int rc;
-
-    request_hold(r);
-    rc = bucket_stat(r->g->buckets, &r->who, r->bucket, may_set, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
+    request_ask_bucket(r, may_set);
 }
 
 static void put_start(struct s3_request *r)

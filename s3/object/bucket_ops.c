@@ -184,24 +184,12 @@ const struct s3_op op_create_bucket = {"CreateBucket", create_start, &create_bod
 
 /* --- delete --- */
 
-static void deleted(void *arg, int rc)
-{
-    struct s3_request *r = arg;
-
-    if (rc < 0 || !request_open(r)) {
-        request_call_failed(r, rc);
-        return;
-    }
-    request_reply(r, 204);
-    request_drop(r);
-}
-
 static void delete_start(struct s3_request *r)
 {
     int rc;
 
     request_hold(r);
-    rc = bucket_delete(r->g->buckets, &r->who, r->bucket, deleted, r);
+    rc = bucket_delete(r->g->buckets, &r->who, r->bucket, request_call_done, r);
     if (rc < 0)
         request_call_failed(r, rc);
 }
@@ -209,16 +197,6 @@ static void delete_start(struct s3_request *r)
 const struct s3_op op_delete_bucket = {"DeleteBucket", delete_start, NULL};
 
 /* --- head, location --- */
-
-static void stat_call(struct s3_request *r, bucket_info_fn *done)
-{
-    int rc;
-
-    request_hold(r);
-    rc = bucket_stat(r->g->buckets, &r->who, r->bucket, done, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
-}
 
 static void head_answer(struct s3_request *r, int rc)
 {
@@ -252,7 +230,7 @@ static void head_done(void *arg, int rc, const struct bucket_info *info)
 
 static void head_start(struct s3_request *r)
 {
-    stat_call(r, head_done);
+    request_ask_bucket(r, head_done);
 }
 
 const struct s3_op op_head_bucket = {"HeadBucket", head_start, NULL};
@@ -277,7 +255,7 @@ static void location_done(void *arg, int rc, const struct bucket_info *info)
 
 static void location_start(struct s3_request *r)
 {
-    stat_call(r, location_done);
+    request_ask_bucket(r, location_done);
 }
 
 const struct s3_op op_get_location = {"GetBucketLocation", location_start, NULL};

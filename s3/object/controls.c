@@ -81,12 +81,7 @@ static void bucket_seen(void *arg, int rc, const struct bucket_info *info)
 
 static void get_start(struct s3_request *r)
 {
-    int rc;
-
-    request_hold(r);
-    rc = bucket_stat(r->g->buckets, &r->who, r->bucket, bucket_seen, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
+    request_ask_bucket(r, bucket_seen);
 }
 
 const struct s3_op op_get_ownership = {"GetBucketOwnershipControls", get_start, NULL};
@@ -209,7 +204,6 @@ static void put_start(struct s3_request *r)
 static void put_done(struct s3_request *r, const struct body_sums *sums)
 {
     const struct controls_in *s = r->state;
-    int rc;
 
     UNUSED(sums);
     if (!xml_body_end(r))
@@ -217,10 +211,7 @@ static void put_done(struct s3_request *r, const struct body_sums *sums)
     if (!s->seen) {
         request_reply_error(r, S3_MalformedXML);
     } else if (is_ownership(s)) {
-        request_hold(r);
-        rc = bucket_stat(r->g->buckets, &r->who, r->bucket, may_enforce, r);
-        if (rc < 0)
-            request_call_failed(r, rc);
+        request_ask_bucket(r, may_enforce);
     } else {
         change(r, S3_PROP_BLOCK, (struct bytes){&s->bits, 1});
     }

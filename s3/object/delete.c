@@ -11,18 +11,6 @@ enum { DELETE_KEYS_MAX = 1000, DELETES_AT_ONCE = 16 };
 
 /* --- one --- */
 
-static void deleted(void *arg, int rc)
-{
-    struct s3_request *r = arg;
-
-    if (rc < 0 || !request_open(r)) {
-        request_call_failed(r, rc);
-        return;
-    }
-    request_reply(r, 204);
-    request_drop(r);
-}
-
 static void delete_start(struct s3_request *r)
 {
     struct s3_condition cond;
@@ -34,7 +22,7 @@ static void delete_start(struct s3_request *r)
         return;
     }
     request_hold(r);
-    rc = object_delete(r->g->buckets, &r->who, r->bucket, r->key, &cond, deleted, r);
+    rc = object_delete(r->g->buckets, &r->who, r->bucket, r->key, &cond, request_call_done, r);
     if (rc < 0)
         request_call_failed(r, rc);
 }
@@ -257,10 +245,7 @@ static void many_done(struct s3_request *r, const struct body_sums *sums)
                                                     : S3_MalformedXML);
         return;
     }
-    request_hold(r);
-    rc = bucket_stat(r->g->buckets, &r->who, r->bucket, bucket_seen, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
+    request_ask_bucket(r, bucket_seen);
 }
 
 static void many_start(struct s3_request *r)

@@ -58,12 +58,7 @@ static void bucket_seen(void *arg, int rc, const struct bucket_info *info)
 
 static void bucket_start(struct s3_request *r)
 {
-    int rc;
-
-    request_hold(r);
-    rc = bucket_stat(r->g->buckets, &r->who, r->bucket, bucket_seen, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
+    request_ask_bucket(r, bucket_seen);
 }
 
 const struct s3_op op_fixed = {"GetBucketProperty", bucket_start, NULL};

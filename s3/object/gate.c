@@ -74,17 +74,12 @@ static void acl_seen(void *arg, int rc, const struct bucket_info *info)
 
 static void gate_acl(struct s3_request *r)
 {
-    int rc;
-
     /* Setting the ACL of what is there asks by itself. */
     if (!r->key.len || r->op == &op_put_object_acl || acl_told(r) == S3_ACL_PRIVATE) {
         gate_room(r);
         return;
     }
-    request_hold(r);
-    rc = bucket_stat(r->g->buckets, &r->who, r->bucket, acl_seen, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
+    request_ask_bucket(r, acl_seen);
 }
 
 /* --- CORS --- */

@@ -167,7 +167,6 @@ static void bucket_seen(void *arg, int rc, const struct bucket_info *info)
 static void put_begin(struct s3_request *r)
 {
     struct put_state *s = r->state;
-    int rc;
 
     if (!r->want.checksum_told && r->want.checksum == CHECKSUM_NONE)
         r->want.checksum = CHECKSUM_CRC64NVME; /* as S3 does: doc/decisions/0010 */
@@ -189,10 +188,7 @@ static void put_begin(struct s3_request *r)
         put_open(r);
         return;
     }
-    request_hold(r);
-    rc = bucket_stat(r->g->buckets, &r->who, r->bucket, bucket_seen, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
+    request_ask_bucket(r, bucket_seen);
 }
 
 static void put_start(struct s3_request *r)

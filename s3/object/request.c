@@ -255,6 +255,28 @@ void request_call_failed(struct s3_request *r, int rc)
     request_drop(r);
 }
 
+void request_ask_bucket(struct s3_request *r, bucket_info_fn *done)
+{
+    int rc;
+
+    request_hold(r);
+    rc = bucket_stat(r->g->buckets, &r->who, r->bucket, done, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
+void request_call_done(void *arg, int rc)
+{
+    struct s3_request *r = arg;
+
+    if (rc < 0 || !request_open(r)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    request_reply(r, 204);
+    request_drop(r);
+}
+
 /* --- bodies --- */
 
 bool request_has_body(const struct s3_request *r)

@@ -129,6 +129,10 @@ void request_reply_why(struct s3_request *r, enum s3_error e, const char *why);
 void request_reply_rc(struct s3_request *r, int rc);
 /* A call that was not taken: answers and drops what request_hold took. */
 void request_call_failed(struct s3_request *r, int rc);
+/* Ask for r's bucket: holds r until `done`, which is called with it, or answers. */
+void request_ask_bucket(struct s3_request *r, bucket_info_fn *done);
+/* The end of a call that only had to be done: 204, or what failed.  Drops. */
+void request_call_done(void *arg, int rc);
 
 /* --- values --- */
 enum { HTTP_DATE_BYTES = 30 };

@@ -139,14 +139,9 @@ static void bucket_seen(void *arg, int rc, const struct bucket_info *info)
 
 static void get_bucket_start(struct s3_request *r)
 {
-    int rc;
-
     if (!request_state(r, sizeof(struct tag_set), NULL))
         return;
-    request_hold(r);
-    rc = bucket_stat(r->g->buckets, &r->who, r->bucket, bucket_seen, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
+    request_ask_bucket(r, bucket_seen);
 }
 
 const struct s3_op op_get_bucket_tagging = {"GetBucketTagging", get_bucket_start, NULL};

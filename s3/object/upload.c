@@ -309,25 +309,13 @@ const struct s3_op op_complete_upload = {"CompleteMultipartUpload", complete_sta
 
 /* --- abort --- */
 
-static void aborted(void *arg, int rc)
-{
-    struct s3_request *r = arg;
-
-    if (rc < 0 || !request_open(r)) {
-        request_call_failed(r, rc);
-        return;
-    }
-    request_reply(r, 204);
-    request_drop(r);
-}
-
 static void abort_start(struct s3_request *r)
 {
     int rc;
 
     request_hold(r);
     rc = upload_abort(r->g->buckets, &r->who, r->bucket, r->key, *request_arg(r, "uploadId"),
-                      aborted, r);
+                      request_call_done, r);
     if (rc < 0)
         request_call_failed(r, rc);
 }

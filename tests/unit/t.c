@@ -140,6 +140,39 @@ void t_mem_eq_(const char *file, int line, const char *text_a, const void *a, co
     }
 }
 
+static FILE *golden_open(const char *name, const char *mode)
+{
+    char path[512];
+
+    snprintf(path, sizeof(path), "%s/tests/golden/%s/v1.bin", t_srcdir(), name);
+    return fopen(path, mode);
+}
+
+size_t t_golden_read(const char *name, uint8_t *dst, size_t max)
+{
+    FILE *f = golden_open(name, "rb");
+    size_t bytes;
+
+    if (!f)
+        T_FAIL("there is no golden file of %s", name);
+    bytes = fread(dst, 1, max, f);
+    fclose(f);
+    T_LT(bytes, max);
+    return bytes;
+}
+
+void t_golden_(const char *file, int line, const char *name, const void *data, size_t bytes)
+{
+    static uint8_t want[128 << 10];
+    FILE *f = getenv("CAIRN_GOLDEN_WRITE") ? golden_open(name, "wbx") : NULL;
+
+    if (f && (fwrite(data, 1, bytes, f) != bytes || fclose(f)))
+        t_fail(file, line, "the golden file of %s is not written", name);
+    if (t_golden_read(name, want, sizeof(want)) != bytes)
+        t_fail(file, line, "%zu bytes, and the golden file of %s has others", bytes, name);
+    t_mem_eq_(file, line, "golden", want, name, data, bytes);
+}
+
 /* The number says it all but for an errno, which has a name. */
 const char *t_code_(long long rc)
 {

@@ -95,6 +95,12 @@ void t_register(const char *name, void (*run)(void **state));
         t_wait_abort_(__FILE__, __LINE__, #statement);                                             \
     } while (0)
 
+/* The bytes are those of tests/golden/NAME/v1.bin.  CAIRN_GOLDEN_WRITE=1 writes a file that is
+ * missing; it never overwrites one. */
+#define T_GOLDEN(name, data, bytes) t_golden_(__FILE__, __LINE__, name, data, bytes)
+/* How many bytes that file has, all of which are in `dst` now; it holds fewer than `max`. */
+size_t t_golden_read(const char *name, uint8_t *dst, size_t max);
+
 /* The folder of the sources, to find golden files: "$SRCDIR", or "." without it. */
 const char *t_srcdir(void);
 
@@ -141,6 +147,7 @@ void t_str_eq_(const char *file, int line, const char *text_a, const char *a, co
                const char *b);
 void t_mem_eq_(const char *file, int line, const char *text_a, const void *a, const char *text_b,
                const void *b, size_t bytes);
+void t_golden_(const char *file, int line, const char *name, const void *data, size_t bytes);
 const char *t_code_(long long rc);
 bool t_case_(long row, long rows);
 int t_fork_(void);

@@ -357,16 +357,10 @@ T(envelope, a_sealed_one_has_the_documented_bytes)
 /* Bytes made by a program of its own (not by a writer), kept for ever. */
 T(envelope, golden_bytes_are_read_and_rebuilt)
 {
-    AUTO_FREE char *path = mem_printf("%s/tests/golden/envelope/v1.bin", t_srcdir());
     AUTO(writer) w = {0};
     uint8_t golden[200];
     struct cursor c, body, inner;
-    size_t bytes, sealed, plain;
-    FILE *f = fopen(path, "re");
-
-    T_TRUE(f != NULL);
-    bytes = fread(golden, 1, sizeof(golden), f);
-    fclose(f);
+    size_t bytes = t_golden_read("envelope", golden, sizeof(golden)), sealed, plain;
 
     c = cur_over(golden, bytes);
     T_EQ(cur_enter(&c, 2, &body), 3);

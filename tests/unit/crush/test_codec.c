@@ -34,23 +34,18 @@ static void encode(const struct crush_map *map, struct writer *w)
 T(crush_codec, the_first_version_reads_and_writes_the_same_bytes_for_ever)
 {
     struct crush_map *map = map_of(everything), *back = NULL;
-    char *path = mem_printf("%s/tests/golden/crush-map/v1.bin", t_srcdir());
     AUTO(writer) w = {0};
     uint8_t golden[8192];
     struct cursor c;
-    FILE *f = fopen(path, "rb");
     size_t n;
 
-    T_TRUE(f != NULL);
-    n = fread(golden, 1, sizeof(golden), f);
-    (void)fclose(f);
+    n = t_golden_read("crush-map", golden, sizeof(golden));
     encode(map, &w);
     T_EQ(w.len, n);
     T_MEM_EQ(w.data, golden, n);
     c = cur_over(golden, n);
     T_OK(crush_decode(&c, &back));
     T_TRUE(maps_equal(map, back));
-    mem_free(path);
     crush_destroy(back);
     crush_destroy(map);
 }

@@ -1,6 +1,6 @@
 /* test_state.c - the state as a pure function of changes; its bytes; refusals; lack of memory.
  *
- * MON_GOLDEN_WRITE=1 writes golden files that are missing; it never overwrites one. */
+ */
 #include "core/mon/mon_state.h"
 
 #include <stdio.h>
@@ -141,29 +141,6 @@ T(mon_state, changes_make_the_state_and_its_bytes_make_it_again)
     osdmap_unref(map);
 }
 
-static void golden_check(const char *name, const struct writer *w)
-{
-    static uint8_t file[64 << 10];
-    char path[512];
-    size_t bytes;
-    FILE *f;
-
-    T_OK(w->rc);
-    snprintf(path, sizeof(path), "%s/tests/golden/%s/v1.bin", t_srcdir(), name);
-    f = fopen(path, "rb");
-    if (!f && getenv("MON_GOLDEN_WRITE")) {
-        f = fopen(path, "w+bx");
-        T_TRUE(f != NULL);
-        T_EQ(fwrite(w->data, 1, w->len, f), w->len);
-        rewind(f);
-    }
-    T_TRUE(f != NULL);
-    bytes = fread(file, 1, sizeof(file), f);
-    fclose(f);
-    T_EQ(bytes, w->len);
-    T_MEM_EQ(file, w->data, bytes);
-}
-
 T(mon_state, version_1_is_what_it_always_was)
 {
     struct mon_state s;
@@ -172,7 +149,7 @@ T(mon_state, version_1_is_what_it_always_was)
 
     run_script(&s, &map);
     mon_state_encode(&s, &w);
-    golden_check("mon-state", &w);
+    T_GOLDEN("mon-state", w.data, w.len);
     mon_state_fini(&s);
     osdmap_unref(map);
 }
@@ -193,7 +170,7 @@ T(mon_state, a_log_record_of_version_1_is_what_it_always_was)
     mon_item_entry(&w, &e);
     mon_record_end(&w, mark);
     T_EQ(w.len, DISK_BLOCK);
-    golden_check("mon-log", &w);
+    T_GOLDEN("mon-log", w.data, w.len);
     T_OK(mon_record_decode(w.data, w.len, &least, &r));
     T_EQ(r.bytes, w.len);
     T_OK(mon_item_decode(&r.body, &item));

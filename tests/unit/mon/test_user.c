@@ -1,4 +1,4 @@
-/* test_user.c - the row of a user.  MON_GOLDEN_WRITE=1 writes a golden file that is missing. */
+/* test_user.c - the row of a user. */
 #include <stdio.h>
 
 #include "core/mon/mon_user.h"
@@ -37,25 +37,9 @@ T(mon_user, version_1_is_what_it_always_was)
 {
     struct mon_user u = sample();
     AUTO(writer) w = {0};
-    uint8_t file[1024];
-    char path[512];
-    size_t bytes;
-    FILE *f;
 
     mon_user_encode(&u, &w);
-    snprintf(path, sizeof(path), "%s/tests/golden/mon-user/v1.bin", t_srcdir());
-    f = fopen(path, "rb");
-    if (!f && getenv("MON_GOLDEN_WRITE")) {
-        f = fopen(path, "w+bx");
-        T_TRUE(f != NULL);
-        T_EQ(fwrite(w.data, 1, w.len, f), w.len);
-        rewind(f);
-    }
-    T_TRUE(f != NULL);
-    bytes = fread(file, 1, sizeof(file), f);
-    fclose(f);
-    T_EQ(bytes, w.len);
-    T_MEM_EQ(file, w.data, bytes);
+    T_GOLDEN("mon-user", w.data, w.len);
 }
 
 T(mon_user, a_row_cut_short_or_out_of_bounds_is_malformed)

@@ -76,20 +76,10 @@ T(messages, zeroed_ones_come_out_as_they_went_in)
 /* The file holds, for each message by id: u16 id, u32 front bytes, u32 data bytes, both. */
 T(messages, golden_bytes_are_read_and_rebuilt)
 {
-    AUTO_FREE char *path = mem_printf("%s/tests/golden/messages/v1.bin", t_srcdir());
     static uint8_t golden[128 << 10];
     struct cursor c;
-    size_t bytes;
-    FILE *f;
 
-    T_TRUE(path != NULL);
-    f = fopen(path, "rb");
-    if (!f)
-        T_FAIL("cannot open %s", path);
-    bytes = fread(golden, 1, sizeof(golden), f);
-    fclose(f);
-    T_LT(bytes, sizeof(golden));
-    c = cur_over(golden, bytes);
+    c = cur_over(golden, t_golden_read("messages", golden, sizeof(golden)));
     for (size_t i = 0; message_types[i]; i++) {
         struct msg *want = sample_message(message_types[i]), *got = NULL;
         uint16_t id = cur_u16(&c);

@@ -163,21 +163,14 @@ T(pg_wire, empty_structures_arrive_as_sent)
 
 T(pg_wire, golden_bytes_are_read_and_rebuilt)
 {
-    AUTO_FREE char *path = mem_printf("%s/tests/golden/pg/v1.bin", t_srcdir());
     AUTO(all) a = {0};
     AUTO(all) back = {0};
     AUTO(writer) w = {0};
     uint8_t golden[4096];
     struct cursor c;
     size_t bytes;
-    FILE *f;
 
-    T_TRUE(path != NULL);
-    f = fopen(path, "rb");
-    if (!f)
-        T_FAIL("cannot open %s", path);
-    bytes = fread(golden, 1, sizeof(golden), f);
-    fclose(f);
+    bytes = t_golden_read("pg", golden, sizeof(golden));
     all_sample(&a);
     c = cur_over(golden, bytes);
     T_OK(all_decode(&c, &back));

@@ -1,6 +1,6 @@
 /* test_codec.c - messages and stored records: round trips, golden bytes, refusals.
  *
- * RAFT_GOLDEN_WRITE=1 writes golden files that are missing; it never overwrites one. */
+ */
 #include "tests/unit/raft/samples.h"
 #include "tests/unit/t.h"
 
@@ -48,26 +48,10 @@ T(raft_codec, version_1_is_what_it_always_was)
 {
     T_CASES (row, golden) {
         struct writer w = {0};
-        uint8_t file[4096];
-        char path[512];
-        size_t bytes;
-        FILE *f;
 
         row->encode(&w);
         T_OK(w.rc);
-        snprintf(path, sizeof(path), "%s/tests/golden/%s/v1.bin", t_srcdir(), row->name);
-        f = fopen(path, "rb");
-        if (!f && getenv("RAFT_GOLDEN_WRITE")) {
-            f = fopen(path, "w+bx");
-            T_TRUE(f != NULL);
-            T_EQ(fwrite(w.data, 1, w.len, f), w.len);
-            rewind(f);
-        }
-        T_TRUE(f != NULL);
-        bytes = fread(file, 1, sizeof(file), f);
-        fclose(f);
-        T_EQ(bytes, w.len);
-        T_MEM_EQ(file, w.data, bytes);
+        T_GOLDEN(row->name, w.data, w.len);
         writer_fini(&w);
     }
 }

@@ -1,6 +1,6 @@
 /* test_format.c - transactions and what stands on the disk: round trips, golden bytes, free space.
  *
- * STORE_GOLDEN_WRITE=1 writes golden files that are missing; it never overwrites one. */
+ */
 #include <stdio.h>
 
 #include "core/base/rng.h"
@@ -42,25 +42,8 @@ static struct txn *sample_txn(void)
 
 static void golden(const char *name, const struct writer *w)
 {
-    char path[512];
-    static uint8_t want[16384];
-    size_t got;
-    FILE *f;
-
     T_EQ(w->rc, 0);
-    snprintf(path, sizeof(path), "%s/tests/golden/%s/v1.bin", t_srcdir(), name);
-    f = fopen(path, "rb");
-    if (!f && getenv("STORE_GOLDEN_WRITE")) {
-        f = fopen(path, "wb");
-        T_TRUE(f && fwrite(w->data, 1, w->len, f) == w->len);
-        fclose(f);
-        return;
-    }
-    T_TRUE(f != NULL);
-    got = fread(want, 1, sizeof(want), f);
-    fclose(f);
-    T_EQ(got, w->len);
-    T_MEM_EQ(want, w->data, got);
+    T_GOLDEN(name, w->data, w->len);
 }
 
 T(txn, a_transaction_comes_back_as_it_went)

@@ -1,6 +1,6 @@
 /* test_rows.c - rows of the index as bytes: golden, round trips, refusals.
  *
- * BUCKET_GOLDEN_WRITE=1 writes the golden file when it is missing; it never overwrites it. */
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -198,24 +198,10 @@ static struct bytes sample(const struct samples *s, unsigned kind)
 
 T(bucket_rows, version_1_is_what_it_always_was)
 {
-    AUTO_FREE char *path = mem_printf("%s/tests/golden/bucket/v1.bin", t_srcdir());
-    static uint8_t golden[8192];
     struct samples s;
-    size_t bytes;
-    FILE *f;
 
     samples_make(&s);
-    f = fopen(path, "rb");
-    if (!f && getenv("BUCKET_GOLDEN_WRITE")) {
-        f = fopen(path, "w+b");
-        T_EQ(fwrite(s.w.data, 1, s.w.len, f), s.w.len);
-        rewind(f);
-    }
-    T_TRUE(f != NULL);
-    bytes = fread(golden, 1, sizeof(golden), f);
-    fclose(f);
-    T_EQ(bytes, s.w.len);
-    T_MEM_EQ(golden, s.w.data, bytes);
+    T_GOLDEN("bucket", s.w.data, s.w.len);
     writer_fini(&s.w);
 }
 
