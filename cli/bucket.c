@@ -291,6 +291,11 @@ int cli_bucket(struct cli *cli)
     struct cairn *c;
     int rc;
 
+    if (cli->argc > 2 && strcmp(cli->argv[1], "check") == 0 &&
+        strcmp(cli->argv[cli->argc - 1], "--offline") == 0) {
+        cli->argc--;
+        return words_right(cli) ? bucket_check_offline(cli) : cli_wrong(cli);
+    }
     if (!words_right(cli))
         return cli_wrong(cli);
     c = cli_connect(cli);
@@ -299,7 +304,7 @@ int cli_bucket(struct cli *cli)
     rc = buckets_open(c, &index);
     if (rc == 0)
         rc = strcmp(cli->argv[1], "ls") == 0      ? ls(cli, index)
-             : strcmp(cli->argv[1], "check") == 0 ? bucket_check_run(cli, c, index)
+             : strcmp(cli->argv[1], "check") == 0 ? bucket_check_run(cli, c, index, CHECK_PASSES)
                                                   : of_one(cli, index);
     if (index)
         cairn_pool_close(index);

@@ -14,7 +14,7 @@
 #include "core/base/reason.h"
 #include "s3/bucket/verify.h"
 
-enum { NOTE_ROWS = 1000, INDEX_ROWS = 1000, PASSES = 3, PAUSE_S = 3 };
+enum { NOTE_ROWS = 1000, INDEX_ROWS = 1000, PAUSE_S = 3 };
 
 struct lines {
     char **line; /* owned */
@@ -292,11 +292,11 @@ static int pass(struct check *k)
     return rc;
 }
 
-static int passes(struct check *k)
+static int passes_run(struct check *k, unsigned passes)
 {
     int rc = pass(k);
 
-    for (unsigned i = 1; i < PASSES && rc == 0 && k->now.count; i++) {
+    for (unsigned i = 1; i < passes && rc == 0 && k->now.count; i++) {
         struct timespec pause = {PAUSE_S, 0};
 
         nanosleep(&pause, NULL);
@@ -341,7 +341,7 @@ static int told(const struct check *k)
     return k->now.count ? 1 : 0;
 }
 
-int bucket_check_run(struct cli *cli, struct cairn *c, struct cairn_pool *index)
+int bucket_check_run(struct cli *cli, struct cairn *c, struct cairn_pool *index, unsigned passes)
 {
     struct check k = {.cli = cli, .index = index, .only = cli->argc > 2 ? cli->argv[2] : NULL};
     int rc = 0;
@@ -349,7 +349,7 @@ int bucket_check_run(struct cli *cli, struct cairn *c, struct cairn_pool *index)
     if (index)
         rc = cairn_pool_open(c, "s3.data", &k.data);
     if (index && rc == 0)
-        rc = passes(&k);
+        rc = passes_run(&k, passes);
     if (k.data)
         cairn_pool_close(k.data);
     if (rc == 0 && k.only && !k.totals.shards)

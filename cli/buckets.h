@@ -26,8 +26,11 @@ void bucket_record_fini(struct bucket_record *r);
 int buckets_of(struct cairn_pool *index, const char *owner,
                int (*each)(void *arg, const char *name, uint64_t created_ns), void *arg);
 
-/* `cairn bucket check`, on an open cluster (bucket_check.c).  The exit code: 1 when there are
- * findings. */
-int bucket_check_run(struct cli *cli, struct cairn *c, struct cairn_pool *index);
+enum { CHECK_PASSES = 3 }; /* of a check while gateways work */
+/* `cairn bucket check`, on an open cluster (bucket_check.c): what each of `passes` looks finds.
+ * The exit code: 1 when there are findings. */
+int bucket_check_run(struct cli *cli, struct cairn *c, struct cairn_pool *index, unsigned passes);
+/* --offline: on one that is stopped (bucket_offline.c). */
+int bucket_check_offline(struct cli *cli);
 
 #endif

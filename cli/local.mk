@@ -3,6 +3,7 @@ bin_PROGRAMS += cairn
 cairn_SOURCES = \
 	cli/bucket.c \
 	cli/bucket_check.c \
+	cli/bucket_offline.c \
 	cli/buckets.c \
 	cli/buckets.h \
 	cli/cli.c \
@@ -21,6 +22,7 @@ cairn_SOURCES = \
 	cli/progress.c \
 	cli/up.c \
 	cli/up.h \
+	cli/up_core.c \
 	cli/up_files.c \
 	cli/up_make.c \
 	cli/up_ready.c \

@@ -33,8 +33,13 @@ int up_stores_make(struct up *u, struct log_sink *sink, struct note *why); /* se
 /* Is there the store "mon.0", "osd.2"?  Its path either way. */
 bool up_store_there(const struct up *u, const char *kind, unsigned id, char out[CLI_PATH_BYTES]);
 
-/* up_ready.c: what `cairn up` asks of its cluster, as a client of it. */
+/* up_core.c: a node of this folder, with log and stores; then monitor and OSDs in it, and a client
+ * of them.  0, or a negative code with `why`. */
 struct node;
+int up_node_create(struct up *u, struct log_sink *sink, struct node **out_n, struct note *why);
+int up_core_start(struct up *u, struct node *n, struct cairn **out_c, struct note *why);
+
+/* up_ready.c: what `cairn up` asks of its cluster, as a client of it. */
 int up_connect(struct up *u, struct cairn **out_c, struct note *why);
 int up_user_make(struct up *u, struct cairn *c, struct note *why); /* sets the keys */
 void up_settle(struct node *n, struct cairn *c);

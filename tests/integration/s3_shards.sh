@@ -53,6 +53,14 @@ c bucket check --json >check.json || fail "the checker as JSON"
 same "$(c bucket stat load --json | jq .objects)" "$(jq .objects check.json)" "the number of objects"
 same 0 "$(jq '.findings | length' check.json)" "the number of findings"
 
+step "the same of a cluster that is stopped"
+c bucket check --offline 2>err.txt && fail "a cluster that runs is checked offline"
+grep -q 'runs (process' err.txt || fail "offline on a running cluster says: $(cat err.txt)"
+down
+c bucket check --offline --json >offline.json || fail "offline: $(cat offline.json)"
+same "$(jq -c 'del(.rows, .data_objects)' check.json)" "$(jq -c 'del(.rows, .data_objects)' offline.json)" "what offline counts"
+up
+
 step "what is damaged is found"
 for victim in $(c object ls s3.data | grep -o 'o\.[0-9a-f]*\.0' | head -n 60); do
     ok c object rm s3.data "$victim" # some are garbage: only the others are missed
