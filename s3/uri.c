@@ -63,8 +63,16 @@ static void put_octet(struct writer *w, uint8_t c, bool plain)
 
 void uri_encode(struct writer *w, struct bytes text, bool keep_slash)
 {
-    for (uint32_t i = 0; i < text.len; i++)
-        put_octet(w, text.data[i], unreserved(text.data[i]) || (keep_slash && text.data[i] == '/'));
+    uint32_t plain = 0;
+
+    for (uint32_t i = 0; i < text.len; i++) {
+        if (unreserved(text.data[i]) || (keep_slash && text.data[i] == '/'))
+            continue;
+        wr_raw(w, text.data + plain, i - plain);
+        put_octet(w, text.data[i], false);
+        plain = i + 1;
+    }
+    wr_raw(w, text.data + plain, text.len - plain);
 }
 
 void uri_normalise(struct writer *w, struct bytes raw, bool keep_slash)

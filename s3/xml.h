@@ -29,13 +29,48 @@ int xml_in_end(struct xml_in *x); /* also -R_MALFORMED: the document is not comp
 /* Into a writer, which remembers failures. */
 void xml_begin(struct writer *w,
                const char *root); /* declaration, and the root with S3's namespace */
-void xml_open(struct writer *w, const char *name);
-void xml_close(struct writer *w, const char *name);
+/* In line, since names are literals: a listing has thousands of them. */
+static inline void xml_open(struct writer *w, const char *name)
+{
+    wr_raw(w, "<", 1);
+    wr_raw(w, name, strlen(name));
+    wr_raw(w, ">", 1);
+}
+static inline void xml_close(struct writer *w, const char *name)
+{
+    wr_raw(w, "</", 2);
+    wr_raw(w, name, strlen(name));
+    wr_raw(w, ">", 1);
+}
 void xml_text(struct writer *w, struct bytes text); /* escaped */
-void xml_put(struct writer *w, const char *name, struct bytes text);
-void xml_put_str(struct writer *w, const char *name, const char *text);
-void xml_put_u64(struct writer *w, const char *name, uint64_t v);
-void xml_put_bool(struct writer *w, const char *name, bool v);
-void xml_put_time(struct writer *w, const char *name, uint64_t ns); /* 2006-01-02T15:04:05.000Z */
+void xml_text_u64(struct writer *w, uint64_t v);    /* in digits */
+void xml_text_time(struct writer *w, uint64_t ns);  /* 2006-01-02T15:04:05.000Z */
+
+static inline void xml_put(struct writer *w, const char *name, struct bytes text)
+{
+    xml_open(w, name);
+    xml_text(w, text);
+    xml_close(w, name);
+}
+static inline void xml_put_str(struct writer *w, const char *name, const char *text)
+{
+    xml_put(w, name, BYTES_STR(text));
+}
+static inline void xml_put_u64(struct writer *w, const char *name, uint64_t v)
+{
+    xml_open(w, name);
+    xml_text_u64(w, v);
+    xml_close(w, name);
+}
+static inline void xml_put_bool(struct writer *w, const char *name, bool v)
+{
+    xml_put_str(w, name, v ? "true" : "false");
+}
+static inline void xml_put_time(struct writer *w, const char *name, uint64_t ns)
+{
+    xml_open(w, name);
+    xml_text_time(w, ns);
+    xml_close(w, name);
+}
 
 #endif

@@ -4,6 +4,8 @@
  * gives zeros; so a decoder reads straight through and asks at the end. */
 #include "core/base/cursor.h"
 
+#include <endian.h>
+
 #include "core/base/crc.h"
 
 enum { SEALED_COVERED = 8 }; /* bytes of the head that its checksum covers */
@@ -48,20 +50,11 @@ static const uint8_t *take(struct cursor *c, size_t bytes)
     return at;
 }
 
-static uint64_t take_le(struct cursor *c, unsigned bytes)
-{
-    const uint8_t *at = take(c, bytes);
-    uint64_t v = 0;
-
-    if (at)
-        for (unsigned i = 0; i < bytes; i++)
-            v |= (uint64_t)at[i] << (8 * i);
-    return v;
-}
-
 uint8_t cur_u8(struct cursor *c)
 {
-    return (uint8_t)take_le(c, 1);
+    const uint8_t *at = take(c, 1);
+
+    return at ? *at : 0;
 }
 
 bool cur_bool(struct cursor *c)
@@ -75,17 +68,32 @@ bool cur_bool(struct cursor *c)
 
 uint16_t cur_u16(struct cursor *c)
 {
-    return (uint16_t)take_le(c, 2);
+    const uint8_t *at = take(c, 2);
+    uint16_t v = 0;
+
+    if (at)
+        memcpy(&v, at, sizeof(v));
+    return le16toh(v);
 }
 
 uint32_t cur_u32(struct cursor *c)
 {
-    return (uint32_t)take_le(c, 4);
+    const uint8_t *at = take(c, 4);
+    uint32_t v = 0;
+
+    if (at)
+        memcpy(&v, at, sizeof(v));
+    return le32toh(v);
 }
 
 uint64_t cur_u64(struct cursor *c)
 {
-    return take_le(c, 8);
+    const uint8_t *at = take(c, 8);
+    uint64_t v = 0;
+
+    if (at)
+        memcpy(&v, at, sizeof(v));
+    return le64toh(v);
 }
 
 int32_t cur_i32(struct cursor *c)

@@ -75,7 +75,18 @@ void wr_u32(struct writer *w, uint32_t v);
 void wr_u64(struct writer *w, uint64_t v);
 void wr_i32(struct writer *w, int32_t v);
 void wr_i64(struct writer *w, int64_t v);
-void wr_raw(struct writer *w, const void *data, size_t bytes);
+void wr_raw_grow(struct writer *w, const void *data, size_t bytes); /* wr_raw's way out of line */
+static inline void wr_raw(struct writer *w, const void *data, size_t bytes)
+{
+    if (w->rc || bytes > w->cap - w->len) {
+        wr_raw_grow(w, data, bytes);
+    } else if (bytes) {
+        memcpy(w->data + w->len, data, bytes);
+        w->len += bytes;
+    }
+}
+/* Memory for `bytes` more, taken in one go; the writer grows beyond it all the same. */
+void wr_reserve(struct writer *w, size_t bytes);
 void wr_bytes(struct writer *w, struct bytes b); /* u32 length, then the bytes */
 void wr_str(struct writer *w, const char *s);
 void wr_zeros(struct writer *w, size_t bytes);

@@ -109,7 +109,7 @@ void wr_i64(struct writer *w, int64_t v)
     put_le(w, (uint64_t)v, 8);
 }
 
-void wr_raw(struct writer *w, const void *data, size_t bytes)
+void wr_raw_grow(struct writer *w, const void *data, size_t bytes)
 {
     uint8_t *at;
 
@@ -118,6 +118,21 @@ void wr_raw(struct writer *w, const void *data, size_t bytes)
     at = room(w, bytes);
     if (at)
         memcpy(at, data, bytes);
+}
+
+void wr_reserve(struct writer *w, size_t bytes)
+{
+    uint8_t *data;
+    size_t cap;
+
+    if (w->rc || w->fixed || bytes <= w->cap - w->len)
+        return;
+    if (__builtin_add_overflow(w->len, bytes, &cap) || !(data = mem_realloc(w->data, cap))) {
+        w->rc = -ENOMEM;
+        return;
+    }
+    w->data = data;
+    w->cap = cap;
 }
 
 void wr_bytes(struct writer *w, struct bytes b)

@@ -7,6 +7,8 @@
 #include "s3/object/route.h"
 #include "s3/object/xml_parts.h"
 
+enum { ROW_BYTES = 320 }; /* of XML, with a key of ordinary length */
+
 struct list_state {
     struct object_list_args args;
     bool v2, url, owner;
@@ -21,30 +23,36 @@ static struct bytes arg_or_none(const struct s3_request *r, const char *name)
     return value ? *value : none;
 }
 
+static void put_object(struct s3_request *r, const struct object_list *list,
+                       const struct object_list_row *row)
+{
+    const struct list_state *s = r->state;
+    struct writer *w = &r->xml;
+
+    xml_open(w, "Contents");
+    xml_put_key(w, "Key", row->name, s->url);
+    xml_put_time(w, "LastModified", row->info.mtime_ns);
+    xml_put_etag(w, &row->info.etag);
+    if (row->info.sum.kind) {
+        xml_put_str(w, "ChecksumAlgorithm", checksum_name(row->info.sum.kind));
+        xml_put_str(w, "ChecksumType", sum_type_name(row->info.sum.type));
+    }
+    xml_put_u64(w, "Size", row->info.size);
+    xml_put_str(w, "StorageClass", "STANDARD");
+    if (s->owner)
+        xml_put_owner(w, "Owner", list->owner);
+    xml_close(w, "Contents");
+}
+
 static void put_rows(struct s3_request *r, const struct object_list *list)
 {
     const struct list_state *s = r->state;
     struct writer *w = &r->xml;
 
-    for (uint32_t i = 0; i < list->count; i++) {
-        const struct object_list_row *row = &list->rows[i];
-
-        if (row->is_prefix)
-            continue;
-        xml_open(w, "Contents");
-        xml_put_key(w, "Key", row->name, s->url);
-        xml_put_time(w, "LastModified", row->info.mtime_ns);
-        xml_put_etag(w, &row->info.etag);
-        if (row->info.sum.kind) {
-            xml_put_str(w, "ChecksumAlgorithm", checksum_name(row->info.sum.kind));
-            xml_put_str(w, "ChecksumType", sum_type_name(row->info.sum.type));
-        }
-        xml_put_u64(w, "Size", row->info.size);
-        xml_put_str(w, "StorageClass", "STANDARD");
-        if (s->owner)
-            xml_put_owner(w, "Owner", list->owner);
-        xml_close(w, "Contents");
-    }
+    wr_reserve(w, list->count * (size_t)ROW_BYTES);
+    for (uint32_t i = 0; i < list->count; i++)
+        if (!list->rows[i].is_prefix)
+            put_object(r, list, &list->rows[i]);
     for (uint32_t i = 0; i < list->count; i++) {
         if (!list->rows[i].is_prefix)
             continue;

@@ -15,11 +15,14 @@ void xml_put_owner(struct writer *w, const char *element, const char *name)
 
 void xml_put_etag(struct writer *w, const struct s3_etag *etag)
 {
-    char text[S3_ETAG_TEXT + 2] = "\"";
+    char text[S3_ETAG_TEXT];
 
-    s3_etag_text(etag, text + 1);
-    strcat(text, "\"");
-    xml_put_str(w, "ETag", text);
+    s3_etag_text(etag, text);
+    xml_open(w, "ETag");
+    wr_raw(w, "&quot;", 6);
+    wr_raw(w, text, strlen(text));
+    wr_raw(w, "&quot;", 6);
+    xml_close(w, "ETag");
 }
 
 void xml_put_sum(struct writer *w, const struct s3_sum *sum, uint32_t parts)

@@ -1,6 +1,8 @@
-/* xml_out.c - XML written by hand, escaped. */
+/* xml_out.c - XML written by hand, escaped.
+ *
+ * A page of a listing has 1,000 keys, times and sizes: neither printf nor strftime is asked for
+ * them, and text is copied in runs up to the next byte that has to be escaped. */
 #include <stdio.h>
-#include <time.h>
 
 #include "s3/xml.h"
 
@@ -16,92 +18,86 @@ void xml_begin(struct writer *w, const char *root)
     put(w, " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
 }
 
-void xml_open(struct writer *w, const char *name)
-{
-    put(w, "<");
-    put(w, name);
-    put(w, ">");
-}
-
-void xml_close(struct writer *w, const char *name)
-{
-    put(w, "</");
-    put(w, name);
-    put(w, ">");
-}
-
 /* Control characters have no form in XML 1.0; S3 writes them as references all the same, and offers
  * encoding-type=url to those who mind. */
-void xml_text(struct writer *w, struct bytes text)
+static bool special(uint8_t c)
+{
+    return c < 0x20 || c == 0x7f || c == '&' || c == '<' || c == '>' || c == '"';
+}
+
+static void put_special(struct writer *w, uint8_t c)
 {
     char reference[8];
+
+    (void)snprintf(reference, sizeof(reference), "&#x%x;", c);
+    put(w, c == '&'   ? "&amp;"
+           : c == '<' ? "&lt;"
+           : c == '>' ? "&gt;"
+           : c == '"' ? "&quot;"
+                      : reference);
+}
+
+void xml_text(struct writer *w, struct bytes text)
+{
     uint32_t plain = 0;
 
     for (uint32_t i = 0; i < text.len; i++) {
-        const char *as = NULL;
-
-        switch (text.data[i]) {
-        case '&':
-            as = "&amp;";
-            break;
-        case '<':
-            as = "&lt;";
-            break;
-        case '>':
-            as = "&gt;";
-            break;
-        case '"':
-            as = "&quot;";
-            break;
-        default:
-            if (text.data[i] < 0x20 || text.data[i] == 0x7f) {
-                (void)snprintf(reference, sizeof(reference), "&#x%x;", text.data[i]);
-                as = reference;
-            }
-        }
-        if (!as)
+        if (!special(text.data[i]))
             continue;
         wr_raw(w, text.data + plain, i - plain);
-        put(w, as);
+        put_special(w, text.data[i]);
         plain = i + 1;
     }
     wr_raw(w, text.data + plain, text.len - plain);
 }
 
-void xml_put(struct writer *w, const char *name, struct bytes text)
+void xml_text_u64(struct writer *w, uint64_t v)
 {
-    xml_open(w, name);
-    xml_text(w, text);
-    xml_close(w, name);
+    char text[20];
+    unsigned at = sizeof(text);
+
+    do {
+        text[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v);
+    wr_raw(w, text + at, sizeof(text) - at);
 }
 
-void xml_put_str(struct writer *w, const char *name, const char *text)
+static char *digits(char *at, unsigned v, unsigned count)
 {
-    xml_put(w, name, BYTES_STR(text));
+    for (unsigned i = count; i-- > 0; v /= 10)
+        at[i] = (char)('0' + v % 10);
+    return at + count;
 }
 
-void xml_put_u64(struct writer *w, const char *name, uint64_t v)
+/* Days since 1970 as a date.  Years are counted from March, so that the leap day ends one; eras are
+ * the 400 years after which the calendar repeats. */
+static void civil(unsigned days, unsigned *out_year, unsigned *out_month, unsigned *out_day)
 {
-    char text[24];
+    unsigned since = days + 719468; /* 0000-03-01 */
+    unsigned era = since / 146097, day = since % 146097;
+    unsigned year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    unsigned of_year = day - (365 * year + year / 4 - year / 100);
+    unsigned month = (5 * of_year + 2) / 153; /* from March */
 
-    (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)v);
-    xml_put_str(w, name, text);
+    *out_day = of_year - (153 * month + 2) / 5 + 1;
+    *out_month = month < 10 ? month + 3 : month - 9;
+    *out_year = year + 400 * era + (*out_month <= 2);
 }
 
-void xml_put_bool(struct writer *w, const char *name, bool v)
+void xml_text_time(struct writer *w, uint64_t ns)
 {
-    xml_put_str(w, name, v ? "true" : "false");
-}
+    uint64_t seconds = ns / NS_PER_S;
+    unsigned year, month, day, of_day = (unsigned)(seconds % 86400);
+    char text[] = "2006-01-02T15:04:05.000Z", *at = text;
 
-void xml_put_time(struct writer *w, const char *name, uint64_t ns)
-{
-    time_t seconds = (time_t)(ns / NS_PER_S);
-    char day[32], text[48];
-    struct tm tm;
-
-    gmtime_r(&seconds, &tm);
-    if (strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
-        day[0] = '\0';
-    (void)snprintf(text, sizeof(text), "%s.%03uZ", day, (unsigned)(ns % NS_PER_S / NS_PER_MS));
-    xml_put_str(w, name, text);
+    civil((unsigned)(seconds / 86400), &year, &month, &day);
+    at = digits(at, year, 4) + 1;
+    at = digits(at, month, 2) + 1;
+    at = digits(at, day, 2) + 1;
+    at = digits(at, of_day / 3600, 2) + 1;
+    at = digits(at, of_day / 60 % 60, 2) + 1;
+    at = digits(at, of_day % 60, 2) + 1;
+    (void)digits(at, (unsigned)(ns % NS_PER_S / NS_PER_MS), 3);
+    wr_raw(w, text, sizeof(text) - 1);
 }

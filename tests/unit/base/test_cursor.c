@@ -454,6 +454,31 @@ T(writer, an_empty_one_gives_memory_too)
     writer_fini(&w);
 }
 
+T(writer, what_is_reserved_is_filled_without_more_memory)
+{
+    struct writer w = {0};
+
+    wr_str(&w, "begin");
+    wr_reserve(&w, 4096);
+    mem_fail_after(0);
+    for (int i = 0; i < 512; i++)
+        wr_u64(&w, 1);
+    T_OK(w.rc);
+    wr_raw(&w, "more", 4);
+    T_EQ(w.rc, -ENOMEM);
+    mem_fail_after(-1);
+    T_EQ(w.len, 9 + 4096);
+    writer_fini(&w);
+
+    mem_fail_after(0);
+    wr_reserve(&w, 1);
+    T_EQ(w.rc, -ENOMEM);
+    mem_fail_after(-1);
+    writer_fini(&w);
+    wr_reserve(&w, SIZE_MAX);
+    T_EQ(w.rc, -ENOMEM);
+}
+
 T(bytes, compare_orders_like_memcmp_and_shorter_first)
 {
     static const struct {

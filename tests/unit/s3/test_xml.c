@@ -1,4 +1,6 @@
 /* test_xml.c - the XML reader's refusals, and what the writer writes. */
+#include <time.h>
+
 #include "s3/xml.h"
 #include "tests/unit/t.h"
 
@@ -129,4 +131,29 @@ T(s3_xml, text_is_escaped)
     T_OK(w.rc);
     T_EQ(w.len, strlen(want));
     T_MEM_EQ(w.data, want, w.len);
+}
+
+static void time_is(uint64_t seconds, unsigned ms)
+{
+    time_t t = (time_t)seconds;
+    AUTO(writer) w = {0};
+    char want[64], tail[16];
+    struct tm tm;
+
+    T_TRUE(gmtime_r(&t, &tm) != NULL);
+    strftime(want, sizeof(want), "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(tail, sizeof(tail), ".%03uZ", ms);
+    strcat(want, tail);
+    xml_text_time(&w, seconds * NS_PER_S + ms * NS_PER_MS);
+    T_OK(w.rc);
+    T_EQ(w.len, strlen(want));
+    T_MEM_EQ(w.data, want, w.len);
+}
+
+T(s3_xml, times_are_those_of_the_calendar)
+{
+    for (uint64_t day = 0; day < 213503; day++) /* to the end of 64 bits of nanoseconds, in 2554 */
+        time_is(day * 86400 + day * 7919 % 86400, (unsigned)(day % 1000));
+    time_is(0, 0);
+    time_is(86399, 999);
 }
