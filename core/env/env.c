@@ -267,6 +267,11 @@ void kv_iter_destroy(struct kv_iter *it)
         env_of(it)->ops->kv_iter_destroy(it);
 }
 
+int kv_scan(struct kv *kv, struct bytes from, struct bytes to, kv_row_fn *row, void *arg)
+{
+    return env_of(kv)->ops->kv_scan(kv, from, to, row, arg);
+}
+
 void kv_stats(struct kv *kv, struct kv_stats *out_stats)
 {
     env_of(kv)->ops->kv_stats(kv, out_stats);

@@ -53,6 +53,7 @@ struct env_ops {
     int (*kv_iter_create)(struct kv *, struct bytes, struct bytes, struct kv_iter **);
     int (*kv_iter_next)(struct kv_iter *, struct bytes *, struct bytes *);
     void (*kv_iter_destroy)(struct kv_iter *);
+    int (*kv_scan)(struct kv *, struct bytes, struct bytes, kv_row_fn *, void *);
     void (*kv_stats)(struct kv *, struct kv_stats *);
 
     int (*net_listen)(struct env *, const struct net_addr *, struct net_accept *,

@@ -58,6 +58,12 @@ int kv_iter_create(struct kv *kv, struct bytes from, struct bytes to, struct kv_
 int kv_iter_next(struct kv_iter *it, struct bytes *out_key, struct bytes *out_value);
 void kv_iter_destroy(struct kv_iter *it);
 
+/* The same rows, each given to `row` until that returns something else than 0.  Damage may show
+ * only at the end: rows count when this returned no failure, not before.
+ * 0: the end was reached; what `row` returned; or a failure. */
+typedef int kv_row_fn(void *arg, struct bytes key, struct bytes value);
+int kv_scan(struct kv *kv, struct bytes from, struct bytes to, kv_row_fn *row, void *arg);
+
 struct kv_stats {
     uint64_t bytes_on_disk, stalls, stall_ns;
 };

@@ -243,6 +243,26 @@ void ldb_iter_destroy(struct ldb_iter *it)
     delete it;
 }
 
+/* A damaged block stays in the iterator's status, so that once, at the end, is enough to ask. */
+int ldb_scan(struct ldb *db, const void *from, size_t from_bytes, const void *to, size_t to_bytes,
+             int (*row)(void *arg, const void *key, size_t key_bytes, const void *value,
+                        size_t value_bytes),
+             void *arg)
+{
+    std::unique_ptr<leveldb::Iterator> it(db->db->NewIterator(Checked()));
+    const Slice end((const char *)to, to_bytes);
+
+    for (it->Seek(Slice((const char *)from, from_bytes)); it->Valid(); it->Next()) {
+        const Slice key = it->key(), value = it->value();
+
+        if (to_bytes && key.compare(end) >= 0)
+            break;
+        if (row(arg, key.data(), key.size(), value.data(), value.size()) != 0)
+            break;
+    }
+    return db->code(it->status());
+}
+
 uint64_t ldb_bytes_on_disk(struct ldb *db)
 {
     std::vector<std::string> names;

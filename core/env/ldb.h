@@ -73,6 +73,12 @@ struct ldb_iter *ldb_iter_create(struct ldb *db, const void *from, size_t from_b
 int ldb_iter_next(struct ldb_iter *it, const void **out_key, size_t *out_key_bytes,
                   const void **out_value, size_t *out_value_bytes);
 void ldb_iter_destroy(struct ldb_iter *it);
+/* Each entry up to `to` (exclusive, 0 bytes: no end), until `row` returns something else than 0.
+ * 0, or negative: failed, and what `row` has seen may lack entries. */
+int ldb_scan(struct ldb *db, const void *from, size_t from_bytes, const void *to, size_t to_bytes,
+             int (*row)(void *arg, const void *key, size_t key_bytes, const void *value,
+                        size_t value_bytes),
+             void *arg);
 
 uint64_t ldb_bytes_on_disk(struct ldb *db);
 

@@ -105,6 +105,7 @@ const struct env_ops *real_ops(void)
         .kv_iter_create = real_kv_iter_create,
         .kv_iter_next = real_kv_iter_next,
         .kv_iter_destroy = real_kv_iter_destroy,
+        .kv_scan = real_kv_scan,
         .kv_stats = real_kv_stats,
         .net_listen = real_net_listen,
         .net_listener_addr = real_net_listener_addr,

@@ -194,6 +194,33 @@ void real_kv_iter_destroy(struct kv_iter *it)
     mem_free(it);
 }
 
+struct scan {
+    kv_row_fn *row;
+    void *arg;
+    int stop; /* what `row` returned last */
+};
+
+static int scan_row(void *arg, const void *key, size_t key_bytes, const void *value,
+                    size_t value_bytes)
+{
+    struct scan *sc = arg;
+
+    sc->stop = sc->row(sc->arg, (struct bytes){key, (uint32_t)key_bytes},
+                       (struct bytes){value, (uint32_t)value_bytes});
+    return sc->stop;
+}
+
+int real_kv_scan(struct kv *kv, struct bytes from, struct bytes to, kv_row_fn *row, void *arg)
+{
+    struct scan sc = {.row = row, .arg = arg};
+    int rc;
+
+    if (kv_failed(kv))
+        return -R_STORE_FAILED;
+    rc = kv_answer(kv, ldb_scan(kv->db, from.data, from.len, to.data, to.len, scan_row, &sc));
+    return rc < 0 ? rc : sc.stop;
+}
+
 void real_kv_stats(struct kv *kv, struct kv_stats *out_stats)
 {
     out_stats->bytes_on_disk = ldb_bytes_on_disk(kv->db);

@@ -21,6 +21,7 @@ int real_kv_iter_create(struct kv *kv, struct bytes from, struct bytes to,
                         struct kv_iter **out_iter);
 int real_kv_iter_next(struct kv_iter *it, struct bytes *out_key, struct bytes *out_value);
 void real_kv_iter_destroy(struct kv_iter *it);
+int real_kv_scan(struct kv *kv, struct bytes from, struct bytes to, kv_row_fn *row, void *arg);
 void real_kv_stats(struct kv *kv, struct kv_stats *out_stats);
 
 #endif

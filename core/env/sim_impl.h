@@ -351,6 +351,7 @@ void sim_kv_wait_for_room(struct kv *, bool);
 int sim_kv_iter_create(struct kv *, struct bytes, struct bytes, struct kv_iter **);
 int sim_kv_iter_next(struct kv_iter *, struct bytes *, struct bytes *);
 void sim_kv_iter_destroy(struct kv_iter *);
+int sim_kv_scan(struct kv *, struct bytes, struct bytes, kv_row_fn *, void *);
 void sim_kv_stats(struct kv *, struct kv_stats *);
 
 #endif

@@ -299,6 +299,20 @@ void sim_kv_iter_destroy(struct kv_iter *it)
     iter_free(it);
 }
 
+int sim_kv_scan(struct kv *kv, struct bytes from, struct bytes to, kv_row_fn *row, void *arg)
+{
+    struct bytes key, value;
+    struct kv_iter *it;
+    int rc = sim_kv_iter_create(kv, from, to, &it), stop = 0;
+
+    if (rc < 0)
+        return rc;
+    while (stop == 0 && (rc = sim_kv_iter_next(it, &key, &value)) == 1)
+        stop = row(arg, key, value);
+    sim_kv_iter_destroy(it);
+    return rc < 0 ? rc : stop;
+}
+
 void sim_kv_stats(struct kv *kv, struct kv_stats *out_stats)
 {
     *out_stats = (struct kv_stats){.bytes_on_disk = sim_map_bytes(kv->node->map)};

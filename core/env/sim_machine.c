@@ -56,6 +56,7 @@ const struct env_ops sim_ops = {
     .kv_iter_create = sim_kv_iter_create,
     .kv_iter_next = sim_kv_iter_next,
     .kv_iter_destroy = sim_kv_iter_destroy,
+    .kv_scan = sim_kv_scan,
     .kv_stats = sim_kv_stats,
     .net_listen = sim_net_listen,
     .net_listener_addr = sim_net_listener_addr,

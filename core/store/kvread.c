@@ -34,6 +34,7 @@ struct kvread *kvread_create(struct store *s, void (*done)(struct kvread *), voi
     memset((char *)k + offsetof(struct kvread, keys), 0,
            sizeof(*k) - offsetof(struct kvread, keys));
     k->s = s;
+    k->rows = &k->arena;
     list_init(&k->link);
     k->done = done;
     k->arg = arg;
@@ -80,13 +81,21 @@ static int read_points(struct kvread *k)
     return 0;
 }
 
-static int add_row(struct kvread *k, struct bytes key, struct bytes value)
+static int add_row(void *arg, struct bytes key, struct bytes value)
 {
-    struct kvrow *row = arena_alloc(&k->arena, sizeof(*row) + key.len + value.len);
-    uint8_t *p = (uint8_t *)(row + 1);
+    struct kvread *k = arg;
+    struct kvrow *row;
+    uint8_t *p;
 
+    if (k->leg_rows &&
+        (k->leg_rows >= k->rows_max || k->leg_bytes + key.len + value.len > k->bytes_max)) {
+        k->more = true;
+        return 1;
+    }
+    row = arena_alloc(k->rows, sizeof(*row) + key.len + value.len);
     if (!row)
         return -ENOMEM;
+    p = (uint8_t *)(row + 1);
     memcpy(p, key.data, key.len);
     if (value.len)
         memcpy(p + key.len, value.data, value.len);
@@ -96,16 +105,14 @@ static int add_row(struct kvread *k, struct bytes key, struct bytes value)
     else
         k->first = row;
     k->last = row;
-    k->row_count++;
-    k->row_bytes += key.len + value.len;
+    k->leg_rows++;
+    k->leg_bytes += key.len + value.len;
     return 0;
 }
 
 static int read_range(struct kvread *k)
 {
-    struct kv_iter *it;
-    struct bytes key, value, from = k->from;
-    uint32_t rows = 0, bytes = 0;
+    struct bytes from = k->from;
     int rc;
 
     if (k->last) { /* a later leg: from the row behind the last one */
@@ -118,21 +125,8 @@ static int read_range(struct kvread *k)
         from = (struct bytes){p, k->last->key.len + 1};
     }
     k->more = false;
-    rc = kv_iter_create(k->s->kv, from, k->to, &it);
-    if (rc < 0)
-        return rc;
-    while ((rc = kv_iter_next(it, &key, &value)) == 1) {
-        if (rows && (rows >= k->rows_max || bytes + key.len + value.len > k->bytes_max)) {
-            k->more = true;
-            break;
-        }
-        rc = add_row(k, key, value);
-        if (rc < 0)
-            break;
-        rows++;
-        bytes += key.len + value.len;
-    }
-    kv_iter_destroy(it);
+    k->leg_rows = k->leg_bytes = 0;
+    rc = kv_scan(k->s->kv, from, k->to, add_row, k);
     return rc < 0 ? rc : 0;
 }
 

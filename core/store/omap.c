@@ -14,8 +14,16 @@ static int read_end_rc(const struct read_op *op, int rc)
     return rc;
 }
 
-/* Copy a pair into the reader's arena. */
-static int add_pair(struct store_read *r, uint32_t *cap, struct bytes key, struct bytes stored)
+static int pair_copy(struct arena *arena, struct store_pair *p)
+{
+    p->key.data = arena_dup(arena, p->key.data, p->key.len);
+    p->value.data = arena_dup(arena, p->value.data, p->value.len);
+    return p->key.data && p->value.data ? 0 : -ENOMEM;
+}
+
+/* `stays`: the row is in the reader's arena already. */
+static int add_pair(struct store_read *r, uint32_t *cap, struct bytes key, struct bytes stored,
+                    bool stays)
 {
     struct bytes value;
     struct store_pair *p;
@@ -35,12 +43,11 @@ static int add_pair(struct store_read *r, uint32_t *cap, struct bytes key, struc
         *cap = n;
     }
     p = &r->pairs[r->pair_count];
-    p->key = (struct bytes){arena_dup(r->arena, key.data + 9, key.len - 9), key.len - 9};
-    p->value = (struct bytes){arena_dup(r->arena, value.data, value.len), value.len};
-    if (!p->key.data || !p->value.data)
-        return -ENOMEM;
-    r->pair_count++;
-    return 0;
+    *p = (struct store_pair){{key.data + 9, key.len - 9}, value};
+    rc = stays ? 0 : pair_copy(r->arena, p);
+    if (rc == 0)
+        r->pair_count++;
+    return rc;
 }
 
 static void omap_end(struct read_op *op, struct kvread *k, int rc)
@@ -64,7 +71,7 @@ static void get_done(struct kvread *k)
         int newer = overlay_get(&op->s->overlay, k->keys[i], &value);
 
         if (newer == ROW_PUT || (newer == 0 && value.data))
-            rc = add_pair(op->r, &cap, k->keys[i], value);
+            rc = add_pair(op->r, &cap, k->keys[i], value, false);
         if (newer == 0 && rc == 0)
             omap_cache_put(op->s, k->keys[i], value);
     }
@@ -94,7 +101,7 @@ static int get_now(struct read_op *op)
             return 0;
         }
         if (newer != ROW_DEL && value.data)
-            rc = add_pair(r, &cap, key, value);
+            rc = add_pair(r, &cap, key, value, false);
     }
     if (rc == 0)
         counter_add(&op->s->m.omap_memory_rows, r->key_count);
@@ -135,7 +142,7 @@ static void range_done(struct kvread *k)
             r->more = true;
             break;
         }
-        rc = add_pair(r, &cap, key, value);
+        rc = add_pair(r, &cap, key, value, m.from_kv);
     }
     if (rc == 0 && r->pair_count == 0 && k->more) { /* all of it is deleted: look further */
         kvread_start(k);
@@ -160,6 +167,7 @@ static int range_start(struct read_op *op, struct kvread *k)
         key_omap_end(&w, op->obj->nid);
     if (rc == 0)
         rc = w.rc ? w.rc : kvread_copy(k, (struct bytes){memory, (uint32_t)w.len}, &k->to);
+    k->rows = r->arena; /* nobody else touches it before we are done */
     k->rows_max = r->rows_max ? r->rows_max : OMAP_ROWS_DEFAULT;
     k->bytes_max = r->bytes_max ? r->bytes_max : OMAP_BYTES_DEFAULT;
     return rc;

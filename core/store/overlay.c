@@ -205,9 +205,24 @@ int overlay_get(const struct overlay *o, struct bytes key, struct bytes *out_val
     return overlay_hidden(o, key) ? ROW_DEL : 0;
 }
 
+/* Does any range hide keys between the two? */
+static bool ranges_within(const struct overlay *o, struct bytes from, struct bytes to)
+{
+    struct row prefix = {.key = {from.data, MIN(from.len, 9u)}, .order = 0};
+
+    if (RB_EMPTY(&o->ranges))
+        return false;
+    for (struct row *r = range_nfind((struct row_tree *)&o->ranges, &prefix);
+         r && before_end(r->key, to); r = RB_NEXT(row_tree, NULL, r))
+        if (before_end(from, r->value))
+            return true;
+    return false;
+}
+
 void merge_start(struct merge *m, struct store *s, const struct kvread *k)
 {
     *m = (struct merge){.overlay = &s->overlay, .kv = k->first, .to = k->to};
+    m->ranges = ranges_within(&s->overlay, k->from, k->to);
     m->point = overlay_from(&s->overlay, k->from);
     if (k->more)
         m->last = k->last->key;
@@ -230,7 +245,8 @@ bool merge_next(struct merge *m, struct bytes *out_key, struct bytes *out_value)
             struct kvrow *row = m->kv;
 
             m->kv = row->next;
-            if (overlay_hidden(m->overlay, row->key))
+            m->from_kv = true;
+            if (m->ranges && overlay_hidden(m->overlay, row->key))
                 continue;
             *out_key = row->key;
             *out_value = row->value;
@@ -241,6 +257,7 @@ bool merge_next(struct merge *m, struct bytes *out_key, struct bytes *out_value)
         m->point = overlay_next(p);
         if (p->kind != ROW_PUT)
             continue;
+        m->from_kv = false;
         *out_key = p->key;
         *out_value = p->value;
         return true;

@@ -113,7 +113,7 @@ struct store_read {
     uint32_t key_count;
     struct bytes from, to;
     uint32_t rows_max, bytes_max;
-    struct arena *arena; /* borrowed: results live there */
+    struct arena *arena; /* borrowed until done, also by a worker: results live there */
     /* results */
     struct buf data; /* caller frees */
     uint8_t *crcs;   /* in the arena: u32 LE for each block touched, of the bytes returned in it */

@@ -113,10 +113,11 @@ struct kvread {
     struct bytes *keys;   /* points: key_count of them (arena) */
     struct bytes *values; /* data NULL: not there */
     uint32_t key_count;
-    struct bytes from, to; /* or a range (arena) */
-    uint32_t rows_max, bytes_max;
+    struct bytes from, to;        /* or a range (arena) */
+    uint32_t rows_max, bytes_max; /* of one leg */
+    struct arena *rows; /* borrowed: where the range's rows are put; ours if nobody says */
     struct kvrow *first, *last;
-    uint32_t row_count, row_bytes;
+    uint32_t leg_rows, leg_bytes;
     bool more; /* the range goes on behind `last` */
     int rc;
     void (*done)(struct kvread *k);
@@ -134,8 +135,10 @@ struct merge {
     const struct overlay *overlay;
     struct kvrow *kv;  /* next of LevelDB's */
     struct row *point; /* next of the overlay's */
+    bool from_kv;      /* whose the last one was */
     struct bytes to;   /* exclusive; empty: none */
     struct bytes last; /* nothing behind this key is known; data NULL: all is */
+    bool ranges;       /* some row may be hidden by a range */
 };
 void merge_start(struct merge *m, struct store *s, const struct kvread *k);
 bool merge_next(struct merge *m, struct bytes *out_key, struct bytes *out_value);

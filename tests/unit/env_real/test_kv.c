@@ -93,12 +93,27 @@ static const char *range_str(struct kv_iter *it)
     return rc < 0 ? reason_name(rc) : text;
 }
 
+static int scanned_row(void *arg, struct bytes key, struct bytes value)
+{
+    char *text = arg;
+
+    sprintf(text + strlen(text), "%s%.*s=%.*s", text[0] ? " " : "", (int)key.len, key.data,
+            (int)value.len, value.data);
+    return 0;
+}
+
+/* Iterator and scan are two ways to the same rows. */
 static const char *range(struct kv *kv, const char *from, const char *to)
 {
+    char scanned[512] = "";
     struct kv_iter *it;
+    const char *text;
 
     T_OK(kv_iter_create(kv, BYTES_STR(from), BYTES_STR(to), &it));
-    return range_str(it);
+    text = range_str(it);
+    T_OK(kv_scan(kv, BYTES_STR(from), BYTES_STR(to), scanned_row, scanned));
+    T_STR_EQ(scanned, text);
+    return text;
 }
 
 T(kv, opens_what_is_there_once_and_makes_it_only_when_told)
@@ -272,6 +287,40 @@ static int iterated_keys(struct kv *kv)
     return rc < 0 ? rc : count;
 }
 
+static int count_row(void *arg, struct bytes key, struct bytes value)
+{
+    UNUSED(key);
+    UNUSED(value);
+    ++*(int *)arg;
+    return 0;
+}
+
+static int scanned_keys(struct kv *kv)
+{
+    int count = 0, rc = kv_scan(kv, (struct bytes){0}, (struct bytes){0}, count_row, &count);
+
+    return rc < 0 ? rc : count;
+}
+
+static int third_row(void *arg, struct bytes key, struct bytes value)
+{
+    count_row(arg, key, value);
+    return *(int *)arg == 3 ? 7 : 0;
+}
+
+T(kv, a_scan_ends_where_its_reader_has_enough)
+{
+    struct shop s;
+    int count = 0;
+
+    shop_open(&s);
+    fill(s.kv);
+    T_EQ(kv_scan(s.kv, (struct bytes){0}, (struct bytes){0}, third_row, &count), 7);
+    T_EQ(count, 3);
+    T_EQ(scanned_keys(s.kv), KEYS);
+    shop_close(&s);
+}
+
 struct reading {
     struct kv *kv;
     atomic_bool stop;
@@ -287,6 +336,7 @@ static void *reading_run(void *arg)
 
         r->wrong += wrong_keys(r->kv, &failed) + failed;
         r->wrong += iterated_keys(r->kv) != KEYS;
+        r->wrong += scanned_keys(r->kv) != KEYS;
         r->rounds++;
     }
     return NULL;
@@ -356,27 +406,39 @@ static void table_make(struct shop *s, char *path, size_t bytes)
     table_find(s->folder, path, bytes);
 }
 
-/* Open the damaged store: no key may be wrong or silently missing, and an iterator sees all keys
- * or fails.  Returns whether the damage was noticed. */
+/* A new handle, for a failure poisons the old one.  All keys, or a failure. */
+static bool all_or_failure(struct shop *s, int (*keys)(struct kv *))
+{
+    struct note why = {""};
+    int count;
+
+    if (kv_open(s->env, s->folder, &(struct kv_conf){0}, &s->kv, &why) < 0)
+        return false;
+    count = keys(s->kv);
+    kv_close(s->kv);
+    s->kv = NULL;
+    if (count >= 0)
+        T_EQ(count, KEYS);
+    return count >= 0;
+}
+
+/* Open the damaged store: no key may be wrong or silently missing, and an iterator or a scan sees
+ * all keys or fails.  Returns whether the damage was noticed. */
 static bool damage_is_no_answer(struct shop *s)
 {
     struct note why = {""};
     unsigned failed, wrong;
-    int iterated;
+    bool iterated, scanned;
 
     if (kv_open(s->env, s->folder, &(struct kv_conf){0}, &s->kv, &why) < 0)
         return true;
     wrong = wrong_keys(s->kv, &failed);
     kv_close(s->kv);
     T_EQ(wrong, 0);
-    if (kv_open(s->env, s->folder, &(struct kv_conf){0}, &s->kv, &why) < 0)
-        return true;
-    iterated = iterated_keys(s->kv);
-    kv_close(s->kv);
-    s->kv = NULL;
-    if (iterated >= 0)
-        T_EQ(iterated, KEYS);
-    return failed > 0 || iterated < 0;
+    iterated = all_or_failure(s, iterated_keys);
+    scanned = all_or_failure(s, scanned_keys);
+    T_EQ(iterated, scanned);
+    return failed > 0 || !iterated;
 }
 
 T(kv, a_flipped_bit_anywhere_in_a_table_is_never_an_answer)

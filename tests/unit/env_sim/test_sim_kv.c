@@ -70,13 +70,38 @@ static const char *iter_show(struct kv_iter *it)
     return shown;
 }
 
+static int scan_row(void *arg, struct bytes key, struct bytes value)
+{
+    const char **rest = arg;
+
+    T_MEM_EQ(*rest, key.data, key.len);
+    T_MEM_EQ(*rest + key.len + 1, value.data, value.len);
+    *rest += key.len + value.len + 2;
+    return 0;
+}
+
+static int stop_row(void *arg, struct bytes key, struct bytes value)
+{
+    UNUSED(key);
+    UNUSED(value);
+    ++*(int *)arg;
+    return 5;
+}
+
+/* Iterator and scan are two ways to the same rows. */
 static const char *list(struct kv *kv, const char *from, const char *to)
 {
     struct kv_iter *it = NULL;
+    const char *rest = shown;
+    int rows = 0;
 
     T_OK(kv_iter_create(kv, BYTES_STR(from), BYTES_STR(to), &it));
     iter_show(it);
     kv_iter_destroy(it);
+    T_OK(kv_scan(kv, BYTES_STR(from), BYTES_STR(to), scan_row, &rest));
+    T_STR_EQ(rest, "");
+    T_EQ(kv_scan(kv, BYTES_STR(from), BYTES_STR(to), stop_row, &rows), *shown ? 5 : 0);
+    T_EQ(rows, *shown ? 1 : 0);
     return shown;
 }
 
