@@ -164,7 +164,7 @@ static int row_take(struct list_req *q, struct bytes k, struct bytes value)
         rc = row_key_parse(k, &key, &upload);
     if (rc < 0)
         return rc;
-    if (bytes_compare(k, key_bytes(&q->from)) < 0)
+    if (q->delimiter.len && bytes_compare(k, key_bytes(&q->from)) < 0)
         return 0; /* under the common prefix just listed */
     if (q->count == q->max)
         return 1;
@@ -173,18 +173,12 @@ static int row_take(struct list_req *q, struct bytes k, struct bytes value)
         row_key_named(&next, q->letter, common);
         if (!key_behind(&next))
             UNREACHABLE();
+        from_set(q, &next);
     } else {
         rc = q->letter == ROW_ENTRY ? entry_add(q, key, value) : upload_add(q, key, &upload, value);
-        next.len = k.len;
-        memcpy(next.b, k.data, k.len);
-        if (q->letter == ROW_ENTRY)
-            next.b[next.len++] = 0;
-        else if (!key_behind(&next))
-            UNREACHABLE();
     }
     if (rc < 0)
         return rc;
-    from_set(q, &next);
     q->count++;
     return 0;
 }
