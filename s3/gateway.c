@@ -96,7 +96,15 @@ int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *bu
     }
     (void)snprintf(g->host_id, sizeof(g->host_id), "%016llx",
                    (unsigned long long)env_random_u64(env));
-    g->auth = (struct auth_conf){env, &g->kit, &g->keys, buckets, BYTES_STR(g->region)};
+    g->auth = (struct auth_conf){
+        .env = env,
+        .kit = &g->kit,
+        .keys = &g->keys,
+        .buckets = buckets,
+        .region = BYTES_STR(g->region),
+        .domains = g->domain,
+        .version_2 = conf->signature_v2,
+    };
     rc = listen_tls(g, conf, why); /* first: its files are what is most likely wrong */
     if (rc == 0 && conf->addr)
         rc = listen_on(g, conf, conf->addr, NULL, &g->http, why);

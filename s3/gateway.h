@@ -46,6 +46,7 @@ struct gateway_conf {
     const char *tls_cert, *tls_key;  /* files; with tls_addr */
     uint32_t connections_max;        /* of each listener */
     const char *region, *domain;     /* copied */
+    bool signature_v2;               /* is taken */
     const char *access_log;          /* path; NULL or empty: none */
     const char *access_log_format;   /* "s3" or "json" */
     uint64_t access_log_bytes;       /* that may wait to be written */

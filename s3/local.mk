@@ -13,6 +13,7 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/auth/digest.c s3/auth/digest.h \
 	s3/auth/form.c s3/auth/form.h \
 	s3/auth/policy.c s3/auth/policy.h \
+	s3/auth/sigv2.c s3/auth/sigv2.h \
 	s3/auth/sigv4.c s3/auth/sigv4.h \
 	s3/auth/sigv4_parse.c \
 	s3/error.c s3/error.def s3/error.h \

@@ -56,6 +56,7 @@ static int listen_all(struct role *role, struct note *why)
                               .connections_max = conf->s3_connections_max,
                               .region = conf->s3_region.s,
                               .domain = conf->s3_domain.s,
+                              .signature_v2 = conf->s3_signature_v2,
                               .access_log = conf->s3_access_log.s,
                               .access_log_format = conf->s3_access_log_format.s,
                               .access_log_bytes = conf->s3_access_log_queue,

@@ -124,6 +124,7 @@ int uri_query_parse(struct arena *a, struct bytes raw, struct uri_query *out_que
             continue;
         if (out_query->count == URI_ARGS_MAX)
             return -R_OVERFLOW;
+        arg->has_value = memchr(value.data, '=', value.len) != NULL;
         arg->raw_name = cut(&value, '=');
         arg->raw_value = value;
         rc = uri_decode(a, arg->raw_name, &arg->name);

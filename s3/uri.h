@@ -11,6 +11,7 @@ enum { URI_ARGS_MAX = 64 };
 struct uri_arg {
     struct bytes raw_name, raw_value;
     struct bytes name, value;
+    bool has_value; /* an equals sign, at least */
 };
 
 struct uri_query {

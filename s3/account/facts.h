@@ -20,7 +20,7 @@ struct request_facts {
     const char *requester; /* empty: anonymous, or not verified */
     const char *peer;      /* ADDR:PORT */
     const char *error;     /* S3's code */
-    const char *signature; /* "SigV4" */
+    const char *signature; /* "SigV4", "SigV2" */
     const char *auth;      /* "AuthHeader" */
     const char *cipher, *tls;
     const char *host_id;

@@ -1,11 +1,14 @@
 /* auth.c - from a head to a principal.
  *
+ * There are two versions of signatures: 4, and (an operator may forbid it) 2.  They differ in what
+ * they cover; who made one is the same principal.
+ *
  * Form and time are looked at before the key is looked up, so that what cannot succeed costs
  * nobody anything.  Who signs nothing is anonymous: a principal too, which owns nothing.
  *
  * A presigned URL may carry x-amz-* fields in its query: whoever signed it wants them to count as
  * if they were sent.  They become fields of the head here, and the query keeps what is of the
- * operation. */
+ * operation.  In version 2 they are signed as fields: there it is done first. */
 #include "s3/auth/auth.h"
 #include "s3/text.h"
 
@@ -16,16 +19,23 @@ static void finish(struct auth *a, enum s3_error e, const struct s3_principal *w
 
 /* --- what a presigned URL carries --- */
 
-static bool is_of_signature(struct bytes name)
+static bool is_of_signature(const struct auth *a, struct bytes name)
 {
     static const char *const names[] = {
         "X-Amz-Algorithm",     "X-Amz-Credential", "X-Amz-Date",          "X-Amz-Expires",
         "X-Amz-SignedHeaders", "X-Amz-Signature",  "X-Amz-Content-Sha256"};
 
+    if (a->version_2)
+        return sigv2_is_of_signature(name);
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (text_is(name, names[i]))
             return true;
     return false;
+}
+
+static bool is_field(const struct auth *a, struct bytes name)
+{
+    return a->version_2 ? sigv2_is_field(name) : text_starts_any_case(name, "x-amz-");
 }
 
 /* A decoded value is not yet one that a field could have. */
@@ -75,9 +85,9 @@ static enum s3_error unwrap_query(struct auth *a)
     for (uint32_t i = 0; i < a->query->count && e == S3_OK; i++) {
         const struct uri_arg *arg = &a->query->arg[i];
 
-        if (is_of_signature(arg->name))
+        if (is_of_signature(a, arg->name))
             continue;
-        if (!text_starts_any_case(arg->name, "x-amz-")) {
+        if (!is_field(a, arg->name)) {
             a->query->arg[kept++] = *arg;
             continue;
         }
@@ -104,6 +114,10 @@ static enum s3_error verify(struct auth *a, struct bytes secret)
 {
     const struct auth_conf *c = a->conf;
 
+    if (a->version_2 && a->sig.form == SIGV4_IN_POST)
+        return sigv2_verify_text(&a->scratch, c->kit, &a->old, secret, a->policy);
+    if (a->version_2)
+        return sigv2_verify(&a->scratch, c->kit, a->head, a->query, &a->old, secret);
     if (a->sig.form == SIGV4_IN_POST)
         return sigv4_verify_form(&a->scratch, c->kit, c->keys, &a->sig, secret, a->policy);
     return sigv4_verify(&a->scratch, c->kit, c->keys, a->head, a->query, &a->sig, secret,
@@ -120,7 +134,7 @@ static void user_found(void *arg, int rc, const struct s3_user *user)
         e = verify(a, BYTES_STR(user->secret_key));
     if (e == S3_OK && user->suspended) /* told to nobody but the user */
         e = S3_AccessDenied;
-    if (e == S3_OK && a->sig.form == SIGV4_IN_QUERY)
+    if (e == S3_OK && a->sig.form == SIGV4_IN_QUERY && !a->version_2)
         e = unwrap_query(a);
     if (e == S3_OK)
         memcpy(who.name, user->name, sizeof(who.name));
@@ -155,6 +169,46 @@ static enum s3_error ask_nobody(struct auth *a)
     return S3_OK;
 }
 
+/* The body of a request is not signed, unless x-amz-content-sha256 has its hash. */
+static enum s3_error old_payload(struct auth *a)
+{
+    const struct bytes *field = http_field(a->head, "x-amz-content-sha256");
+    enum s3_error e = S3_OK;
+
+    a->sig.payload = BYTES_STR("UNSIGNED-PAYLOAD");
+    a->sig.payload_kind = PAYLOAD_UNSIGNED;
+    if (field)
+        e = sigv4_payload(*field, &a->sig, &a->why);
+    if (e != S3_OK || a->sig.payload_kind == PAYLOAD_HASHED ||
+        a->sig.payload_kind == PAYLOAD_UNSIGNED)
+        return e;
+    a->why = "A body in chunks needs a signature of version 4. Please use AWS4-HMAC-SHA256.";
+    return S3_InvalidRequest;
+}
+
+static void old_take(struct auth *a)
+{
+    a->version_2 = true;
+    a->sig.form = a->old.form;
+    a->sig.access_key = a->old.access_key;
+}
+
+static enum s3_error start_old(struct auth *a)
+{
+    const struct auth_conf *c = a->conf;
+    enum s3_error e = sigv2_parse(a->head, a->query, c->domains, &a->old, &a->why);
+
+    if (e != S3_OK)
+        return e;
+    old_take(a);
+    e = sigv2_check_time(&a->old, (int64_t)(env_wall_ns(c->env) / NS_PER_S), &a->why);
+    if (e == S3_OK && a->sig.form == SIGV4_IN_QUERY)
+        e = unwrap_query(a);
+    if (e == S3_OK)
+        e = old_payload(a);
+    return e == S3_OK ? ask(a) : e;
+}
+
 enum s3_error auth_start(struct auth *a, const struct auth_conf *conf, struct arena *arena,
                          const struct http_head *head, struct uri_query *query,
                          void (*done)(void *arg, enum s3_error e, const struct s3_principal *who),
@@ -169,12 +223,36 @@ enum s3_error auth_start(struct auth *a, const struct auth_conf *conf, struct ar
     a->query = query;
     a->done = done;
     a->arg = arg;
+    if (conf->version_2 && sigv2_is(head, query))
+        return start_old(a);
     e = sigv4_parse(head, query, conf->region, &a->sig, &a->why);
     if (e == S3_OK && a->sig.form == SIGV4_NOWHERE)
         return ask_nobody(a);
     if (e == S3_OK)
         e = sigv4_check_time(&a->sig, (int64_t)(env_wall_ns(conf->env) / NS_PER_S), &a->why);
     return e == S3_OK ? ask(a) : e;
+}
+
+static enum s3_error start_old_form(struct auth *a, const struct auth_form *form)
+{
+    enum s3_error e;
+
+    a->why = "The authorization mechanism you have provided is not supported. Please use "
+             "AWS4-HMAC-SHA256.";
+    if (!a->conf->version_2)
+        return S3_InvalidRequest;
+    a->why = "A form is signed in one way: by its field 'signature' or by 'X-Amz-Signature'.";
+    if (form->algorithm.len || form->credential.len || form->signature.len)
+        return S3_InvalidArgument;
+    a->why = "Bucket POST must contain a field named 'policy', and one named 'signature'.  If they "
+             "are specified, please check the order of the fields.";
+    if (form->policy.len == 0 || form->old_signature.len == 0)
+        return S3_InvalidArgument;
+    e = sigv2_parse_form(form->old_key, form->old_signature, &a->old, &a->why);
+    if (e != S3_OK)
+        return e;
+    old_take(a);
+    return ask(a);
 }
 
 enum s3_error
@@ -191,6 +269,8 @@ auth_start_form(struct auth *a, const struct auth_conf *conf, struct arena *aren
     a->arg = arg;
     a->policy = form->policy;
     a->sig.payload_kind = PAYLOAD_UNSIGNED;
+    if (form->old_key.len || form->old_signature.len)
+        return start_old_form(a, form);
     if (form->policy.len == 0 && form->signature.len == 0)
         return ask_nobody(a);
     a->why =

@@ -7,6 +7,7 @@
 #ifndef S3_AUTH_AUTH_H
 #define S3_AUTH_AUTH_H
 
+#include "s3/auth/sigv2.h"
 #include "s3/auth/sigv4.h"
 #include "s3/bucket/bucket.h"
 
@@ -16,6 +17,8 @@ struct auth_conf {
     struct sigv4_keys *keys;      /* borrowed */
     struct bucket_layer *buckets; /* borrowed: it knows the users */
     struct bytes region;
+    const char *domains; /* borrowed: see host.h */
+    bool version_2;      /* signatures of it are taken */
 };
 
 /* One authentication under way; part of its request. */
@@ -28,7 +31,9 @@ struct auth {
     struct env_task task;
     const char *why; /* a sentence about a refusal, or NULL */
     struct hash scratch;
-    struct sigv4 sig;
+    struct sigv4 sig; /* of version 2: what both have, form, key and payload */
+    struct sigv2 old; /* of version 2 */
+    bool version_2;
     struct sigv4_chain chain; /* after success: for signed chunks */
     void (*done)(void *arg, enum s3_error e, const struct s3_principal *who);
     void *arg;
@@ -43,6 +48,7 @@ enum s3_error auth_start(struct auth *a, const struct auth_conf *conf, struct ar
  * allows what the form says is not looked at here. */
 struct auth_form {
     struct bytes policy, algorithm, credential, date, signature;
+    struct bytes old_key, old_signature; /* of version 2 */
 };
 enum s3_error auth_start_form(
     struct auth *a, const struct auth_conf *conf, struct arena *arena, const struct auth_form *form,

@@ -60,10 +60,10 @@ void hash_end(struct hash *h, uint8_t *out)
     ASSERT(ok == 1);
 }
 
-int sha256_of(struct hash *h, const struct digest_kit *kit, const void *data, size_t bytes,
-              uint8_t out[SHA256_BYTES])
+static int hash_of(struct hash *h, const struct digest_kit *kit, enum hash_kind kind,
+                   const void *data, size_t bytes, uint8_t *out)
 {
-    int rc = hash_begin(h, kit, HASH_SHA256);
+    int rc = hash_begin(h, kit, kind);
 
     if (rc < 0)
         return rc;
@@ -72,35 +72,56 @@ int sha256_of(struct hash *h, const struct digest_kit *kit, const void *data, si
     return 0;
 }
 
-int hmac_sha256(struct hash *h, const struct digest_kit *kit, const void *key, size_t key_bytes,
-                const void *data, size_t bytes, uint8_t out[SHA256_BYTES])
+int sha256_of(struct hash *h, const struct digest_kit *kit, const void *data, size_t bytes,
+              uint8_t out[SHA256_BYTES])
+{
+    return hash_of(h, kit, HASH_SHA256, data, bytes, out);
+}
+
+/* RFC 2104, for hashes with blocks of 64 bytes and results of `out_bytes`. */
+static int hmac_of(struct hash *h, const struct digest_kit *kit, enum hash_kind kind,
+                   struct bytes key, struct bytes data, uint8_t *out, size_t out_bytes)
 {
     uint8_t block[HMAC_BLOCK] = {0}, inner[SHA256_BYTES];
     int rc = 0;
 
-    if (key_bytes > sizeof(block))
-        rc = sha256_of(h, kit, key, key_bytes, block);
+    if (key.len > sizeof(block))
+        rc = hash_of(h, kit, kind, key.data, key.len, block);
     else
-        memcpy(block, key, key_bytes);
+        memcpy(block, key.data, key.len);
     for (unsigned i = 0; i < sizeof(block); i++)
         block[i] ^= 0x36;
     if (rc == 0)
-        rc = hash_begin(h, kit, HASH_SHA256);
+        rc = hash_begin(h, kit, kind);
     if (rc == 0) {
         hash_add(h, block, sizeof(block));
-        hash_add(h, data, bytes);
+        hash_add(h, data.data, data.len);
         hash_end(h, inner);
-        rc = hash_begin(h, kit, HASH_SHA256);
+        rc = hash_begin(h, kit, kind);
     }
     if (rc == 0) {
         for (unsigned i = 0; i < sizeof(block); i++)
             block[i] ^= 0x36 ^ 0x5c;
         hash_add(h, block, sizeof(block));
-        hash_add(h, inner, sizeof(inner));
+        hash_add(h, inner, out_bytes);
         hash_end(h, out);
     }
     OPENSSL_cleanse(block, sizeof(block));
     return rc;
+}
+
+int hmac_sha1(struct hash *h, const struct digest_kit *kit, const void *key, size_t key_bytes,
+              const void *data, size_t bytes, uint8_t out[SHA1_BYTES])
+{
+    return hmac_of(h, kit, HASH_SHA1, (struct bytes){key, (uint32_t)key_bytes},
+                   (struct bytes){data, (uint32_t)bytes}, out, SHA1_BYTES);
+}
+
+int hmac_sha256(struct hash *h, const struct digest_kit *kit, const void *key, size_t key_bytes,
+                const void *data, size_t bytes, uint8_t out[SHA256_BYTES])
+{
+    return hmac_of(h, kit, HASH_SHA256, (struct bytes){key, (uint32_t)key_bytes},
+                   (struct bytes){data, (uint32_t)bytes}, out, SHA256_BYTES);
 }
 
 void hex_put(const uint8_t *data, size_t bytes, char *out)

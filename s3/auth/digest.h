@@ -25,9 +25,11 @@ int hash_begin(struct hash *h, const struct digest_kit *kit, enum hash_kind kind
 void hash_add(struct hash *h, const void *data, size_t bytes);
 void hash_end(struct hash *h, uint8_t *out);
 
-/* The two of signatures, in one call; `h` is scratch. */
+/* Those of signatures, in one call; `h` is scratch. */
 int sha256_of(struct hash *h, const struct digest_kit *kit, const void *data, size_t bytes,
               uint8_t out[SHA256_BYTES]);
+int hmac_sha1(struct hash *h, const struct digest_kit *kit, const void *key, size_t key_bytes,
+              const void *data, size_t bytes, uint8_t out[SHA1_BYTES]);
 int hmac_sha256(struct hash *h, const struct digest_kit *kit, const void *key, size_t key_bytes,
                 const void *data, size_t bytes, uint8_t out[SHA256_BYTES]);
 

@@ -227,7 +227,8 @@ static enum s3_error conditions(struct check *c, json_t *list)
 
 static bool need_not_be_named(struct bytes name)
 {
-    return text_is(name, "x-amz-signature") || text_is(name, "policy") || text_is(name, "file") ||
+    return text_is(name, "x-amz-signature") || text_is(name, "awsaccesskeyid") ||
+           text_is(name, "signature") || text_is(name, "policy") || text_is(name, "file") ||
            text_is(name, "bucket") || text_starts(name, "x-ignore-");
 }
 

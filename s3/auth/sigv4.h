@@ -77,6 +77,10 @@ enum s3_error sigv4_parse(const struct http_head *head, const struct uri_query *
 enum s3_error sigv4_parse_form(struct bytes algorithm, struct bytes credential, struct bytes date,
                                struct bytes signature, struct bytes region, struct sigv4 *out_sig,
                                const char **out_why);
+/* What x-amz-content-sha256 says of the body. */
+enum s3_error sigv4_payload(struct bytes text, struct sigv4 *sig, const char **out_why);
+/* 20150830T123600Z; false: there is no such time. */
+bool sigv4_stamp_time(struct bytes stamp, int64_t *out_s);
 /* Within SIGV4_SKEW_S of `now_s` (seconds since 1970 UTC), or not yet expired.  A form has a time
  * of its own, in its policy. */
 enum s3_error sigv4_check_time(const struct sigv4 *sig, int64_t now_s, const char **out_why);

@@ -249,7 +249,7 @@ static enum s3_error check_names(const struct http_head *head, const struct sigv
     return S3_OK;
 }
 
-static enum s3_error parse_payload(struct bytes text, struct sigv4 *sig, const char **out_why)
+enum s3_error sigv4_payload(struct bytes text, struct sigv4 *sig, const char **out_why)
 {
     static const struct {
         const char *text;
@@ -294,7 +294,7 @@ static enum s3_error find_payload(const struct http_head *head, const struct uri
         field = arg;
     }
     if (field)
-        return parse_payload(*field, sig, out_why);
+        return sigv4_payload(*field, sig, out_why);
     sig->payload = BYTES_STR("UNSIGNED-PAYLOAD");
     sig->payload_kind = PAYLOAD_UNSIGNED;
     return S3_OK;
@@ -365,10 +365,13 @@ static int number(struct bytes stamp, uint32_t at, uint32_t digits)
     return n;
 }
 
-/* False when there is no such time. */
-static bool stamp_time(struct bytes stamp, int64_t *out_s)
+bool sigv4_stamp_time(struct bytes stamp, int64_t *out_s)
 {
-    struct tm tm = {
+    struct tm tm;
+
+    if (!is_stamp(stamp))
+        return false;
+    tm = (struct tm){
         .tm_year = number(stamp, 0, 4) - 1900,
         .tm_mon = number(stamp, 4, 2) - 1,
         .tm_mday = number(stamp, 6, 2),
@@ -376,7 +379,6 @@ static bool stamp_time(struct bytes stamp, int64_t *out_s)
         .tm_min = number(stamp, 11, 2),
         .tm_sec = number(stamp, 13, 2),
     };
-
     if (tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 ||
         tm.tm_min > 59 || tm.tm_sec > 60)
         return false;
@@ -389,7 +391,7 @@ enum s3_error sigv4_check_time(const struct sigv4 *sig, int64_t now_s, const cha
     int64_t at;
 
     *out_why = "The time of the request is none.";
-    if (!stamp_time(sig->stamp, &at))
+    if (!sigv4_stamp_time(sig->stamp, &at))
         return S3_AccessDenied;
     if (sig->form == SIGV4_IN_QUERY) { /* good from then on, for as long as it says */
         *out_why = "Request is not yet valid";

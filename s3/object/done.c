@@ -16,7 +16,7 @@ static void facts_of_auth(const struct s3_request *r, struct request_facts *f)
     bool signed_ = r->auth.sig.form != SIGV4_NOWHERE;
 
     f->requester = r->who.anonymous ? "" : r->who.name;
-    f->signature = signed_ ? "SigV4" : "";
+    f->signature = !signed_ ? "" : r->auth.version_2 ? "SigV2" : "SigV4";
     f->auth = r->auth.sig.form == SIGV4_IN_HEADER  ? "AuthHeader"
               : r->auth.sig.form == SIGV4_IN_QUERY ? "QueryString"
                                                    : "";

@@ -150,6 +150,8 @@ static bool is_of_form(struct bytes name)
         "x-amz-credential",
         "file",
         "x-amz-signature",
+        "awsaccesskeyid",
+        "signature",
         "redirect",
         "submit",
         "success_action_redirect",
@@ -269,6 +271,8 @@ static enum s3_error ask(struct s3_request *r)
         .credential = field_or_empty(r, "x-amz-credential"),
         .date = field_or_empty(r, "x-amz-date"),
         .signature = field_or_empty(r, "x-amz-signature"),
+        .old_key = field_or_empty(r, "awsaccesskeyid"),
+        .old_signature = field_or_empty(r, "signature"),
     };
     enum s3_error e = key_take(r);
 
@@ -277,10 +281,6 @@ static enum s3_error ask(struct s3_request *r)
     r->why = "The field bucket is not the bucket of the request.";
     if (bucket && !bytes_equal(*bucket, r->bucket))
         return S3_InvalidArgument;
-    r->why = "The authorization mechanism you have provided is not supported. Please use "
-             "AWS4-HMAC-SHA256.";
-    if (post_field(r, "signature") || post_field(r, "awsaccesskeyid"))
-        return S3_InvalidRequest;
     r->why = NULL;
     if (post_field(r, "x-amz-security-token"))
         return S3_InvalidToken;

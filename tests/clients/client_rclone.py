@@ -50,6 +50,9 @@ def run(t):
         r("check", t.source + "/deep", one + "/mirror")))
     t.row("presigned GET", "link", lambda: same(
         read(small).decode(), ok(fetch(r("link", one + "/tree/small").strip())).decode()))
+    t.row("Signature Version 2", "--s3-v2-auth: copy up, check, down", lambda: (
+        r("copy", "--s3-v2-auth", t.source, one + "/old"), r("check", "--s3-v2-auth", "--download", t.source, one + "/old"),
+        r("purge", "--s3-v2-auth", one + "/old")))
     t.row("PutObject, canned ACL", "copyto --s3-acl public-read", lambda: (
         r("copyto", "--s3-acl", "public-read", small, one + "/public"),
         same("hello\n", ok(fetch(f"{t.endpoint}/rclone-one/public")).decode())))

@@ -1,5 +1,6 @@
 """s3cmd, all it can."""
 import os
+import urllib.request
 
 from table import fetch, has, lacks, ok, read, same, same_tree
 
@@ -57,6 +58,7 @@ def run(t):
     sync(t, s3)
     bucket_properties(t, s3, said)
     access(t, s3, small)
+    version_2(t, small, big)
 
     t.row("DeleteObject", "del", lambda: (s3("del", "s3://s3cmd-one/moved"),
                                           lacks(s3("ls", "s3://s3cmd-one"), "moved")))
@@ -149,3 +151,48 @@ def access(t, s3, small):
         s3("setacl", "--acl-private", "s3://s3cmd-one"), same(403, fetch(one)[0])))
     t.row("presigned GET, Signature Version 2", "signurl", lambda: same(
         b"hello\n", ok(fetch(s3("signurl", "s3://s3cmd-one/small", "+60").strip()))))
+    t.row("presigned GET, Signature Version 2", "signurl --content-disposition --content-type", lambda: has(
+        headers(s3("signurl", "--content-disposition=attachment; filename=ü b", "--content-type=text/x",
+                   "s3://s3cmd-one/small", "+60").strip()), "content-type: text/x", "content-disposition: "))
+    t.row("presigned GET, Signature Version 2", "signurl, of yesterday, and with a word changed", lambda: (
+        same(403, fetch(s3("signurl", "s3://s3cmd-one/small", "1600000000").strip())[0]),
+        same(403, fetch(s3("signurl", "s3://s3cmd-one/small", "+60").strip().replace("small", "big"))[0])))
+
+
+def headers(url):
+    with urllib.request.urlopen(url, timeout=30) as f:
+        return str(f.headers)
+
+
+def version_2(t, small, big):
+    """--signature-v2: the commands as before, signed as they once were."""
+    bucket = "s3://s3cmd-old"
+
+    def s3(*words):
+        return t.command("s3cmd", "-c", os.path.join(t.data, "s3cfg"), "--no-progress", "--signature-v2", *words)
+
+    def row(what, action):
+        t.row("Signature Version 2", "--signature-v2: " + what, action)
+
+    def got(key, want):
+        s3("get", "--force", f"{bucket}/{key}", t.path("got"))
+        same(want, read(t.path("got")))
+
+    row("mb, ls", lambda: (s3("mb", bucket), has(s3("ls"), bucket)))
+    row("put, get, of keys of all sorts", lambda: [
+        (s3("put", small, f"{bucket}/{key}"), got(key, read(small))) for key in ("a", "ü ö/€", "+ %20&=#", "a//b")])
+    row("put, user metadata and content headers; info", lambda: (
+        s3("put", "--add-header=x-amz-meta-colour:blue", "--mime-type=text/x-one", small, f"{bucket}/meta"),
+        has(s3("info", f"{bucket}/meta"), "blue", "text/x-one")))
+    row("put --multipart-chunk-size-mb=5", lambda: (
+        s3("put", "--multipart-chunk-size-mb=5", big, f"{bucket}/big"), got("big", read(big))))
+    row("cp, mv", lambda: (
+        s3("cp", f"{bucket}/a", f"{bucket}/b"), s3("mv", f"{bucket}/b", f"{bucket}/c"), got("c", read(small))))
+    row("sync, a folder up and down", lambda: (
+        s3("sync", t.source + "/", bucket + "/tree/"), os.mkdir(t.path("old")),
+        s3("sync", bucket + "/tree/", t.path("old") + "/"), same_tree(t.source, t.path("old"))))
+    row("setacl --acl-public", lambda: (
+        s3("setacl", "--acl-public", f"{bucket}/a"), same(b"hello\n", ok(fetch(f"{t.endpoint}/s3cmd-old/a")))))
+    row("multipart, of none", lambda: s3("multipart", bucket))
+    row("del --recursive --force, rb", lambda: (
+        s3("del", "--recursive", "--force", bucket), same("", s3("ls", bucket)), s3("rb", bucket)))

@@ -1,8 +1,8 @@
 """s3sign - requests to S3, signed and taken apart by hand.
 
 What the tests need that no client gives: any byte of a request may be wrong on purpose.  A Signer
-makes SigV4 signatures (in the Authorization header, in the query, of chunks and trailers, of POST
-policies); a Raw is one connection that sends bytes as they are and reads answers one at a time.
+makes signatures of version 4 (in the Authorization header, in the query, of chunks and trailers, of
+POST policies) and of version 2; a Raw is one connection that sends bytes as they are and reads answers one at a time.
 """
 import base64
 import datetime
@@ -18,6 +18,8 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 CHUNKS_SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 CHUNKS_SIGNED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
 CHUNKS_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+OLD_ARGS = ("acl", "cors", "delete", "lifecycle", "location", "logging", "partNumber", "policy", "tagging",
+            "uploadId", "uploads", "versioning", "website", "response-content-type")
 
 
 def env_file(path):
@@ -154,6 +156,37 @@ class Signer:
         return {"policy": text, "x-amz-algorithm": "AWS4-HMAC-SHA256", "x-amz-date": when,
                 "x-amz-credential": f"{self.access}/{self.scope(when)}",
                 "x-amz-signature": self.mac(when, text)}
+
+    # Version 2
+
+    def old_mac(self, text):
+        return base64.b64encode(hmac.new(self.secret.encode(), text.encode("latin-1"), "sha1").digest()).decode()
+
+    def old_text(self, method, target, fields, when):
+        """What is signed; of the query only what is one of a few words."""
+        path, _, query = target.partition("?")
+        subs = "&".join(sorted(a for a in query.split("&") if a.split("=")[0] in OLD_ARGS))
+        lines = "".join(f"{k}:{v}\n" for k, v in sorted(fields.items()) if k.startswith("x-amz-"))
+        return "\n".join([method, fields.get("content-md5", ""), fields.get("content-type", ""), when,
+                          lines + path + (f"?{subs}" if subs else "")])
+
+    def old_fields(self, method, target, extra=None, offset_s=0):
+        """All fields of a request that is signed by version 2."""
+        when = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=offset_s)
+        when = when.strftime("%a, %d %b %Y %H:%M:%S GMT")
+        fields = {"host": self.host, **{k.lower(): v for k, v in (extra or {}).items()}, "date": when}
+        fields["authorization"] = f"AWS {self.access}:{self.old_mac(self.old_text(method, target, fields, when))}"
+        return fields
+
+    def old_presign(self, method, target, expires=900, extra=None):
+        until = str(int(datetime.datetime.now().timestamp()) + expires)
+        signature = self.old_mac(self.old_text(method, target, extra or {}, until))
+        return (f"{target}{'&' if '?' in target else '?'}AWSAccessKeyId={self.access}&Expires={until}"
+                f"&Signature={quote(signature)}")
+
+    def old_policy(self, document):
+        text = base64.b64encode(document.encode()).decode()
+        return {"AWSAccessKeyId": self.access, "policy": text, "signature": self.old_mac(text)}
 
 
 def chunks(data, size, trailer=None):

@@ -5,7 +5,7 @@
  * no longer so once the method is another. */
 #include <stdlib.h>
 
-#include "s3/auth/sigv4.h"
+#include "s3/auth/sigv2.h"
 #include "s3/http.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
@@ -68,6 +68,36 @@ static void verify(struct http_head *head, const struct uri_query *query, struct
     digest_kit_fini(&kit);
 }
 
+static void verify_old(struct http_head *head, const struct uri_query *query)
+{
+    struct digest_kit kit;
+    struct sigv2 sig;
+    struct hash h = {0};
+    AUTO(writer) text = {0};
+    const char *why;
+    enum s3_error e;
+    int rc;
+
+    if (!sigv2_is(head, query) || sigv2_parse(head, query, "s3.test", &sig, &why) != S3_OK)
+        return;
+    (void)sigv2_check_time(&sig, 1369353600, &why);
+    rc = digest_kit_init(&kit);
+    ASSERT(rc == 0);
+    e = sigv2_verify(&h, &kit, head, query, &sig, BYTES_STR("secret"));
+    ASSERT(e != S3_OK);
+    sigv2_canonical(&text, head, query, &sig, false);
+    ASSERT(text.rc == 0);
+    rc = hmac_sha1(&h, &kit, "secret", 6, text.data, text.len, sig.signature);
+    ASSERT(rc == 0);
+    e = sigv2_verify(&h, &kit, head, query, &sig, BYTES_STR("secret"));
+    ASSERT(e == S3_OK);
+    head->method = BYTES_STR("PUT");
+    e = sigv2_verify(&h, &kit, head, query, &sig, BYTES_STR("secret"));
+    ASSERT(e == S3_SignatureDoesNotMatch);
+    hash_fini(&h);
+    digest_kit_fini(&kit);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static const size_t most = HTTP_HEAD_BYTES_MAX;
@@ -83,11 +113,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     arena_init(&arena);
     fields_fill(head, data, data + MIN(bytes, most));
     uri_split(head->target, &path, &raw_query);
-    if (uri_query_parse(&arena, raw_query, query) == 0 &&
-        sigv4_parse(head, query, BYTES_STR("us-east-1"), &sig, &why) == S3_OK &&
-        sig.form != SIGV4_NOWHERE) {
-        (void)sigv4_check_time(&sig, 1369353600, &why);
-        verify(head, query, &sig);
+    if (uri_query_parse(&arena, raw_query, query) == 0) {
+        if (sigv4_parse(head, query, BYTES_STR("us-east-1"), &sig, &why) == S3_OK &&
+            sig.form != SIGV4_NOWHERE) {
+            (void)sigv4_check_time(&sig, 1369353600, &why);
+            verify(head, query, &sig);
+        }
+        verify_old(head, query);
     }
     arena_fini(&arena);
     mem_free(query);

@@ -3,7 +3,7 @@
 
     s3_hostile.py --env FILE --pid PID [--rounds N] [--only WORDS]
 
-A case (s3_hostile_cases.py) is a connection on which just its bytes are sent and, right behind them,
+A case (s3_hostile_cases.py, s3_hostile_signed.py) is a connection on which just its bytes are sent and, right behind them,
 a good PUT of a canary.  What is due: exactly this status and code; then either the connection stays
 (KEPT: the canary's answer follows) or it is closed (SHUT: the canary never ran).  After each case
 nothing of it is stored.  All through it another client writes and reads, and is served; and after
@@ -20,6 +20,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../clients"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import s3_hostile_cases as hostile  # noqa: E402
+import s3_hostile_signed as signed  # noqa: E402
 from s3sign import Raw, Signer, env_file  # noqa: E402
 
 GROWTH_KIB_MAX = 24 * 1024 # of the gateway's memory after the first round: its heap finds its size
@@ -198,7 +199,7 @@ def main():
     drips = hostile.Drips(setting.signer)
     witness.start()
     drips.start()
-    cases = [c for c in hostile.cases() if args.only in c.name]
+    cases = [c for c in [*hostile.cases(), *signed.cases()] if args.only in c.name]
     rounds(setting, cases, args.rounds, args.pid, tap)
     drips.stop.set()
     drips.join()

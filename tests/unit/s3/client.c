@@ -56,6 +56,7 @@ static void start(void *arg)
                                 .region = "us-east-1",
                                 .domain = s->domain,
                                 .access_log = s->knobs ? s->knobs->access_log : NULL,
+                                .signature_v2 = !s->knobs || !s->knobs->no_signature_v2,
                                 .access_log_format = "s3",
                                 .access_log_bytes = 1 << 20,
                                 .requests_max = s->knobs ? s->knobs->requests_max : 0};

@@ -19,6 +19,7 @@ struct fake_knobs {
     int commit_rc, put_rc;  /* what they fail with */
     const char *access_log; /* path; of the gateway */
     uint32_t requests_max;  /* at once; of the gateway */
+    bool no_signature_v2;   /* of the gateway */
     uint64_t quota_bytes;   /* what one request may store; 0: no limit */
 };
 

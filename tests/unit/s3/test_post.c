@@ -17,7 +17,7 @@ struct form {
     size_t file_bytes;
     const char *secret, *key_id;
     int64_t expires_s; /* 600 */
-    bool unsigned_form, no_file, no_end, field_behind, two_files;
+    bool version_2, unsigned_form, no_file, no_end, field_behind, two_files;
 };
 
 static void hmac(const struct digest_kit *kit, void *key, size_t n, const char *text)
@@ -69,6 +69,31 @@ static void time_text(int64_t at, const char *form, char out[32])
     strftime(out, 32, form, &tm);
 }
 
+/* Of version 2 the policy itself is signed, with the secret itself. */
+static void put_old_signature(struct writer *w, const struct form *f)
+{
+    char document[CONDITIONS_MAX], packed[CONDITIONS_MAX * 2], until[32], text[32];
+    const char *secret = f->secret ? f->secret : FAKE_SECRET;
+    uint8_t made[SHA1_BYTES];
+    struct digest_kit kit;
+    struct hash h = {0};
+
+    time_text(time(NULL) + (f->expires_s ? f->expires_s : 600), "%Y-%m-%dT%H:%M:%SZ", until);
+    (void)snprintf(document, sizeof(document),
+                   "{\"expiration\": \"%s\", \"conditions\": [{\"bucket\": \"bucket\"},"
+                   "[\"starts-with\", \"$key\", \"up/\"]]}",
+                   until);
+    base64_put((const uint8_t *)document, strlen(document), packed);
+    T_OK(digest_kit_init(&kit));
+    T_OK(hmac_sha1(&h, &kit, secret, strlen(secret), packed, strlen(packed), made));
+    hash_fini(&h);
+    digest_kit_fini(&kit);
+    base64_put(made, sizeof(made), text);
+    put_field(w, "AWSAccessKeyId", f->key_id ? f->key_id : FAKE_KEY);
+    put_field(w, "policy", packed);
+    put_field(w, "signature", text);
+}
+
 static void put_signature(struct writer *w, const struct form *f)
 {
     char stamp[32], until[32], day[16], credential[128], hex[65];
@@ -112,7 +137,9 @@ static void form_put(struct writer *w, const struct form *f)
 {
     for (size_t i = 0; i < ARRAY_LEN(f->fields) && f->fields[i][0]; i++)
         put_field(w, f->fields[i][0], f->fields[i][1]);
-    if (!f->unsigned_form)
+    if (f->version_2)
+        put_old_signature(w, f);
+    else if (!f->unsigned_form)
         put_signature(w, f);
     if (!f->no_file)
         put_file(w, f);
@@ -201,6 +228,28 @@ T(s3_post, a_form_makes_an_object)
     T_STR_EQ(response_field(&r, "content-type"), "text/plain");
     T_STR_EQ(response_field(&r, "x-amz-meta-color"), "blue");
     response_fini(&r);
+    server_stop(s);
+}
+
+T(s3_post, a_form_may_be_signed_by_version_2_unless_that_is_forbidden)
+{
+    static const struct fake_knobs forbids = {.no_signature_v2 = true};
+    static const struct form f = {.fields = {{"key", "up/old"}}, .version_2 = true};
+    struct server *s = server_with_bucket(NULL);
+    struct response r;
+
+    post(s, &f, "/bucket", NULL, &r);
+    T_EQ(r.status, 204);
+    response_fini(&r);
+    expect_object(s, "/bucket/up/old", "abc", 3, &r);
+    response_fini(&r);
+    server_stop(s);
+    s = server_with_bucket(&forbids);
+    post(s, &f, "/bucket", NULL, &r);
+    T_EQ(r.status, 400);
+    T_STR_EQ(response_xml(&r, "Code"), "InvalidRequest");
+    response_fini(&r);
+    expect_nothing(s, "/bucket/up/old");
     server_stop(s);
 }
 
@@ -298,7 +347,14 @@ T(s3_post, a_form_that_is_not_allowed_leaves_nothing)
          400,
          "EntityTooLarge"},
         {{.fields = {KEY, {"X-Amz-Security-Token", "t"}}}, 400, "InvalidToken"},
-        {{.fields = {KEY, {"AWSAccessKeyId", "a"}, {"signature", "b"}}}, 400, "InvalidRequest"},
+        {{.fields = {KEY, {"AWSAccessKeyId", "a"}, {"signature", "b"}}}, 400, "InvalidArgument"},
+        {{.fields = {KEY}, .version_2 = true, .secret = "guess"}, 403, "SignatureDoesNotMatch"},
+        {{.fields = {KEY}, .version_2 = true, .key_id = "NOBODY"}, 403, "InvalidAccessKeyId"},
+        {{.fields = {KEY}, .version_2 = true, .expires_s = -60}, 403, "AccessDenied"},
+        {{.fields = {KEY, {"x-amz-meta-a", "b"}}, .version_2 = true}, 403, "AccessDenied"},
+        {{.fields = {{"key", "else/k"}}, .version_2 = true}, 403, "AccessDenied"},
+        {{.fields = {KEY, {"X-Amz-Signature", "00"}}, .version_2 = true}, 400, "InvalidArgument"},
+        {{.fields = {KEY, {"signature", "b"}}, .unsigned_form = true}, 400, "InvalidArgument"},
         {{.fields = {KEY, {"bucket", "other"}}}, 400, "InvalidArgument"},
         {{.fields = {KEY, {"Key", "up/l"}}}, 400, "InvalidArgument"},
         {{.fields = {{"x-ignore-key", "up/l"}}}, 400, "InvalidArgument"},
