@@ -41,15 +41,17 @@ enum s3_error acl_of_name(struct bytes name, enum s3_acl *out_acl)
     return S3_InvalidArgument;
 }
 
-enum s3_error acl_allowed(const struct bucket_info *bucket, enum s3_acl acl)
+enum s3_error acl_allowed(const struct bucket_info *bucket, enum s3_error told, enum s3_acl acl)
 {
     const struct bytes *ownership = bucket_prop(bucket, S3_PROP_OWNER);
     const struct bytes *block = bucket_prop(bucket, S3_PROP_BLOCK);
 
-    if (acl == S3_ACL_PRIVATE)
+    if (told == S3_OK && acl == S3_ACL_PRIVATE)
         return S3_OK;
     if (ownership && text_is(*ownership, S3_OWNER_ENFORCED))
         return S3_AccessControlListNotSupported;
+    if (told != S3_OK)
+        return told;
     return block && block->len && block->data[0] & S3_BLOCK_NEW_ACLS ? S3_AccessDenied : S3_OK;
 }
 
@@ -90,12 +92,15 @@ static void answer(struct s3_request *r, enum s3_acl acl)
 
 struct acl_state {
     struct xml_body xml; /* of a PUT */
-    bool has_owner, owner_grant, public_grant, has_list;
+    bool has_owner, own, owner_grant, public_grant, has_list;
     char grantee; /* of the grant at hand: 'o' the owner, 'a' everybody, '?' others, 0 not seen */
     char permission;
-    bool other;        /* grants that we do not have */
-    enum s3_acl acl;   /* to be set */
-    enum s3_acl found; /* of the object, to be told */
+    bool other;         /* grants that we do not have */
+    bool bad;           /* what no ACL says */
+    bool bad_group;     /* a group that S3 has not */
+    enum s3_error told; /* S3_NotImplemented: an ACL that we do not have */
+    enum s3_acl acl;    /* to be set */
+    enum s3_acl found;  /* of the object, to be told */
 };
 
 static void bucket_seen(void *arg, int rc, const struct bucket_info *info)
@@ -191,6 +196,22 @@ static int element(void *arg, unsigned depth, const char *name)
     }
 }
 
+static bool is_group(struct bytes uri)
+{
+    return text_is(uri, "http://acs.amazonaws.com/groups/global/AuthenticatedUsers") ||
+           text_is(uri, "http://acs.amazonaws.com/groups/s3/LogDelivery");
+}
+
+static char permission_of(struct bytes text)
+{
+    if (text_is(text, "FULL_CONTROL"))
+        return 'F';
+    if (text_is(text, "READ"))
+        return 'R';
+    return text_is(text, "WRITE") || text_is(text, "READ_ACP") || text_is(text, "WRITE_ACP") ? '?'
+                                                                                             : 'x';
+}
+
 static void grant_end(struct acl_state *s)
 {
     if (s->grantee == 'o' && s->permission == 'F')
@@ -211,16 +232,18 @@ static int element_end(void *arg, unsigned depth, const char *name, struct bytes
             return -R_MALFORMED;
         grant_end(s);
     } else if (depth == 2 && strcmp(name, "ID") == 0) {
-        s->has_owner = owner;
-        s->other |= !owner;
+        s->has_owner = true;
+        s->own = owner;
     } else if (depth == 4 && strcmp(name, "ID") == 0) {
         s->grantee = owner ? 'o' : '?';
     } else if (depth == 4 && strcmp(name, "URI") == 0) {
         s->grantee = text_is(text, ALL_USERS) ? 'a' : '?';
+        s->bad_group |= s->grantee == '?' && !is_group(text);
     } else if (depth == 4 && strcmp(name, "EmailAddress") == 0) {
         s->grantee = '?';
     } else if (depth == 3 && strcmp(name, "Permission") == 0) {
-        s->permission = text_is(text, "FULL_CONTROL") ? 'F' : text_is(text, "READ") ? 'R' : '?';
+        s->permission = permission_of(text);
+        s->bad |= s->permission == 'x';
     }
     return 0;
 }
@@ -251,7 +274,7 @@ static void may_set(void *arg, int rc, const struct bucket_info *info)
         request_call_failed(r, rc);
         return;
     }
-    e = acl_allowed(info, s->acl);
+    e = acl_allowed(info, s->told, s->acl);
     if (e != S3_OK) {
         request_reply_error(r, e);
         request_drop(r);
@@ -276,32 +299,43 @@ static void put_start(struct s3_request *r)
     (void)xml_body_start(r, sizeof(struct acl_state), &acl_xml, NULL);
 }
 
+/* What the XML means: one of the two that there are, or an error.  S3_NotImplemented may become
+ * another one once the bucket is known. */
+static enum s3_error acl_of_xml(struct s3_request *r)
+{
+    struct acl_state *s = r->state;
+
+    s->acl = s->public_grant ? S3_ACL_PUBLIC_READ : S3_ACL_PRIVATE;
+    if (!s->has_owner || !s->has_list || s->bad)
+        return S3_MalformedACLError;
+    r->why = "Invalid group uri";
+    if (s->bad_group)
+        return S3_InvalidArgument;
+    r->why = NULL;
+    if (!s->own)
+        return S3_AccessDenied;
+    return s->other || !s->owner_grant ? S3_NotImplemented : S3_OK;
+}
+
 static void put_done(struct s3_request *r, const struct body_sums *sums)
 {
     const struct bytes *name = request_field(r, "x-amz-acl");
     struct acl_state *s = r->state;
-    enum s3_error e = S3_OK;
 
     if (name && sums->bytes) {
         r->why = "Specifying both Canned ACLs and Header Grants is not allowed";
         request_reply_error(r, S3_InvalidRequest);
         return;
     }
-    if (name) {
-        e = acl_of_name(*name, &s->acl);
-    } else if (sums->bytes == 0) {
-        e = S3_MissingRequestBodyError;
-    } else if (!xml_body_end(r)) {
+    if (!name && sums->bytes == 0) {
+        request_reply_error(r, S3_MissingRequestBodyError);
         return;
-    } else {
-        s->acl = s->public_grant ? S3_ACL_PUBLIC_READ : S3_ACL_PRIVATE;
-        e = !s->has_owner && !s->other    ? S3_MalformedACLError
-            : !s->has_list                ? S3_MalformedACLError
-            : s->other || !s->owner_grant ? S3_NotImplemented
-                                          : S3_OK;
     }
-    if (e != S3_OK)
-        request_reply_error(r, e);
+    if (!name && !xml_body_end(r))
+        return;
+    s->told = name ? acl_of_name(*name, &s->acl) : acl_of_xml(r);
+    if (s->told != S3_OK && s->told != S3_NotImplemented)
+        request_reply_error(r, s->told);
     else
         set(r);
 }

@@ -6,7 +6,7 @@
 
 /* A canned ACL.  S3_NotImplemented: S3 knows it, we do not; S3_InvalidArgument: nobody does. */
 enum s3_error acl_of_name(struct bytes name, enum s3_acl *out_acl);
-/* May this ACL be set on the bucket or an object of it? */
-enum s3_error acl_allowed(const struct bucket_info *bucket, enum s3_acl acl);
+/* May an ACL be set on the bucket or an object of it?  `told` is what acl_of_name said of it. */
+enum s3_error acl_allowed(const struct bucket_info *bucket, enum s3_error told, enum s3_acl acl);
 
 #endif

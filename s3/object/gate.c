@@ -47,24 +47,26 @@ static void gate_room(struct s3_request *r)
 
 /* --- ACL --- */
 
-static enum s3_acl acl_told(const struct s3_request *r)
+static enum s3_error acl_told(const struct s3_request *r, enum s3_acl *out_acl)
 {
     const struct bytes *name = request_field(r, "x-amz-acl");
-    enum s3_acl acl = S3_ACL_PRIVATE;
 
-    return name && acl_of_name(*name, &acl) == S3_OK ? acl : S3_ACL_PRIVATE;
+    *out_acl = S3_ACL_PRIVATE;
+    return name ? acl_of_name(*name, out_acl) : S3_OK;
 }
 
 static void acl_seen(void *arg, int rc, const struct bucket_info *info)
 {
     struct s3_request *r = arg;
     enum s3_error e;
+    enum s3_acl acl;
 
     if (rc < 0 || !request_open(r)) {
         request_call_failed(r, rc);
         return;
     }
-    e = acl_allowed(info, acl_told(r));
+    e = acl_told(r, &acl);
+    e = acl_allowed(info, e, acl);
     if (e != S3_OK)
         request_reply_error(r, e);
     else
@@ -74,8 +76,11 @@ static void acl_seen(void *arg, int rc, const struct bucket_info *info)
 
 static void gate_acl(struct s3_request *r)
 {
+    enum s3_acl acl;
+    bool private_ = acl_told(r, &acl) == S3_OK && acl == S3_ACL_PRIVATE;
+
     /* Setting the ACL of what is there asks by itself. */
-    if (!r->key.len || r->op == &op_put_object_acl || acl_told(r) == S3_ACL_PRIVATE) {
+    if (!r->key.len || r->op == &op_put_object_acl || private_) {
         gate_room(r);
         return;
     }

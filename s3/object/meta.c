@@ -267,7 +267,7 @@ enum s3_error range_parse(struct bytes text, uint64_t size, uint64_t *out_off, u
         return S3_OK;
     text = trim(skip(text, 6));
     if (text.len && memchr(text.data, ',', text.len))
-        return S3_NotImplemented;
+        return S3_InvalidArgument; /* several: S3 sends the whole object, HTTP allows it */
     dash = text.len ? memchr(text.data, '-', text.len) : NULL;
     if (!dash)
         return S3_InvalidArgument;

@@ -45,7 +45,8 @@ enum s3_error tag_add(struct s3_request *r, struct tag_set *set, uint32_t count_
             return S3_InvalidTag;
         }
     if (set->count == count_max) {
-        r->why = "Object tags cannot be greater than 10";
+        r->why = count_max == S3_TAGS_MAX ? "Object tags cannot be greater than 10"
+                                          : "Bucket tag count cannot be greater than 50";
         return S3_BadRequest;
     }
     tag->name = (struct bytes){arena_dup(r->arena, key.data, key.len), key.len};

@@ -461,7 +461,7 @@ def fields():
          "NoSuchKey", KEPT),
         ("a copy with a body", signed(fields={"x-amz-copy-source": "/hostile/there"}), 400, "InvalidRequest", KEPT),
         ("1,000 ranges", signed("GET", "/hostile/there", fields={
-            "range": "bytes=" + ",".join("0-0" for _ in range(1000))}), 501, "NotImplemented", KEPT),
+            "range": "bytes=" + ",".join("0-0" for _ in range(1000))}), 200, "", KEPT),
         ("a range beyond the end", signed("GET", "/hostile/there", fields={"range": "bytes=5-"}), 416, "InvalidRange", KEPT),
         ("a range of numbers that overflow", signed("GET", "/hostile/there", fields={
             "range": "bytes=99999999999999999999999-"}), 416, "InvalidRange", KEPT),
