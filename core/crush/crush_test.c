@@ -74,9 +74,7 @@ static size_t print_mapping(struct run *r, uint32_t x, int count)
 
     for (int i = 0; i < count; i++)
         n += (size_t)sprintf(r->text + n, "%s%d", i ? "," : "", r->out[i]);
-    r->text[n++] = ']';
-    r->text[n++] = '\n';
-    return n;
+    return n + (size_t)sprintf(r->text + n, "]\n");
 }
 
 int crush_test_run(const struct crush_map *map, const struct crush_test *test, crush_test_line line,

@@ -19,7 +19,7 @@ struct crush_test {
     uint32_t weight_count;
 };
 
-/* Called with each line, newline included; less than 0 stops the test and is returned. */
+/* Called with each line, a string, newline included; less than 0 stops the test and is returned. */
 typedef int (*crush_test_line)(void *arg, const char *line, size_t bytes);
 
 /* One line for each x: "CRUSH rule 0 x 448501 [19,15,20,10]".  No line for a rule that does not

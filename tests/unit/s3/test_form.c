@@ -88,6 +88,12 @@ static const struct {
     {TYPE, "--b\r\nContent-Disposition: attachment; name=\"k\"\r\n\r\nv\r\n" LAST, "B"},
     {TYPE, "--b\nContent-Disposition: form-data; name=\"k\"\n\nv\n--b--", "B"},
     {TYPE, "--b\r\nContent-Disposition: form-data; name=\"k\"\n\r\n", "B"},
+    {TYPE, "--b\r\nContent-Disposition: form-data; x=\"1\" name=\"k\"\r\n\r\nv\r\n" LAST, "B"},
+    {TYPE, "--b\r\nContent-Disposition: form-data; x=\"1\"\r\n\r\nv\r\n" LAST, "B"},
+    {TYPE,
+     "--b\r\nContent-Disposition: form-data; name=k\r\nContent-Disposition: form-data; name=l\r\n"
+     "\r\nv\r\n" LAST,
+     "B"},
     {TYPE, "--b\r\nno colon\r\n\r\nv\r\n" LAST, "B"},
     {TYPE, "--bx\r\n", "B"},
     {TYPE, "--b-x", "B"},

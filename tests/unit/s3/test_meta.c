@@ -54,6 +54,36 @@ T(s3_meta, ranges_mean_what_http_says)
 #define PAST "Sun, 30 Aug 2015 12:35:59 GMT"
 #define NEXT "Sun, 30 Aug 2015 12:36:01 GMT"
 
+T(s3_meta, a_tag_is_a_sum_or_a_sum_and_a_number_of_parts)
+{
+    static const struct {
+        const char *text;
+        uint32_t parts; /* UINT32_MAX: no object has it */
+    } rows[] = {
+        {ETAG, 0},
+        {"000102030405060708090a0b0c0d0e0f", 0},
+        {"\"000102030405060708090a0b0c0d0e0f-1\"", 1},
+        {"\"000102030405060708090a0b0c0d0e0f-10000\"", 10000},
+        {"\"000102030405060708090a0b0c0d0e0f-10001\"", UINT32_MAX},
+        {"\"000102030405060708090a0b0c0d0e0f-0\"", UINT32_MAX},
+        {"\"000102030405060708090a0b0c0d0e0f-\"", UINT32_MAX},
+        {"\"000102030405060708090a0b0c0d0e0f+1\"", UINT32_MAX},
+        {"\"000102030405060708090a0b0c0d0e0\"", UINT32_MAX},
+        {"\"000102030405060708090a0b0c0d0e0g\"", UINT32_MAX},
+        {"", UINT32_MAX},
+    };
+
+    T_CASES (row, rows) {
+        struct s3_etag e;
+
+        etag_parse(BYTES_STR(row->text), &e);
+        T_EQ(e.parts, row->parts);
+        if (e.parts != UINT32_MAX)
+            for (unsigned i = 0; i < sizeof(e.md5); i++)
+                T_EQ(e.md5[i], i);
+    }
+}
+
 T(s3_meta, conditions_are_weighed_in_order)
 {
     static const struct {

@@ -223,6 +223,14 @@ T(s3_presign, what_is_wrong_is_told_apart)
     T_EQ(r.status, 400);
     T_STR_EQ(response_xml(&r, "Code"), "AuthorizationQueryParametersError");
     response_fini(&r);
+    ask(s, "GET",
+        "/bucket/a%20key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential="
+        "a%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=60&"
+        "X-Amz-SignedHeaders=host&X-Amz-Signature=00",
+        NULL, "", &r);
+    T_EQ(r.status, 400);
+    T_STR_EQ(response_xml(&r, "Code"), "AuthorizationQueryParametersError");
+    response_fini(&r);
     server_stop(s);
 }
 

@@ -348,6 +348,9 @@ T(s3_sigv4, a_malformed_authorization_is_refused)
         const char *text;
         enum s3_error e;
     } rows[] = {
+        {"AWS4-HMAC-SHA256 " S3_CRED
+         ", SignedHeaders=x-amz-content-sha256;x-amz-date,Signature=" EMPTY_SHA,
+         S3_AccessDenied},
         {"AWS4-HMAC-SHA256 " S3_CRED "," REST, S3_OK},
         {"AWS4-HMAC-SHA256 Credential=a/b/c/" S3_SCOPE "," REST, S3_OK},
         {"AWS AKIA:signature", S3_InvalidRequest},
@@ -440,6 +443,7 @@ T(s3_sigv4, a_time_that_is_too_far_away_is_refused)
         {"20130523T234500Z", S3_OK},
         {"20130523T234459Z", S3_RequestTimeTooSkewed},
         {"20130624T000000Z", S3_RequestTimeTooSkewed},
+        {"20131224T000000Z", S3_RequestTimeTooSkewed},
         {"20131324T000000Z", S3_AccessDenied},
         {"20130500T000000Z", S3_AccessDenied},
         {"20130524T250000Z", S3_AccessDenied},

@@ -287,7 +287,8 @@ static void rows_rm_range(struct fake_rows *r, const struct fake_row *span)
     while (end < r->count &&
            (!span->value_bytes || key_cmp(&r->row[end], span->value, span->value_bytes) < 0))
         fake_row_free(&r->row[end++]);
-    memmove(&r->row[at], &r->row[end], (r->count - end) * sizeof(*r->row));
+    if (end > at)
+        memmove(&r->row[at], &r->row[end], (r->count - end) * sizeof(*r->row));
     r->count -= end - at;
 }
 
