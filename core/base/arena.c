@@ -1,11 +1,11 @@
-/* arena.c - bump allocation out of chunks.
+/* arena.c - bump allocation out of chunks, each twice the one before up to a maximum.
  *
  * The block being filled is the struct's own `first` until that is full, then the newest chunk of
  * ordinary size.  A request too big for an ordinary chunk gets one of its own, and the block being
  * filled stays what it was, so that its rest is not lost. */
 #include "core/base/arena.h"
 
-enum { ARENA_CHUNK = 4096, ARENA_GRAIN = 16, ARENA_BIG = 1024 };
+enum { ARENA_CHUNK = 4096, ARENA_CHUNK_MAX = 16384, ARENA_GRAIN = 16, ARENA_BIG = 1024 };
 #define ARENA_REQUEST_MAX GIB(1)
 
 struct arena_chunk {
@@ -49,7 +49,7 @@ static uint8_t *chunk_add(struct arena *a, size_t bytes)
 void *arena_alloc(struct arena *a, size_t bytes)
 {
     uint8_t *base;
-    uint32_t at;
+    uint32_t at, cap;
 
     if (bytes > ARENA_REQUEST_MAX)
         return NULL;
@@ -57,12 +57,15 @@ void *arena_alloc(struct arena *a, size_t bytes)
     if (bytes > a->cap - a->used) {
         if (bytes >= ARENA_BIG)
             return chunk_add(a, bytes);
-        base = chunk_add(a, ARENA_CHUNK - sizeof(struct arena_chunk));
+        cap =
+            MIN(MAX(2 * (a->cap + ARENA_GRAIN), (uint32_t)ARENA_CHUNK), (uint32_t)ARENA_CHUNK_MAX);
+        cap -= ARENA_GRAIN;
+        base = chunk_add(a, cap);
         if (!base)
             return NULL;
         a->base = base;
         a->used = 0;
-        a->cap = ARENA_CHUNK - sizeof(struct arena_chunk);
+        a->cap = cap;
     }
     at = a->used;
     a->used += (uint32_t)bytes;

@@ -1,10 +1,8 @@
 /* cursor.c - reading encoded bytes, failing once and for all.
  *
- * Every read goes through take(), the only place that compares with what is left.  A failed cursor
- * gives zeros; so a decoder reads straight through and asks at the end. */
+ * Every read goes through cur_take(), the only place that compares with what is left.  A failed
+ * cursor gives zeros; so a decoder reads straight through and asks at the end. */
 #include "core/base/cursor.h"
-
-#include <endian.h>
 
 #include "core/base/crc.h"
 
@@ -35,28 +33,6 @@ void cur_fail(struct cursor *c, int rc)
         c->rc = rc;
 }
 
-/* The next `bytes`, or NULL. */
-static const uint8_t *take(struct cursor *c, size_t bytes)
-{
-    const uint8_t *at = c->at;
-
-    if (c->rc)
-        return NULL;
-    if (bytes > cur_left(c)) {
-        c->rc = -R_TRUNCATED;
-        return NULL;
-    }
-    c->at += bytes;
-    return at;
-}
-
-uint8_t cur_u8(struct cursor *c)
-{
-    const uint8_t *at = take(c, 1);
-
-    return at ? *at : 0;
-}
-
 bool cur_bool(struct cursor *c)
 {
     uint8_t v = cur_u8(c);
@@ -66,53 +42,13 @@ bool cur_bool(struct cursor *c)
     return v == 1;
 }
 
-uint16_t cur_u16(struct cursor *c)
-{
-    const uint8_t *at = take(c, 2);
-    uint16_t v = 0;
-
-    if (at)
-        memcpy(&v, at, sizeof(v));
-    return le16toh(v);
-}
-
-uint32_t cur_u32(struct cursor *c)
-{
-    const uint8_t *at = take(c, 4);
-    uint32_t v = 0;
-
-    if (at)
-        memcpy(&v, at, sizeof(v));
-    return le32toh(v);
-}
-
-uint64_t cur_u64(struct cursor *c)
-{
-    const uint8_t *at = take(c, 8);
-    uint64_t v = 0;
-
-    if (at)
-        memcpy(&v, at, sizeof(v));
-    return le64toh(v);
-}
-
-int32_t cur_i32(struct cursor *c)
-{
-    return (int32_t)cur_u32(c);
-}
-
-int64_t cur_i64(struct cursor *c)
-{
-    return (int64_t)cur_u64(c);
-}
-
 struct bytes cur_raw(struct cursor *c, size_t bytes)
 {
     const uint8_t *at;
 
     if (bytes > UINT32_MAX)
         cur_fail(c, -R_TRUNCATED); /* more than a struct bytes can say */
-    at = take(c, bytes);
+    at = cur_take(c, bytes);
     if (!at)
         return (struct bytes){nothing, 0};
     return (struct bytes){at, (uint32_t)bytes};
@@ -140,7 +76,7 @@ uint32_t cur_count(struct cursor *c, uint32_t max, uint32_t item_bytes_min)
 
 void cur_zeros(struct cursor *c, size_t bytes)
 {
-    const uint8_t *at = take(c, bytes);
+    const uint8_t *at = cur_take(c, bytes);
 
     if (!at)
         return;

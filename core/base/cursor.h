@@ -13,6 +13,8 @@
 #ifndef CORE_BASE_CURSOR_H
 #define CORE_BASE_CURSOR_H
 
+#include <endian.h>
+
 #include "core/base/base.h"
 
 enum { SEALED_HEAD_BYTES = 12 }; /* of a sealed envelope, before its body */
@@ -38,13 +40,62 @@ static inline size_t cur_left(const struct cursor *c)
 {
     return (size_t)(c->end - c->at);
 }
-uint8_t cur_u8(struct cursor *c);
-bool cur_bool(struct cursor *c); /* 0 or 1, else malformed */
-uint16_t cur_u16(struct cursor *c);
-uint32_t cur_u32(struct cursor *c);
-uint64_t cur_u64(struct cursor *c);
-int32_t cur_i32(struct cursor *c);
-int64_t cur_i64(struct cursor *c);
+/* The next `bytes`, or NULL: they are not there, or the cursor has failed. */
+static inline const uint8_t *cur_take(struct cursor *c, size_t bytes)
+{
+    const uint8_t *at = c->at;
+
+    if (c->rc)
+        return NULL;
+    if (bytes > cur_left(c)) {
+        c->rc = -R_TRUNCATED;
+        return NULL;
+    }
+    c->at += bytes;
+    return at;
+}
+static inline uint8_t cur_u8(struct cursor *c)
+{
+    const uint8_t *at = cur_take(c, 1);
+
+    return at ? *at : 0;
+}
+static inline uint16_t cur_u16(struct cursor *c)
+{
+    const uint8_t *at = cur_take(c, 2);
+    uint16_t v = 0;
+
+    if (at)
+        memcpy(&v, at, sizeof(v));
+    return le16toh(v);
+}
+static inline uint32_t cur_u32(struct cursor *c)
+{
+    const uint8_t *at = cur_take(c, 4);
+    uint32_t v = 0;
+
+    if (at)
+        memcpy(&v, at, sizeof(v));
+    return le32toh(v);
+}
+static inline uint64_t cur_u64(struct cursor *c)
+{
+    const uint8_t *at = cur_take(c, 8);
+    uint64_t v = 0;
+
+    if (at)
+        memcpy(&v, at, sizeof(v));
+    return le64toh(v);
+}
+static inline int32_t cur_i32(struct cursor *c)
+{
+    return (int32_t)cur_u32(c);
+}
+static inline int64_t cur_i64(struct cursor *c)
+{
+    return (int64_t)cur_u64(c);
+}
+bool cur_bool(struct cursor *c);                            /* 0 or 1, else malformed */
 struct bytes cur_raw(struct cursor *c, size_t bytes);       /* borrowed from the memory read */
 struct bytes cur_bytes(struct cursor *c, uint32_t len_max); /* u32 length, then that many */
 /* A u32 count of items of at least `item_bytes_min` each: fits in what is left and in `max`. */

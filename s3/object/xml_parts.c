@@ -36,13 +36,17 @@ void xml_put_sum(struct writer *w, const struct s3_sum *sum, uint32_t parts)
     xml_put_str(w, element, text);
 }
 
+void xml_text_key(struct writer *w, struct bytes key, bool url)
+{
+    if (url)
+        uri_encode(w, key, true);
+    else
+        xml_text(w, key);
+}
+
 void xml_put_key(struct writer *w, const char *element, struct bytes key, bool url)
 {
-    if (!url) {
-        xml_put(w, element, key);
-        return;
-    }
     xml_open(w, element);
-    uri_encode(w, key, true);
+    xml_text_key(w, key, url);
     xml_close(w, element);
 }

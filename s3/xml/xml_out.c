@@ -63,11 +63,12 @@ void xml_text_u64(struct writer *w, uint64_t v)
     wr_raw(w, text + at, sizeof(text) - at);
 }
 
-static char *digits(char *at, unsigned v, unsigned count)
+/* Two digits, and what stands behind them. */
+static char *two(char *at, unsigned v)
 {
-    for (unsigned i = count; i-- > 0; v /= 10)
-        at[i] = (char)('0' + v % 10);
-    return at + count;
+    at[0] = (char)('0' + v / 10);
+    at[1] = (char)('0' + v % 10);
+    return at + 3;
 }
 
 /* Days since 1970 as a date.  Years are counted from March, so that the leap day ends one; eras are
@@ -89,15 +90,18 @@ void xml_text_time(struct writer *w, uint64_t ns)
 {
     uint64_t seconds = ns / NS_PER_S;
     unsigned year, month, day, of_day = (unsigned)(seconds % 86400);
+    unsigned ms = (unsigned)(ns % NS_PER_S / NS_PER_MS);
     char text[] = "2006-01-02T15:04:05.000Z", *at = text;
 
     civil((unsigned)(seconds / 86400), &year, &month, &day);
-    at = digits(at, year, 4) + 1;
-    at = digits(at, month, 2) + 1;
-    at = digits(at, day, 2) + 1;
-    at = digits(at, of_day / 3600, 2) + 1;
-    at = digits(at, of_day / 60 % 60, 2) + 1;
-    at = digits(at, of_day % 60, 2) + 1;
-    (void)digits(at, (unsigned)(ns % NS_PER_S / NS_PER_MS), 3);
+    (void)two(at, year / 100);
+    at = two(at + 2, year % 100);
+    at = two(at, month);
+    at = two(at, day);
+    at = two(at, of_day / 3600);
+    at = two(at, of_day / 60 % 60);
+    at = two(at, of_day % 60);
+    at[0] = (char)('0' + ms / 100);
+    (void)two(at + 1, ms % 100);
     wr_raw(w, text, sizeof(text) - 1);
 }
