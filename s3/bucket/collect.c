@@ -3,11 +3,13 @@
  * The registry lists all shards that were ever made.  A shard that has something to collect is
  * watched: we remember when which of its epochs had ended (README.md).  That memory is this
  * gateway's own; a new one begins to count anew, so what it costs to lose it is time.  A round is
- * followed by a pause of at least collect_every_ms and at least 20 times what the round took. */
+ * followed by a pause of at least collect_every_ms and at least 20 times what the round took; time
+ * beyond a second for one shard was spent waiting for OSDs, and is not counted. */
 #include "core/base/hash.h"
 #include "s3/bucket/collect_int.h"
 
 enum { NOTE_ROWS = 200, PAUSE_FACTOR = 20 };
+#define WORK_NS_MAX NS_PER_S
 
 /* ---- watches ---- */
 
@@ -84,16 +86,24 @@ bool watch_ripe(const struct watch *w, uint64_t epoch, uint64_t need_ns, uint64_
 static void notes_read(struct call *call);
 static void note_next(struct collector *c);
 
+/* A page of notes, or a shard, is through. */
+static void work_count(struct collector *c)
+{
+    uint64_t now = env_now_ns(c->l->env);
+
+    c->work_ns += MIN(now - c->worked_ns, WORK_NS_MAX);
+    c->worked_ns = now;
+}
+
 static void round_end(struct collector *c, int rc)
 {
     struct bucket_layer *l = c->l;
-    uint64_t took = env_now_ns(l->env) - c->began_ns;
     bucket_done_fn *done = TAKE(c->done);
 
     c->running = false;
     if (!l->stopping && !l->conf.no_collector)
         env_timer_after(l->env, &c->timer,
-                        MAX(l->conf.collect_every_ms * NS_PER_MS, PAUSE_FACTOR * took));
+                        MAX(l->conf.collect_every_ms * NS_PER_MS, PAUSE_FACTOR * c->work_ns));
     if (done)
         done(c->arg, rc);
     layer_dead(l);
@@ -123,6 +133,7 @@ static void notes_read(struct call *call)
 {
     struct collector *c = CONTAINER_OF(call, struct collector, page);
 
+    work_count(c);
     if (call->code == -R_NO_OBJECT)
         notes_next(c);
     else if (call->code < 0)
@@ -160,6 +171,7 @@ static void job_done(struct job *j)
     bool over = j->absent && (j->dead || j->no) && w->absent_since_ns &&
                 env_now_ns(l->env) - w->absent_since_ns >= l->conf.reader_grace_ms * NS_PER_MS;
 
+    work_count(c);
     if (over || (!j->any_rows && !j->dead && !j->absent))
         watch_drop(c, w);
     j->w = NULL;
@@ -224,7 +236,8 @@ static void round_begin(struct collector *c)
 {
     c->running = true;
     c->round++;
-    c->began_ns = env_now_ns(c->l->env);
+    c->work_ns = 0;
+    c->worked_ns = env_now_ns(c->l->env);
     c->notes = 0;
     writer_fini(&c->from);
     layer_live(c->l);

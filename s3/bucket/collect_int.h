@@ -93,9 +93,10 @@ struct collector {
     struct bucket_layer *l;
     struct env_timer timer;
     bool running, stopping;
-    uint64_t round, began_ns;
-    unsigned notes;   /* which of the registry's objects */
-    struct call page; /* notes being visited */
+    uint64_t round;
+    uint64_t work_ns, worked_ns; /* what this one took so far, as counted, and until when */
+    unsigned notes;              /* which of the registry's objects */
+    struct call page;            /* notes being visited */
     size_t at;
     struct writer from; /* key of the next page */
     struct call call;   /* removes a note */

@@ -131,6 +131,27 @@ T(bucket, a_writer_that_slept_too_long_fails_and_leaves_nothing)
     stage_end(&st);
 }
 
+/* Its pauses are as long as its work, not as what it had to wait for. */
+T(bucket, a_collector_that_was_cut_off_goes_on_at_once)
+{
+    struct stage st;
+
+    stage_begin(&st);
+    gate_stop(&st, 1);
+    st.conf.no_collector = false;
+    gate_start(&st, 1);
+    gate_wait_ready(&st, 1);
+    T_OK(do_put(&st, 0, "k", 1, 9000));
+    st.fake.held = st.gate[1].env;
+    st.fake.held_until_ns = sim_now_ns(st.sim) + 60 * NS_PER_S;
+    stage_run(&st, 60 * NS_PER_S);
+    T_OK(do_delete(&st, 0, "k"));
+    T_EQ(data_objects(&st), 3);
+    stage_run(&st, 60 * NS_PER_S);
+    T_EQ(data_objects(&st), 0);
+    stage_end(&st);
+}
+
 /* ---- memory ---- */
 
 /* The act with its 1st, 2nd, ... allocation failing: it says -ENOMEM or works, and works at last.
