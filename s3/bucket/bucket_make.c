@@ -5,7 +5,7 @@
  *   OWN    the owner's row, unsure: from here on a listing asks the record.  Not before CLAIM: one
  *          that found no record would take the row away under us
  *   NOTE   the shard in the registry, so that a collector finds it whatever becomes of us
- *   SHARD  the shard object
+ *   SHARD  the shard object; one that came late is noted again, for its note may have gone
  *   LIVE   record LIVE, guarded on our MAKING: the bucket exists
  *   SURE   the owner's row
  *
@@ -32,7 +32,7 @@ struct make_req {
     struct call call;
     enum make_stage stage;
     struct uuid id;
-    uint64_t created_ns;
+    uint64_t created_ns, noted_ns;
     uint32_t tries;
     struct writer was, making, live, own;
     struct bytes props; /* in the arena, as encoded */
@@ -114,19 +114,9 @@ static int live_build(struct make_req *q)
 static int note_build(struct make_req *q)
 {
     struct shard_note note = {.id = q->id, .bucket = q->r.bucket};
-    struct cairn_op *op = call_begin(&q->call, CALL_INDEX);
-    AUTO(writer) w = {0};
-    char name[NAME_BYTES];
-    struct cairn_pair pair;
 
-    shard_note_encode(&note, &w);
-    name_shard(name, &q->id, 0);
-    name_notes(q->call.name, notes_of(&q->id));
-    if (!op || w.rc < 0)
-        return -ENOMEM;
-    pair = pair_of(BYTES_STR(name), written(&w));
-    cairn_op_omap_set(op, &pair, 1);
-    return 0;
+    q->noted_ns = env_now_ns(q->r.l->env);
+    return note_write(&q->call, &note);
 }
 
 static int shard_build(struct make_req *q)
@@ -211,10 +201,16 @@ static void make_run(struct op *op)
         make_ask(q, MAKE_SHARD, note_build(q));
         break;
     case MAKE_SHARD:
-        make_ask(q, MAKE_LIVE, shard_build(q));
+        if (note_is_old(q->r.l, q->noted_ns)) /* we have slept */
+            make_again(q);
+        else
+            make_ask(q, MAKE_LIVE, shard_build(q));
         break;
     case MAKE_LIVE:
-        make_ask(q, MAKE_SURE, live_build(q));
+        if (note_is_old(q->r.l, q->noted_ns)) /* the shard may have come late */
+            make_ask(q, MAKE_LIVE, note_build(q));
+        else
+            make_ask(q, MAKE_SURE, live_build(q));
         break;
     case MAKE_SURE: /* it exists; an unsure row is only slower to list */
         q->stage = MAKE_DONE;

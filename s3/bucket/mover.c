@@ -224,6 +224,28 @@ static void retreat(struct mover *m, int rc)
         job_end(m, rc);
 }
 
+/* ---- the note of the new shard ---- */
+
+static bool note_old(const struct mover *m)
+{
+    return m->noted_ns && note_is_old(m->l, m->noted_ns);
+}
+
+static int note_build(struct mover *m)
+{
+    struct shard_note note = {m->job.id, m->dst_no, BYTES_STR(m->job.bucket)};
+
+    m->noted_ns = env_now_ns(m->l->env);
+    return note_write(&m->call, &note);
+}
+
+static void noted_again(struct call *c)
+{
+    struct mover *m = CONTAINER_OF(c, struct mover, call);
+
+    job_end(m, c->code < 0 ? c->code : -R_GUARD_FAILED);
+}
+
 /* ---- one batch ---- */
 
 static void adopt(struct mover *m)
@@ -261,12 +283,10 @@ static void flipped(struct call *c)
 
 static void copied(struct mover *m, int rc)
 {
-    uint64_t noted = env_now_ns(m->l->env) - m->noted_ns;
     struct cairn_op *op = NULL;
     struct shard_row next;
 
-    /* A note of a shard that is not there goes after a while; ours must have been there since. */
-    if (rc == 0 && m->noted_ns && noted > m->l->conf.reader_grace_ms * NS_PER_MS / 2)
+    if (rc == 0 && note_old(m))
         rc = -R_GUARD_FAILED;
     if (rc < 0) {
         retreat(m, rc);
@@ -309,6 +329,10 @@ static void prepared(struct call *c)
     struct shard_row next;
     int rc = c->code;
 
+    if (note_old(m)) { /* the shard may have come late, and without a note nobody finds it */
+        call_submit_if(c, note_build(m), noted_again);
+        return;
+    }
     if (rc == 0)
         rc = move_prepare(&m->dst->row, &range, m->src_no, &next);
     if (rc == 0)
@@ -348,6 +372,8 @@ static void noted(struct call *c)
     struct cairn_op *op;
     int rc = c->code;
 
+    if (rc == 0 && note_old(m)) /* we have slept */
+        rc = -R_GUARD_FAILED;
     if (rc == 0)
         rc = move_prepare(&m->dst->row, &range, m->src_no, &next);
     if (rc < 0) {
@@ -365,23 +391,6 @@ static void noted(struct call *c)
     call_submit_if(&m->call, w.rc, prepared);
 }
 
-static int note_build(struct mover *m)
-{
-    struct shard_note note = {m->job.id, m->dst_no, BYTES_STR(m->job.bucket)};
-    struct cairn_op *op = call_begin(&m->call, CALL_INDEX);
-    AUTO(writer) w = {0};
-    char name[NAME_BYTES];
-    struct cairn_pair pair;
-
-    shard_note_encode(&note, &w);
-    name_shard(name, &m->job.id, m->dst_no);
-    name_notes(m->call.name, notes_of(&m->job.id));
-    pair = pair_of(BYTES_STR(name), written(&w));
-    if (op && w.rc == 0)
-        cairn_op_omap_set(op, &pair, 1);
-    return w.rc;
-}
-
 static void dst_make(struct mover *m)
 {
     struct shard_row row = {.bucket = m->job.id,
@@ -396,7 +405,6 @@ static void dst_make(struct mover *m)
     while (m->dst_no == 0);
     row.no = m->dst_no;
     rc = mover_view(&m->dst, &row);
-    m->noted_ns = env_now_ns(m->l->env);
     if (rc == 0)
         rc = note_build(m);
     else

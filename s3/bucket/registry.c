@@ -45,6 +45,28 @@ int record_take(struct call *c, struct writer *raw, struct bucket_row *out_row)
     return raw->rc < 0 ? raw->rc : bucket_row_decode(written(raw), out_row);
 }
 
+int note_write(struct call *c, const struct shard_note *note)
+{
+    struct cairn_op *op = call_begin(c, CALL_INDEX);
+    AUTO(writer) w = {0};
+    char name[NAME_BYTES];
+    struct cairn_pair pair;
+
+    shard_note_encode(note, &w);
+    name_shard(name, &note->id, note->no);
+    name_notes(c->name, notes_of(&note->id));
+    if (!op || w.rc < 0)
+        return -ENOMEM;
+    pair = pair_of(BYTES_STR(name), written(&w));
+    cairn_op_omap_set(op, &pair, 1);
+    return 0;
+}
+
+bool note_is_old(const struct bucket_layer *l, uint64_t noted_ns)
+{
+    return env_now_ns(l->env) - noted_ns > l->conf.reader_grace_ms * NS_PER_MS / 2;
+}
+
 int own_write(struct call *c, const char *owner, struct bytes bucket, const struct writer *value)
 {
     struct cairn_op *op = call_begin(c, CALL_INDEX);

@@ -428,7 +428,7 @@ static void execute(void *arg)
     struct frun *run = arg;
     struct fake *f = run->f;
 
-    if (held(run, execute)) {
+    if (!f->held_asleep && held(run, execute)) {
         run_came(run);
         return;
     }

@@ -45,7 +45,8 @@ struct fake {
     bool suspended;                /* alice */
     const struct env *held;        /* its operations run, and its answers come, only after ... */
     uint64_t held_until_ns;
-    int command_rc; /* what the monitors' commands fail with; 0: they do not */
+    bool held_asleep; /* only its answers wait: paused, it would be entered all the same */
+    int command_rc;   /* what the monitors' commands fail with; 0: they do not */
     uint64_t ops[FAKE_POOLS], writes[FAKE_POOLS], commands;
     uint64_t misuse; /* operations that the real OSD would refuse as malformed */
 };

@@ -400,9 +400,48 @@ T(bucket, uploads_readers_and_intents_move_along)
     stage_end(&st);
 }
 
-/* One gateway fills and splits, and dies or is cut off at this moment (then what it sent arrives a
- * minute later); the other one must not mind. */
-static void split_left(uint64_t after_ns, bool late, bool drop, unsigned *out_undone)
+/* What becomes of a gateway: in the end it is dead, or what it sent comes through a minute later,
+ * or it goes on a minute later. */
+enum fate { DIES, IS_CUT_OFF, SLEEPS };
+
+static void meets(struct stage *st, enum fate fate)
+{
+    if (fate == DIES) {
+        gate_kill(st, 0);
+        return;
+    }
+    st->fake.held = st->gate[0].env;
+    st->fake.held_until_ns = sim_now_ns(st->sim) + 60 * NS_PER_S;
+    st->fake.held_asleep = fate == SLEEPS;
+    if (fate == SLEEPS)
+        sim_process_pause(st->gate[0].env, 60 * NS_PER_S);
+}
+
+/* The other one collects meanwhile, and after that. */
+static void outlives(struct stage *st, enum fate fate)
+{
+    for (unsigned i = 0; i < 40; i++) {
+        do_collect(st, 1);
+        stage_run(st, NS_PER_S);
+    }
+    if (fate == DIES)
+        gate_start(st, 0);
+    else
+        stage_run(st, 40 * NS_PER_S);
+    gate_wait_ready(st, 0);
+    for (unsigned i = 0; i < 2; i++)
+        collect_all(st, 1);
+}
+
+static void no_shard_is_left(const struct stage *st)
+{
+    T_EQ(st->fake.count[FAKE_DATA], 0);
+    for (size_t i = 0; i < st->fake.count[FAKE_INDEX]; i++)
+        T_TRUE(strncmp(st->fake.object[FAKE_INDEX][i]->name, "shard.", 6) != 0);
+}
+
+/* One gateway fills and splits, and meets its fate at this moment; the other one must not mind. */
+static void split_left(uint64_t after_ns, enum fate fate, bool drop, unsigned *out_undone)
 {
     struct stage st;
     char key[32];
@@ -414,12 +453,7 @@ static void split_left(uint64_t after_ns, bool late, bool drop, unsigned *out_un
         T_OK(do_put(&st, 0, key, 10 + i, 10 + 600 * (i % 2)));
     }
     stage_run(&st, after_ns);
-    if (late) {
-        st.fake.held = st.gate[0].env;
-        st.fake.held_until_ns = sim_now_ns(st.sim) + 60 * NS_PER_S;
-    } else {
-        gate_kill(&st, 0);
-    }
+    meets(&st, fate);
     for (unsigned i = 0; i < SMALL; i++) {
         uint64_t before = sim_now_ns(st.sim), id;
 
@@ -440,17 +474,9 @@ static void split_left(uint64_t after_ns, bool late, bool drop, unsigned *out_un
         }
         T_OK(do_drop(&st, 1, "box"));
     }
-    if (late)
-        stage_run(&st, 70 * NS_PER_S);
-    else
-        gate_start(&st, 0);
-    gate_wait_ready(&st, 0);
-    for (unsigned i = 0; i < 2; i++)
-        collect_all(&st, 1);
+    outlives(&st, fate);
     if (drop) {
-        T_EQ(st.fake.count[FAKE_DATA], 0);
-        for (size_t i = 0; i < st.fake.count[FAKE_INDEX]; i++)
-            T_TRUE(strncmp(st.fake.object[FAKE_INDEX][i]->name, "shard.", 6) != 0);
+        no_shard_is_left(&st);
     } else {
         for (unsigned i = 0; i < SMALL; i++) {
             snprintf(key, sizeof(key), "k%u", i);
@@ -466,7 +492,7 @@ T(bucket, a_gateway_may_die_at_any_moment_of_a_split)
     unsigned undone = 0;
 
     for (uint64_t t = 0; t < 120; t++)
-        split_left(t * 500000, false, t % 2, &undone);
+        split_left(t * 500000, DIES, t % 2, &undone);
     T_GT(undone, 3);
 }
 
@@ -475,8 +501,42 @@ T(bucket, what_a_split_sent_may_arrive_late_from_any_moment)
     unsigned undone = 0;
 
     for (uint64_t t = 0; t < 60; t++)
-        split_left(t * 1000000, true, t % 2, &undone);
+        split_left(t * 1000000, IS_CUT_OFF, t % 2, &undone);
     T_GT(undone, 1);
+}
+
+T(bucket, a_gateway_may_sleep_at_any_moment_of_a_split)
+{
+    unsigned undone = 0;
+
+    for (uint64_t t = 0; t < 60; t++)
+        split_left(t * 1000000, SLEEPS, t % 2, &undone);
+    T_GT(undone, 1);
+}
+
+/* One gateway makes a bucket, and meets its fate meanwhile; the other one makes it, too. */
+T(bucket, what_is_left_of_making_a_bucket_goes)
+{
+    for (unsigned i = 0; i < 3 * 40; i++) {
+        struct act make = {.kind = ACT_CREATE, .bucket = "other"};
+        enum fate fate = (enum fate)(i % 3);
+        struct stage st;
+
+        stage_begin(&st);
+        st.fake.delay_max_ns = NS_PER_MS;
+        act_start(&st, 0, &make);
+        stage_run(&st, i / 3 * 250000);
+        meets(&st, fate);
+        (void)do_create(&st, 1, "other");
+        T_OK(do_drop(&st, 1, "other"));
+        T_OK(do_drop(&st, 1, "box"));
+        outlives(&st, fate);
+        (void)do_drop(&st, 1, "other"); /* the first one may have made it after all */
+        for (unsigned n = 0; n < 2; n++)
+            collect_all(&st, 1);
+        no_shard_is_left(&st);
+        stage_end(&st);
+    }
 }
 
 T(bucket, a_bucket_may_be_deleted_while_it_is_split)
