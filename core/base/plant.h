@@ -19,6 +19,18 @@ enum plant {
     PLANT_NO_UP_THRU,    /* osd: activate without up_thru */
     PLANT_TRIM_TOO_FAR,  /* osd: trim the log too far */
     PLANT_EARLY_REPEAT,  /* osd: answer a repeat before its entry is durable */
+
+    PLANT_BUCKETS,                      /* from here on: seen with gateways and buckets only */
+    PLANT_GARBAGE_LOST = PLANT_BUCKETS, /* s3: replace an object without noting its data */
+    PLANT_UNRIPE,                       /* s3: collect what readers and writers may still use */
+    PLANT_NO_REDATE,                    /* s3: read a replaced object without re-dating it */
+    PLANT_PARTS_ALL,                    /* s3: delete the parts that an object is made of */
+    PLANT_REPEAT_ANEW,                  /* s3: a repeated completion has another result */
+    PLANT_DROP_UNSEEN,                  /* s3: delete a bucket without looking into it */
+    PLANT_REOPEN_BLIND,                 /* s3: reopen a closed shard without asking the record */
+    PLANT_LIST_SKIP,                    /* s3: skip keys at the border of a page */
+    PLANT_LIST_SHARD,                   /* s3: skip keys at the border of a shard */
+    PLANT_SPLIT_WRITES,                 /* s3: write to a range that is being copied */
     PLANT_COUNT
 };
 

@@ -280,7 +280,7 @@ static void shard_looked(struct drop_req *q)
         drop_end(q, rc);
         return;
     }
-    q->has_entries = cairn_op_pair_count(q->call.op, 1, NULL) > 0;
+    q->has_entries = cairn_op_pair_count(q->call.op, 1, NULL) > 0 && !PLANTED(PLANT_DROP_UNSEEN);
     if (r->to.len && !q->has_entries)
         close_begin(q, r->next);
     else

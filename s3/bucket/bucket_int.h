@@ -10,6 +10,7 @@
 #define S3_BUCKET_BUCKET_INT_H
 
 #include "core/base/htable.h"
+#include "core/base/plant.h"
 #include "core/base/rng.h"
 #include "core/base/size.h"
 #include "core/client/include/cairn_env.h"

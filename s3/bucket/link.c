@@ -110,6 +110,8 @@ static void drop_before(struct link *k, struct link_rows *r)
 
     if (!k->had)
         return;
+    if (k->was.place != ENTRY_INLINE && PLANTED(PLANT_GARBAGE_LOST))
+        return;
     if (k->was.place == ENTRY_INLINE) {
         if (!k->data.len) /* else its data row is overwritten */
             row_key_named(link_gone(r), ROW_DATA, k->a.key);

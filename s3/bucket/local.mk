@@ -1,5 +1,5 @@
 # s3/bucket - buckets and objects below HTTP.
-libs3_a_SOURCES += \
+s3_bucket_sources = \
 	s3/bucket/bucket.h \
 	s3/bucket/bucket_cache.c \
 	s3/bucket/bucket_drop.c \
@@ -52,3 +52,4 @@ libs3_a_SOURCES += \
 	s3/bucket/verify.h \
 	s3/bucket/verify_int.h \
 	s3/bucket/verify_rows.c
+libs3_a_SOURCES += $(s3_bucket_sources)

@@ -314,7 +314,7 @@ static int date_build(struct access *a, struct cairn_op *op)
         return rc;
     garbage_key(g, &key);
     cairn_op_cmp_omap(op, key.b, key.len, CAIRN_EQ, g->garbage_was.data, g->garbage_was.len);
-    if (row.epoch == access_epoch(a))
+    if (row.epoch == access_epoch(a) || PLANTED(PLANT_NO_REDATE))
         return 0;
     row.epoch = access_epoch(a);
     garbage_row_encode(&row, &w);

@@ -83,7 +83,7 @@ static void begin_after(struct list_req *q, struct bytes after, const struct uui
         if (!key_behind(&k))
             q->none = true;
     } else if (q->letter == ROW_ENTRY) {
-        k.b[k.len++] = 0;
+        k.b[k.len++] = PLANTED(PLANT_LIST_SKIP) ? 0xff : 0;
     } else if (upload) {
         row_key_of(&k, q->letter, cut(after), upload);
         if (!key_behind(&k))
@@ -223,6 +223,8 @@ static int scan_next(struct list_req *q)
         if (!to.len)
             return 1;
         row_key_named(&k, q->letter, to); /* the next shard */
+        if (PLANTED(PLANT_LIST_SHARD))
+            k.b[k.len++] = 0;
         from_set(q, &k);
     } else if (n) { /* behind the last row, if no common prefix has led further */
         struct cairn_pair last = cairn_op_pair(a->call.op, 1, n - 1);

@@ -14,6 +14,7 @@
 #include "core/store/store.h"
 #include "tests/sim/workload.h"
 
+enum { LIST_MAX = 20000 };
 #define AUDIT_LIMIT_NS (120 * NS_PER_S)
 
 struct found {
@@ -33,7 +34,7 @@ struct auditor { /* of one store; outside of the process */
     struct note why;
     int rc;
     bool done;
-    struct found found[2 * AUDIT_OBJECTS_MAX];
+    struct found *found; /* owned */
     uint32_t count, at;
     uint64_t stored; /* objects, as the store counts them */
     /* in the process */
@@ -146,12 +147,17 @@ static void next_object(struct auditor *a)
 static void listed(struct store_list *l)
 {
     struct auditor *a = CONTAINER_OF(l, struct auditor, list);
+    struct mem_scope *inside;
 
-    if (l->rc < 0 || l->more || l->row_count > ARRAY_LEN(a->found)) {
+    if (l->rc < 0 || l->more) {
         note_set(&a->why, "listing found %u objects", l->row_count);
         finish(a, l->rc < 0 ? l->rc : -EFBIG);
         return;
     }
+    inside = mem_scope_enter(NULL); /* they outlive the process */
+    a->found = mem_calloc(MAX(l->row_count, 1u), sizeof(*a->found));
+    (void)mem_scope_enter(inside);
+    ASSERT(a->found);
     for (uint32_t i = 0; i < l->row_count; i++) {
         struct found *fo = &a->found[a->count++];
         struct bytes name = oid_name(&l->rows[i].oid);
@@ -187,7 +193,7 @@ static void opened(void *arg, int rc, struct store *store, const struct note *wh
     ASSERT(a->arena);
     arena_init(a->arena);
     a->list = (struct store_list){
-        .to = {last, sizeof(last)}, .rows_max = 1000, .arena = a->arena, .done = listed};
+        .to = {last, sizeof(last)}, .rows_max = LIST_MAX, .arena = a->arena, .done = listed};
     store_list(store, &a->list);
 }
 
@@ -360,15 +366,19 @@ static bool leftovers(const struct audit *audit, const struct auditor *a,
                       const struct auditor *stores, FILE *f)
 {
     const struct workload *load = a->cl->load;
+    uint32_t count = 0, first = 0;
 
-    for (uint32_t i = 0; i < a->count && load->may_stay; i++) {
-        if (load->may_stay(load, a->found[i].name))
-            continue;
-        print_copies(audit, a->found[i].name, stores, f);
-        cluster_broken(a->cl, "%s still holds %s", a->n->name, a->found[i].name);
-        return false;
-    }
-    return true;
+    for (uint32_t i = a->count; i > 0 && load->may_stay; i--)
+        if (!load->may_stay(load, a->found[i - 1].name)) {
+            first = i - 1;
+            count++;
+        }
+    if (count == 0)
+        return true;
+    print_copies(audit, a->found[first].name, stores, f);
+    cluster_broken(a->cl, "%s still holds %s and %u others", a->n->name, a->found[first].name,
+                   count - 1);
+    return false;
 }
 
 bool audit_run(struct audit *a, FILE *f)
@@ -387,6 +397,8 @@ bool audit_run(struct audit *a, FILE *f)
         good = leftovers(a, &stores[i], stores, f);
     for (uint32_t i = 0; i < a->count && good; i++)
         good = compare(a, &a->place[i], stores, f);
+    for (uint32_t i = 0; i < a->cl->sc.osds; i++)
+        mem_free(stores[i].found);
     mem_free(stores);
     return good;
 }

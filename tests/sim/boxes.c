@@ -2,39 +2,21 @@
  *
  * The requests and the judge are those of the bucket layer's own tests
  * (tests/unit/s3/bucket/model.h), here over libcairn and OSDs that are being hurt; and gateways die
- * more often than the faults have it.  At the end, in a healthy cluster: every key is read and
- * listed once more, uploads are aborted, keys and the bucket deleted, and the collectors get time.
- * Then the stores may hold no data object any more (boxes_left), whatever the gateways were doing
- * when they died.
+ * and stand still more often than the faults have it, mostly in the middle of what takes several
+ * steps.  In each fourth seed nothing else goes wrong: then no excuse is taken.  At the end, in a
+ * healthy cluster: every key is read and listed once more, uploads are aborted, keys and the bucket
+ * deleted, and the collectors get time. Then the stores may hold no data object any more
+ * (boxes_left), whatever the gateways were doing when they died.
  *
  * The driver asks from outside (sim_at); what it asks for runs inside the gateway's process. */
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/sim/workload.h"
-#include "tests/unit/s3/bucket/model.h"
+#include "tests/sim/boxes.h"
 
-enum { ACTS = 500, UPLOADS_LEFT_MAX = 64 };
-#define TURN_NS    (50 * NS_PER_MS)
-#define COLLECT_NS (90 * NS_PER_S) /* longer than grace, stale and keep times together */
-
-enum phase { MAKE, LOAD, READ, LIST, UPLOADS, ABORT, DELETE, DROP, COLLECT, STOP, DONE };
-
-struct boxes {
-    struct workload base;
-    struct cluster *cl;
-    struct model m;
-    enum phase phase;
-    uint64_t since_ns, crash_at_ns, collect_until_ns;
-    struct act act; /* of MAKE and of the end */
-    unsigned at;    /* key or upload */
-    bool finals, stop_asked;
-    unsigned left_count;
-    struct {
-        char key[S3_KEY_MAX + 1], upload[S3_UPLOAD_ID_LEN + 1];
-    } left[UPLOADS_LEFT_MAX];
-    struct node *node[CLIENTS_MAX];
-};
+enum { ACTS = 1000 };
+#define TURN_NS  (50 * NS_PER_MS)
+#define BURST_NS NS_PER_S /* acts come together, so that they meet */
 
 static struct boxes *boxes_of(const struct workload *w)
 {
@@ -96,13 +78,30 @@ static void layer_stopped(void *arg)
     g->l = NULL;
 }
 
+/* Before the layer's memory goes. */
 static void layer_count(struct boxes *b, const struct gate *g)
 {
     const struct bucket_counters *n = bucket_counters(g->l);
+    struct coverage *cov = &b->cl->cov;
 
-    b->m.splits += (unsigned)counter_get(&n->shard_splits);
-    b->m.merges += (unsigned)counter_get(&n->shard_merges);
-    b->m.undone += (unsigned)counter_get(&n->moves_undone);
+    cov->shard_splits += counter_get(&n->shard_splits);
+    cov->shard_merges += counter_get(&n->shard_merges);
+    cov->moves_undone += counter_get(&n->moves_undone);
+    cov->drops_undone += counter_get(&n->deletes_undone);
+    cov->link_retries += counter_get(&n->link_retries);
+    cov->stale_intents += counter_get(&n->stale_intents);
+    cov->collected += counter_get(&n->collected_objects);
+}
+
+static void client_count(struct workload *base, struct node *n)
+{
+    struct boxes *b = boxes_of(base);
+    const struct gate *g = &b->m.st.gate[n->id];
+
+    if (!g->l)
+        return;
+    layer_count(b, g);
+    hurt_count(b, n->id);
 }
 
 static void layer_stop(void *arg)
@@ -110,23 +109,6 @@ static void layer_stop(void *arg)
     struct gate *g = arg;
 
     bucket_layer_stop(g->l, layer_stopped, g);
-}
-
-static void crash_some(struct boxes *b)
-{
-    uint64_t now = sim_now_ns(b->cl->sim);
-    struct node *n;
-
-    if (now < b->crash_at_ns || b->cl->healing)
-        return;
-    n = b->node[rng_below(&b->m.rng, b->m.gates)];
-    b->crash_at_ns = now + rng_between(&b->m.rng, NS_PER_S, 12 * NS_PER_S);
-    if (!n || !node_alive(n))
-        return;
-    b->cl->cov.gateway_kills++;
-    if (b->m.st.gate[n->id].l)
-        layer_count(b, &b->m.st.gate[n->id]);
-    node_kill(n, rng_between(&b->m.rng, NS_PER_MS, 4 * NS_PER_S));
 }
 
 /* --- one request after the other -------------------------------------------------------------- */
@@ -159,6 +141,12 @@ static void next_phase(struct boxes *b)
 {
     b->phase++;
     b->at = 0;
+}
+
+static void wait_phase(struct boxes *b, uint64_t for_ns)
+{
+    b->until_ns = sim_now_ns(b->cl->sim) + for_ns;
+    next_phase(b);
 }
 
 static void each_key(struct boxes *b, enum act_kind kind)
@@ -197,6 +185,13 @@ static void abort_next(struct boxes *b)
     b->at++;
 }
 
+/* What an upload of a dead gateway leaves goes in steps, each a grace after the one before. */
+static uint64_t collect_ns(const struct bucket_conf *c)
+{
+    return (4 * c->reader_grace_ms + c->intent_stale_ms + c->upload_keep_ms) * NS_PER_MS +
+           30 * NS_PER_S;
+}
+
 /* A bucket that nobody dropped must be there, and empty by now. */
 static void drop(struct boxes *b)
 {
@@ -205,8 +200,7 @@ static void drop(struct boxes *b)
     if (b->act.rc < 0 && !(b->act.rc == -R_NO_BUCKET && b->m.dropped))
         cluster_broken(b->cl, "buckets: the empty bucket cannot be deleted: %s",
                        reason_name(b->act.rc));
-    b->collect_until_ns = sim_now_ns(b->cl->sim) + COLLECT_NS;
-    next_phase(b);
+    wait_phase(b, collect_ns(&b->m.st.conf));
 }
 
 static void stop_next(struct boxes *b)
@@ -229,10 +223,11 @@ static void stop_next(struct boxes *b)
 static void load(struct boxes *b)
 {
     uint64_t passed = sim_now_ns(b->cl->sim) - b->since_ns;
+    uint64_t due = ACTS * MIN(passed - passed % BURST_NS, b->cl->sc.load_ns) / b->cl->sc.load_ns;
 
-    b->m.draining = b->m.started % 200 > 140;
-    model_step(&b->m, b->m.started < ACTS * MIN(passed, b->cl->sc.load_ns) / b->cl->sc.load_ns);
-    crash_some(b);
+    b->m.draining = b->m.started % 250 > 140 && b->m.started % 250 < 200; /* it ends filled */
+    model_step(&b->m, b->m.started < due);
+    hurt_some(b);
 }
 
 static void play(struct boxes *b)
@@ -241,13 +236,19 @@ static void play(struct boxes *b)
     case MAKE:
         if (!act_ended(b, ACT_CREATE, "", ""))
             break;
-        if (b->act.rc == 0 || b->act.rc == -R_BUCKET_YOURS)
+        if (b->act.rc == 0 || b->act.rc == -R_BUCKET_YOURS) {
+            model_made(&b->m, b->since_ns);
             next_phase(b);
+        }
         b->since_ns = sim_now_ns(b->cl->sim);
         break;
     case LOAD:
         load(b);
         if (b->finals)
+            wait_phase(b, 2 * b->m.st.conf.reader_grace_ms * NS_PER_MS + 10 * NS_PER_S);
+        break;
+    case SETTLE:
+        if (sim_now_ns(b->cl->sim) >= b->until_ns)
             next_phase(b);
         break;
     case READ:
@@ -275,7 +276,7 @@ static void play(struct boxes *b)
         drop(b);
         break;
     case COLLECT:
-        if (sim_now_ns(b->cl->sim) >= b->collect_until_ns)
+        if (sim_now_ns(b->cl->sim) >= b->until_ns)
             next_phase(b);
         break;
     case STOP:
@@ -297,6 +298,11 @@ static void turn(void *arg)
         play(b);
     if (b->phase != DONE)
         sim_at(b->cl->sim, sim_now_ns(b->cl->sim) + TURN_NS, turn, b);
+}
+
+static void stepped(struct workload *base)
+{
+    hurt_step(boxes_of(base));
 }
 
 /* --- the interface ---------------------------------------------------------------------------- */
@@ -334,9 +340,9 @@ static bool verify(struct workload *base, FILE *f)
     b->cl->cov.bucket_deletes += b->m.ended[ACT_DELETE];
     b->cl->cov.completions += b->m.completes;
     b->cl->cov.bucket_drops += b->m.gone;
-    b->cl->cov.shard_splits += b->m.splits;
-    b->cl->cov.shard_merges += b->m.merges;
-    b->cl->cov.moves_undone += b->m.undone;
+    b->cl->cov.drops_raced += b->m.raced;
+    b->cl->cov.outlived += b->m.outlived;
+    b->cl->cov.reads_cut += b->m.cut;
     model_judge(&b->m);
     return !b->cl->broken;
 }
@@ -387,6 +393,27 @@ static void destroy(struct workload *base)
     mem_free(b);
 }
 
+/* Times are long or short for what faults take; half of the grace is more than the two seconds that
+ * one may wait for a bucket that is being deleted. */
+static struct bucket_conf conf_draw(struct rng *r, uint64_t seed)
+{
+    uint32_t unit_ms = rng_chance(r, 1, 2) ? 2000 : 5000;
+
+    return (struct bucket_conf){.stripe_bytes = 4096,
+                                .window_objects = 3,
+                                .inline_bytes_max = 512,
+                                .data_timeout_ms = unit_ms,
+                                .reader_grace_ms = 3 * unit_ms,
+                                .intent_stale_ms = 4 * unit_ms,
+                                .collect_every_ms = 2000,
+                                .collect_rows_max = 50,
+                                .upload_keep_ms = 4 * unit_ms,
+                                .part_bytes_min = 1000,
+                                .shard_entries_max = 4 + (unsigned)(seed % 5),
+                                .split_batch_keys = 1 + (unsigned)(seed % 7),
+                                .split_wait_ms = 20 + 100 * (unsigned)(seed % 3)};
+}
+
 struct workload *boxes_create(struct cluster *cl)
 {
     struct boxes *b = mem_zalloc(sizeof(*b));
@@ -394,7 +421,9 @@ struct workload *boxes_create(struct cluster *cl)
     ASSERT(b);
     b->base = (struct workload){.client_up = client_up,
                                 .client_stops = client_stops,
+                                .client_count = client_count,
                                 .client_down = client_down,
+                                .stepped = stepped,
                                 .issued = issued,
                                 .answered = answered,
                                 .final = final,
@@ -406,26 +435,15 @@ struct workload *boxes_create(struct cluster *cl)
     b->cl = cl;
     b->m.fail = model_failed;
     b->m.gates = cl->sc.clients;
-    b->m.broken = true;
+    b->m.broken = !cl->sc.quiet;
+    b->m.slow_gate = cl->sc.quiet ? cl->sc.clients : 0;
     b->m.seed = cl->sc.seed;
     b->m.st.sim = cl->sim;
     b->m.st.sets = mem_calloc(SETS_MAX, sizeof(*b->m.st.sets));
     ASSERT(b->m.st.sets);
-    b->m.st.conf = (struct bucket_conf){.stripe_bytes = 4096,
-                                        .window_objects = 3,
-                                        .inline_bytes_max = 512,
-                                        .data_timeout_ms = 5000,
-                                        .reader_grace_ms = 15000,
-                                        .intent_stale_ms = 20000,
-                                        .collect_every_ms = 2000,
-                                        .collect_rows_max = 50,
-                                        .upload_keep_ms = 20000,
-                                        .part_bytes_min = 1000,
-                                        .shard_entries_max = 4 + (unsigned)(cl->sc.seed % 5),
-                                        .split_batch_keys = 1 + (unsigned)(cl->sc.seed % 7),
-                                        .split_wait_ms = 20 + 100 * (unsigned)(cl->sc.seed % 3)};
     rng_seed(&b->m.rng, cl->sc.seed * UINT64_C(0xd6e8feb86659fd93) + 9);
-    b->crash_at_ns = rng_between(&b->m.rng, 10 * NS_PER_S, 20 * NS_PER_S);
+    b->m.st.conf = conf_draw(&b->m.rng, cl->sc.seed);
+    hurt_init(b);
     sim_at(cl->sim, TURN_NS, turn, b);
     return &b->base;
 }

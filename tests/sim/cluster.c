@@ -72,6 +72,8 @@ static void node_count(struct node *n)
         coverage_mon(cov, mon_counters(n->mon));
     if (n->client)
         cov->resends += cairn_resends(n->client);
+    if (n->client && n != &n->cl->admin && n->cl->load->client_count)
+        n->cl->load->client_count(n->cl->load, n);
 }
 
 void cluster_count(struct cluster *cl)
@@ -340,6 +342,8 @@ static void check(void *arg)
 
     if (++cl->steps == STEPS_LIMIT)
         cluster_broken(cl, "no rest after %u events", STEPS_LIMIT);
+    if (cl->load->stepped)
+        cl->load->stepped(cl->load);
     if (!cl->sc.check_each_step) {
         check_node(cluster_node(cl, (uint32_t)(cl->steps % count)));
         return;

@@ -60,6 +60,7 @@ struct scenario {
     uint32_t drift_ppm;
     uint32_t down_out_s;
     uint64_t load_ns; /* how long the load and the faults last */
+    bool quiet;       /* no faults: what the workload does to itself is enough */
     bool check_each_step;
 };
 

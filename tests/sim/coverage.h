@@ -17,7 +17,7 @@ void coverage_add(struct coverage *to, const struct coverage *from);
 void coverage_osd(struct coverage *to, const struct osd_counters *n);
 void coverage_mon(struct coverage *to, const struct mon_counters *n);
 void coverage_print(FILE *f, const struct coverage *c);
-/* The number of needed ones that are zero; each is named on `f`. */
-unsigned coverage_missing(FILE *f, const struct coverage *c);
+/* The number of those that are zero though this workload needs them; each is named on `f`. */
+unsigned coverage_missing(FILE *f, const struct coverage *c, bool buckets);
 
 #endif

@@ -6,7 +6,7 @@ SIM_TESTS = tests/sim/sim.sh tests/sim/trace.sh
 check_SCRIPTS += $(SIM_TESTS)
 EXTRA_DIST += $(SIM_TESTS) tests/sim/caught.txt tests/sim/regressions.txt tests/sim/README.md
 
-# The simulator has the store and the OSD compiled once more, with bugs that can be turned on
+# The simulator has the store, the OSD and the bucket layer compiled once more, with bugs that can be turned on
 # (core/base/plant.h); the archives bring everything else.
 EXTRA_PROGRAMS += tests/sim/cairn-sim
 TEST_HELPERS += tests/sim/cairn-sim
@@ -14,6 +14,8 @@ tests_sim_cairn_sim_SOURCES = \
 	tests/sim/audit.c \
 	tests/sim/audit.h \
 	tests/sim/boxes.c \
+	tests/sim/boxes.h \
+	tests/sim/boxes_hurt.c \
 	tests/sim/cluster.c \
 	tests/sim/cluster.h \
 	tests/sim/coverage.c \
@@ -41,9 +43,12 @@ tests_sim_cairn_sim_SOURCES = \
 	tests/unit/s3/bucket/fake.h \
 	tests/unit/s3/bucket/model.c \
 	tests/unit/s3/bucket/model.h \
+	tests/unit/s3/bucket/model_int.h \
+	tests/unit/s3/bucket/model_judge.c \
 	tests/unit/s3/bucket/stage.h \
 	core/base/plant.c \
 	$(libcore_store_a_SOURCES) \
-	$(libcore_osd_a_SOURCES)
+	$(libcore_osd_a_SOURCES) \
+	$(s3_bucket_sources)
 tests_sim_cairn_sim_CPPFLAGS = $(AM_CPPFLAGS) -DCAIRN_PLANT
 tests_sim_cairn_sim_LDADD = libcore_mon.a libs3.a libcore_client.a $(LINK_proto) $(CRYPTO_LIBS)

@@ -101,7 +101,7 @@ static int run_many(const struct options *o)
     mem_free(seeds);
     coverage_print(stdout, &sum.cov);
     if (sum.ran >= COVERAGE_SEEDS && sum.failed == 0)
-        missing = coverage_missing(stdout, &sum.cov);
+        missing = coverage_missing(stdout, &sum.cov, o->run.buckets);
     printf("%llu seeds from %llu, %llu failed; %.0f virtual seconds; %.2f s of CPU each, %.2f at "
            "most; %llu run "
            "twice with equal traces\n",
@@ -116,9 +116,9 @@ static int run_many(const struct options *o)
 }
 
 /* Without the bug the seed must be clean, else it shows nothing. */
-static bool innocent(const struct options *o, uint64_t seed)
+static bool innocent(const struct runner_conf *with, uint64_t seed)
 {
-    struct runner_conf conf = o->run;
+    struct runner_conf conf = *with;
     struct runner_sum sum;
 
     conf.plant = -1;
@@ -157,6 +157,7 @@ static bool run_plant(const struct options *o, int plant)
     for (uint64_t i = 0; i < more; i++)
         seeds[count++] = o->first + i;
     conf.plant = plant;
+    conf.buckets = plant >= PLANT_BUCKETS;
     conf.failures_max = 1;
     conf.again_every = 0;
     plant_set(1u << plant);
@@ -169,7 +170,7 @@ static bool run_plant(const struct options *o, int plant)
     printf("%-14s caught by seed %llu (%llu run): %s\n", plant_names[plant],
            (unsigned long long)sum.first_failed, (unsigned long long)sum.ran, sum.why);
     (void)fflush(stdout);
-    if (innocent(o, sum.first_failed))
+    if (innocent(&conf, sum.first_failed))
         return true;
     printf("%-14s but that seed fails without it, too\n", plant_names[plant]);
     return false;
@@ -289,6 +290,8 @@ int main(int argc, char **argv)
     mem_scopes_enable();
     if (!options_take(&o, argc, argv))
         return usage();
+    if (o.run.plant >= 0)
+        o.run.buckets = o.run.plant >= PLANT_BUCKETS;
     plant_set(o.run.plant >= 0 ? 1u << o.run.plant : 0);
     if (o.plants)
         return run_plants(&o);

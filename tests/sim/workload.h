@@ -14,8 +14,12 @@ struct workload {
     void (*client_up)(struct workload *w, struct node *n);
     /* Inside: it is about to be closed cleanly; every operation was answered. */
     void (*client_stops)(struct workload *w, struct node *n);
+    /* It may be about to die: what has it counted?  Outside; may be NULL. */
+    void (*client_count)(struct workload *w, struct node *n);
     /* The process is gone: what it had not been told, nobody knows.  Outside. */
     void (*client_down)(struct workload *w, struct node *n);
+    /* After every event, outside; may be NULL. */
+    void (*stepped)(struct workload *w);
     /* Everything was asked; everything was answered. */
     bool (*issued)(const struct workload *w);
     bool (*answered)(const struct workload *w);

@@ -20,7 +20,8 @@ tests_unit_s3_bucket_test_faults_LDADD = $(LINK_s3_bucket)
 
 check_PROGRAMS += tests/unit/s3/bucket/test_model
 tests_unit_s3_bucket_test_model_SOURCES = tests/unit/s3/bucket/test_model.c \
-	tests/unit/s3/bucket/model.c tests/unit/s3/bucket/model.h $(s3_bucket_stage)
+	tests/unit/s3/bucket/model.c tests/unit/s3/bucket/model.h \
+	tests/unit/s3/bucket/model_int.h tests/unit/s3/bucket/model_judge.c $(s3_bucket_stage)
 tests_unit_s3_bucket_test_model_LDADD = $(LINK_s3_bucket)
 
 check_PROGRAMS += tests/unit/s3/bucket/test_rows

@@ -1,112 +1,7 @@
-/* model.c - what to ask next, what the answers say, and the judge (model.h). */
-#include "tests/unit/s3/bucket/model.h"
+/* model.c - what to ask next, and what the answers say (model.h). */
+#include "tests/unit/s3/bucket/model_int.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
-const char *const model_keys[KEYS] = {"a", "a/1", "a/2", "b", "b/x/y", "c", "d", "d0", "d00", "e",
-                                      "f", "f/1", "g",   "h", "hh",    "i", "j", "k",  "l",   "m"};
-
-/* ---- the judge ---- */
-
-PRINTF_LIKE(2, 3) static void finding(struct model *m, const char *fmt, ...)
-{
-    char text[256];
-    va_list args;
-
-    va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    m->fail(m, text);
-}
-
-static void bad(struct model *m, const char *what, unsigned key, uint64_t id)
-{
-    finding(m, "%s: key %s, value %llu", what, model_keys[key], (unsigned long long)id);
-}
-
-static bool surely_overwritten(const struct model *m, const struct wr *v, uint64_t before)
-{
-    for (unsigned i = 0; i < m->writes; i++) {
-        const struct wr *w = &m->w[i];
-
-        if (w != v && w->key == v->key && w->out == OUT_OK && w->inv > v->resp && w->resp < before)
-            return true;
-    }
-    return false;
-}
-
-static const struct wr *write_of(const struct model *m, unsigned key, uint64_t id)
-{
-    for (unsigned i = 0; i < m->writes; i++)
-        if (m->w[i].key == key && m->w[i].id == id)
-            return &m->w[i];
-    return NULL;
-}
-
-static bool may_be_seen(const struct model *m, const struct wr *v, const struct rd *r)
-{
-    return v->out != OUT_FAILED && v->inv < r->resp && !surely_overwritten(m, v, r->inv);
-}
-
-static void read_judge(struct model *m, const struct rd *r)
-{
-    const struct wr nothing_yet = {.key = r->key, .out = OUT_OK};
-    const struct wr *v;
-
-    if (r->id) {
-        v = write_of(m, r->key, r->id);
-        if (!v)
-            bad(m, "a value nobody wrote", r->key, r->id);
-        else if (!may_be_seen(m, v, r))
-            bad(m, "a value that cannot be there", r->key, r->id);
-        return;
-    }
-    if (!surely_overwritten(m, &nothing_yet, r->inv))
-        return;
-    for (unsigned i = 0; i < m->writes; i++)
-        if (m->w[i].key == r->key && m->w[i].id == 0 && may_be_seen(m, &m->w[i], r))
-            return;
-    bad(m, "an object is lost", r->key, 0);
-}
-
-static void order_judge(struct model *m, const struct rd *first, const struct rd *second)
-{
-    const struct wr *v1, *v2;
-
-    if (first->key != second->key || first->id == second->id || !first->id || !second->id ||
-        first->resp >= second->inv)
-        return;
-    v1 = write_of(m, first->key, first->id);
-    v2 = write_of(m, second->key, second->id);
-    if (v1 && v2 && v2->resp < v1->inv)
-        bad(m, "an older value came back", first->key, second->id);
-}
-
-void model_judge(struct model *m)
-{
-    for (unsigned i = 0; i < m->reads; i++)
-        read_judge(m, &m->r[i]);
-    for (unsigned i = 0; i < m->reads; i++)
-        for (unsigned n = 0; n < m->reads; n++)
-            order_judge(m, &m->r[i], &m->r[n]);
-}
-
-/* ---- facts ---- */
-
-static int write_new(struct model *m, unsigned key, uint64_t id)
-{
-    ASSERT(m->writes < WRITES_MAX);
-    m->w[m->writes] =
-        (struct wr){.key = key, .id = id, .inv = sim_now_ns(m->st.sim), .resp = UINT64_MAX};
-    return (int)m->writes++;
-}
-
-static void read_new(struct model *m, unsigned key, uint64_t id, const struct act *a)
-{
-    ASSERT(m->reads < READS_MAX);
-    m->r[m->reads++] = (struct rd){key, id, a->began_ns, a->ended_ns};
-}
+/* ---- answers ---- */
 
 /* Nobody knows whether it took place. */
 static bool unknown(int rc)
@@ -125,26 +20,6 @@ static void write_ended(struct model *m, struct slot *s)
         w->out = OUT_OK;
     } else if (!unknown(s->a.rc) && s->a.kind != ACT_COMPLETE) {
         w->out = OUT_FAILED;
-    }
-}
-
-static void page_ended(struct model *m, const struct act *a)
-{
-    const char *last = a->truncated ? a->next : NULL;
-    unsigned row = 0;
-
-    for (unsigned i = 1; i < a->row_count; i++)
-        if (strcmp(a->rows[i - 1].name, a->rows[i].name) >= 0)
-            bad(m, "a listing is out of order", 0, i);
-    for (unsigned k = 0; k < KEYS; k++) {
-        if (strcmp(model_keys[k], a->after) <= 0 || (last && strcmp(model_keys[k], last) > 0))
-            continue;
-        while (row < a->row_count && strcmp(a->rows[row].name, model_keys[k]) < 0)
-            row++;
-        if (row < a->row_count && strcmp(a->rows[row].name, model_keys[k]) == 0)
-            read_new(m, k, a->rows[row].id, a);
-        else
-            read_new(m, k, 0, a);
     }
 }
 
@@ -179,11 +54,11 @@ static void upload_ended(struct model *m, struct slot *s)
         if (a->rc == 0) {
             m->completes++;
             if (a->id != m->w[s->write].id)
-                bad(m, "a completion with another result", u->key, a->id);
+                model_bad(m, "a completion with another result", u->key, a->id);
             if (u->complete.done && u->complete.rc == 0 && strcmp(u->id, a->upload) == 0) {
                 m->repeats++;
                 if (u->complete.mtime_ns != a->mtime_ns)
-                    bad(m, "a repeated completion with another result", u->key, a->id);
+                    model_bad(m, "a repeated completion with another result", u->key, a->id);
             }
             if (strcmp(u->id, a->upload) == 0)
                 u->complete = *a;
@@ -209,25 +84,53 @@ static void rc_judge(struct model *m, const struct act *a)
     ok |= rc == -R_BUCKET_NOT_EMPTY && a->kind == ACT_DROP;
     ok |= rc == -ECANCELED && a->give_up;
     ok |= rc == -EBUSY && a->kind == ACT_COLLECT;
-    ok |= m->broken && (unknown(rc) || (rc == -R_DATA_LOST && a->kind == ACT_GET));
+    ok |= m->broken && unknown(rc);
+    ok |= m->broken && rc == -R_DATA_LOST && a->kind == ACT_GET &&
+          a->ended_ns - a->began_ns > m->st.conf.reader_grace_ms * NS_PER_MS / 2; /* too slow */
     if (!ok)
-        finding(m, "act %d on %s answers %s", a->kind, a->key, reason_name(rc));
+        model_finding(m, "act %d on %s answers %s", a->kind, a->key, reason_name(rc));
     if (a->bad_bytes)
-        bad(m, "wrong bytes", key_no(a->key), a->id);
+        model_bad(m, "wrong bytes", key_no(a->key), a->id);
+}
+
+/* Somebody writes while this one runs. */
+static bool raced(const struct model *m)
+{
+    for (unsigned i = 0; i < SLOTS; i++)
+        if (m->slot[i].busy && (m->slot[i].a.kind == ACT_PUT || m->slot[i].a.kind == ACT_COMPLETE))
+            return true;
+    return false;
+}
+
+/* Was what it read replaced a grace before its end, or earlier? */
+static bool outlived(const struct model *m, const struct act *a)
+{
+    const struct wr *v = model_write_of(m, key_no(a->key), a->id);
+    uint64_t grace = m->st.conf.reader_grace_ms * NS_PER_MS;
+
+    for (unsigned i = 0; v && i < m->writes; i++) {
+        const struct wr *w = &m->w[i];
+
+        if (w->key == v->key && w->out == OUT_OK && w->inv > v->resp && w->inv > a->began_ns &&
+            w->resp + grace < a->ended_ns)
+            return true;
+    }
+    return false;
 }
 
 /* A GET saw something between its beginning and its end: it may be as old as its opening. */
 static void seen(struct model *m, const struct act *a)
 {
     if (a->rc == 0 || a->rc == -R_NO_KEY)
-        read_new(m, key_no(a->key), a->rc == 0 ? a->id : 0, a);
+        model_read_new(m, key_no(a->key), a->rc == 0 ? a->id : 0, a);
 }
 
 void model_read(struct model *m, const struct act *a)
 {
     rc_judge(m, a);
+    model_bucket_seen(m, a);
     if (a->kind == ACT_LIST && a->rc == 0)
-        page_ended(m, a);
+        model_page(m, a);
     else if (a->kind == ACT_GET)
         seen(m, a);
 }
@@ -237,6 +140,7 @@ static void slot_ended(struct model *m, struct slot *s)
     struct act *a = &s->a;
 
     rc_judge(m, a);
+    model_bucket_seen(m, a);
     m->ended[a->kind] += a->rc == 0;
     if (s->write >= 0)
         write_ended(m, s);
@@ -244,12 +148,15 @@ static void slot_ended(struct model *m, struct slot *s)
         upload_ended(m, s);
     if (a->kind == ACT_GET || a->kind == ACT_HEAD)
         seen(m, a);
+    m->outlived += a->kind == ACT_GET && a->rc == 0 && outlived(m, a);
+    m->cut += a->kind == ACT_GET && a->rc == -R_DATA_LOST;
+    m->raced += a->kind == ACT_DROP && raced(m);
     if (a->kind == ACT_LIST && a->rc == 0)
-        page_ended(m, a);
+        model_page(m, a);
     if (a->kind == ACT_DROP && a->rc == 0) {
         m->gone++;
         for (unsigned k = 0; k < KEYS; k++)
-            read_new(m, k, 0, a);
+            model_read_new(m, k, 0, a);
     }
     act_fini(a);
     s->busy = false;
@@ -275,7 +182,7 @@ static void put_plan(struct model *m, struct slot *s)
     a->give_up = rng_chance(&m->rng, 1, 10);
     a->unknown_size = rng_chance(&m->rng, 1, 10);
     if (!a->give_up)
-        s->write = write_new(m, key_no(a->key), a->seed);
+        s->write = model_write_new(m, key_no(a->key), a->seed);
 }
 
 static void part_plan(struct model *m, struct slot *s, struct upload *u)
@@ -314,8 +221,8 @@ static bool complete_plan(struct model *m, struct slot *s, struct upload *u)
         u->complete.done = false;
     }
     id = parts_id(a->parts, a->part_count);
-    known = write_of(m, u->key, id);
-    s->write = known ? (int)(known - m->w) : write_new(m, u->key, id);
+    known = model_write_of(m, u->key, id);
+    s->write = known ? (int)(known - m->w) : model_write_new(m, u->key, id);
     return true;
 }
 
@@ -342,6 +249,21 @@ static bool upload_plan(struct model *m, struct slot *s)
     return true;
 }
 
+static void list_plan(struct model *m, struct act *a)
+{
+    static const char *const prefixes[] = {NULL, NULL, "a", "a/", "b/", "b/x"};
+    static const char *const folded[] = {"a/", "b/"};
+
+    a->kind = ACT_LIST;
+    a->max = 1 + (unsigned)rng_below(&m->rng, KEYS + 1);
+    a->prefix = prefixes[rng_below(&m->rng, ARRAY_LEN(prefixes))];
+    a->delimiter = rng_chance(&m->rng, 1, 3) ? "/" : NULL;
+    if (a->delimiter && rng_chance(&m->rng, 1, 3)) /* as the page before would say */
+        strcpy(a->after, folded[rng_below(&m->rng, ARRAY_LEN(folded))]);
+    else if (rng_chance(&m->rng, 1, 2))
+        strcpy(a->after, model_keys[rng_below(&m->rng, KEYS)]);
+}
+
 static bool plan(struct model *m, struct slot *s)
 {
     unsigned what = (unsigned)rng_below(&m->rng, 100);
@@ -351,7 +273,7 @@ static bool plan(struct model *m, struct slot *s)
     s->write = s->upload = -1;
     strcpy(a->key, model_keys[rng_below(&m->rng, KEYS)]);
     if (m->draining && what < 92)
-        what = what < 70 ? 50 : what < 80 ? 40 : what < 88 ? 92 : 95;
+        what = what < 70 ? 50 : what < 78 ? 40 : what < 80 ? 90 : what < 88 ? 92 : 95;
     if (what < 25) {
         put_plan(m, s);
     } else if (what < 40) {
@@ -361,20 +283,23 @@ static bool plan(struct model *m, struct slot *s)
         a->kind = ACT_HEAD;
     } else if (what < 65) {
         a->kind = ACT_DELETE;
-        s->write = write_new(m, key_no(a->key), 0);
+        if (m->draining && rng_chance(&m->rng, 1, 3))
+            strcpy(a->key, model_keys[m->sweep++ % KEYS]);
+        s->write = model_write_new(m, key_no(a->key), 0);
     } else if (what < 72) {
-        a->kind = ACT_LIST;
-        a->max = 1 + (unsigned)rng_below(&m->rng, KEYS + 1);
-        if (rng_chance(&m->rng, 1, 2))
-            strcpy(a->after, model_keys[rng_below(&m->rng, KEYS)]);
-    } else if (what < 92) {
+        list_plan(m, a);
+    } else if (what < 90) {
         return upload_plan(m, s);
+    } else if (what < 92) {
+        a->kind = ACT_BUCKETS;
     } else if (what < 95) {
         a->kind = ACT_DROP;
+        s->write = model_write_new(m, THE_BUCKET, 0);
         m->dropped = true;
         m->drops++;
     } else if (what < 99 || !m->dropped) {
         a->kind = ACT_CREATE;
+        s->write = model_write_new(m, THE_BUCKET, new_id(m, 0));
     } else {
         a->kind = ACT_COLLECT;
     }
@@ -407,7 +332,11 @@ void model_step(struct model *m, bool fill)
         if (!s->busy && fill) {
             unsigned gate = (unsigned)rng_below(&m->rng, m->gates);
 
-            if (m->st.gate[gate].l && plan(m, s)) {
+            if (!m->st.gate[gate].l || !plan(m, s))
+                continue;
+            if (m->slow_gate && s->a.kind == ACT_GET && s->a.pause_ns)
+                gate = m->slow_gate - 1;
+            if (m->st.gate[gate].l) {
                 s->busy = true;
                 act_start(&m->st, gate, &s->a);
                 m->started++;

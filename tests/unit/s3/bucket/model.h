@@ -12,8 +12,10 @@
 #include "tests/unit/s3/bucket/stage.h"
 
 enum { KEYS = 20, SLOTS = 8, WRITES_MAX = 4000, READS_MAX = 40000, UPLOADS_MAX = 3 };
+enum { THE_BUCKET = KEYS }; /* as a key: created, dropped, seen */
+#define ID_ANY UINT64_MAX   /* some value */
 
-extern const char *const model_keys[KEYS];
+extern const char *const model_keys[KEYS + 1];
 
 enum outcome { OUT_PENDING, OUT_OK, OUT_FAILED };
 struct wr {
@@ -24,7 +26,8 @@ struct wr {
 };
 struct rd {
     unsigned key;
-    uint64_t id; /* 0: absent */
+    uint32_t keys; /* bits of keys; several: ID_ANY is of one of them */
+    uint64_t id;   /* 0: absent */
     uint64_t inv, resp;
 };
 struct upload {
@@ -43,8 +46,9 @@ struct slot {
 struct model {
     /* A finding.  What comes after it is judged no more. */
     void (*fail)(struct model *m, const char *text);
-    unsigned gates; /* how many of the stage are played on */
-    bool broken;    /* operations may fail for good: the cluster below is being hurt */
+    unsigned gates;     /* how many of the stage are played on */
+    unsigned slow_gate; /* who slow readers use, + 1; 0: any */
+    bool broken;        /* operations may fail for good: the cluster below is being hurt */
     struct stage st;
     uint64_t seed;
     struct rng rng;
@@ -54,10 +58,11 @@ struct model {
     struct upload up[UPLOADS_MAX];
     struct slot slot[SLOTS];
     uint64_t next_id;
+    unsigned sweep;                  /* over the keys, while draining */
     bool draining;                   /* mostly deletions, so that the bucket gets empty */
     bool dropped;                    /* a deletion of the bucket was tried */
     unsigned splits, merges, undone; /* of gateways that are gone */
-    unsigned kills, drops, completes, repeats, gone;
+    unsigned kills, drops, completes, repeats, gone, raced, outlived, cut;
     unsigned ended[ACT_USAGE + 1];
 };
 
@@ -67,6 +72,8 @@ void model_step(struct model *m, bool fill);
 void model_gate_lost(struct model *m, unsigned gate);
 bool model_any_done(void *model);
 bool model_idle(const struct model *m);
+/* The bucket was made by the owner of the model, who began that at `inv`. */
+void model_made(struct model *m, uint64_t inv);
 /* A read of ours has ended. */
 void model_read(struct model *m, const struct act *a);
 /* Was every answer possible? */

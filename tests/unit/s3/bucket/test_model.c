@@ -106,6 +106,7 @@ static void play(struct model *m, uint64_t seed, unsigned acts)
         gate_wait_ready(&m->st, i);
     }
     T_OK(do_create(&m->st, 0, "box"));
+    model_made(m, 0);
     sim_on_step(m->st.sim, check_step, m);
     m->st.fake.no_room_per_mille = 20;
     m->st.fake.late_max_ns = 3 * NS_PER_S;
