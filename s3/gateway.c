@@ -6,7 +6,7 @@
 #include "s3/object/request.h"
 #include "s3/object/route.h"
 
-enum { IDLE_S = 60, REST_MS = 600 * 1000, OPS_MAX = 256 };
+enum { IDLE_S = 60, BODY_RATE_MIN = 512, REST_MS = 600 * 1000, OPS_MAX = 256 };
 
 static int copy_text(char *out, size_t size, const char *text)
 {
@@ -27,6 +27,7 @@ static int listen_on(struct s3_gateway *g, const struct gateway_conf *gc,
         .tls = tls,
         .connections_max = gc->connections_max,
         .idle_s = IDLE_S,
+        .body_rate_min = BODY_RATE_MIN,
         .rest_ms = REST_MS,
         .head = request_head,
         .refused = request_refused,
@@ -172,6 +173,7 @@ static int server_metrics(struct http_stats *http, const char *listener, struct 
         {"s3_http_connections_total", "Connections accepted", &http->connections},
         {"s3_http_refused_total", "Request heads that the guard refused", &http->refused},
         {"s3_http_aborted_total", "Connections cut by us", &http->aborted},
+        {"s3_http_slow_total", "Connections cut because a body came too slowly", &http->slow},
         {"s3_http_in_bytes", "Body bytes received", &http->bytes_in},
         {"s3_http_out_bytes", "Body bytes sent", &http->bytes_out},
     };

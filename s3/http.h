@@ -61,10 +61,14 @@ unsigned http_guard(struct http_head *head, const char **out_why);
 /* --- one request --- */
 struct http_request;
 
+struct http_reply;
 struct http_sink { /* of one request; set in `head` */
     /* Body bytes, lent for the call: take some, say how many; fewer rest until http_wake. */
     size_t (*data)(void *user, const uint8_t *data, size_t bytes);
     void (*end)(void *user); /* the body is complete */
+    /* The body comes too slowly, `gone` is next: what to say?  Status and body of the answer count.
+     * NULL: nothing. */
+    void (*slow)(void *user, struct http_reply *out_reply);
     /* The last call: the answer was sent, or (not `sent`) the connection is gone.  Nothing else of
      * this sink or of the reply is called after it; http_unref may still be far away. */
     void (*gone)(void *user, bool sent);
@@ -111,7 +115,10 @@ struct http_conf {
     struct net_addr addr; /* port 0: a free one */
     struct http_tls *tls; /* borrowed; NULL: without encryption */
     uint32_t connections_max;
-    uint32_t idle_s;  /* a silent connection is closed after this, and one without a whole head */
+    uint32_t idle_s; /* a silent connection is closed after this, and one without a whole head */
+    /* Bytes a second that a body must bring on average, beyond the first idle_s; 0: any number.
+     * Time in which we do not read does not count. */
+    uint32_t body_rate_min;
     uint32_t rest_ms; /* a resting one after this */
     void (*head)(void *arg, struct http_request *r);
     /* A head that the guard refused: fill what the answer says.  The arena is the request's. */
@@ -121,7 +128,7 @@ struct http_conf {
 };
 
 struct http_stats {
-    struct counter connections, requests, refused, aborted;
+    struct counter connections, requests, refused, aborted, slow;
     struct counter bytes_in, bytes_out;
     struct gauge active; /* requests under way */
 };

@@ -22,6 +22,7 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/http.h s3/http/guard.c s3/http/guard.h s3/http/http.c \
 	s3/http/conns.c s3/http/conns.h \
 	s3/http/head.c s3/http/head.h \
+	s3/http/response.c s3/http/response.h \
 	s3/http/tls.c s3/http/tls.h \
 	s3/object/acl.c s3/object/acl.h \
 	s3/object/attributes.c \

@@ -3,8 +3,10 @@
  * All may wait equally long, so the list is in order of their deadlines and one timer is enough. */
 #include "s3/http/conns.h"
 
+#include <stdio.h>
 #include <sys/socket.h>
 
+#include "core/base/cursor.h"
 #include "core/base/mem.h"
 
 struct http_conn {
@@ -14,14 +16,50 @@ struct http_conn {
     uint64_t until_ns;
 };
 
-/* The library sees the end of the stream, and closes. */
-static void cut(struct http_conn *conn)
+static void say(struct MHD_Connection *conn, int fd, const void *data, size_t bytes)
+{
+    const union MHD_ConnectionInfo *tls =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+    /* What does not fit in the socket is not worth waiting for. */
+    if (tls && tls->tls_session)
+        (void)tls_send(tls->tls_session, data, bytes);
+    else
+        (void)send(fd, data, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void http_conn_end(struct MHD_Connection *conn, unsigned status, const struct buf *body)
 {
     const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(conn->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+    AUTO(writer) text = {0};
+    char head[256];
 
-    if (info)
-        (void)shutdown(info->connect_fd, SHUT_RDWR); /* fails when the peer was faster */
+    if (!info)
+        return;
+    if (status) {
+        (void)snprintf(head, sizeof(head),
+                       "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: application/xml\r\n"
+                       "Content-Length: %llu\r\n\r\n",
+                       status, MHD_get_reason_phrase_for(status), (unsigned long long)body->bytes);
+        wr_raw(&text, head, strlen(head));
+        for (uint32_t i = 0; i < body->span_count; i++) {
+            const struct span *span = &buf_spans_of(body)[i];
+
+            wr_raw(&text, span_data(span), span->bytes);
+        }
+        if (text.rc == 0)
+            say(conn, info->connect_fd, text.data, text.len);
+    }
+    /* The library sees the end, and closes.  Fails when the peer was faster. */
+    (void)shutdown(info->connect_fd, SHUT_RDWR);
+}
+
+static void cut(struct http_conn *conn)
+{
+    static const struct buf nothing;
+
+    http_conn_end(conn->conn, 0, &nothing);
 }
 
 static void timer_set(struct http_conns *c)

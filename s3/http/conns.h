@@ -8,6 +8,7 @@
 
 #include <microhttpd.h>
 
+#include "core/base/buf.h"
 #include "core/base/list.h"
 #include "core/env/env.h"
 #include "s3/http/tls.h"
@@ -21,6 +22,10 @@ struct http_conns {
 };
 void http_conns_init(struct http_conns *c, struct env *env, struct http_tls *tls, uint32_t head_s);
 void http_conns_fini(struct http_conns *c); /* when all are closed */
+
+/* Say this, if it can be said at once (status 0: nothing), and end the stream: for a request whose
+ * body is still to come, where the library has no answer.  The body is not moved. */
+void http_conn_end(struct MHD_Connection *conn, unsigned status, const struct buf *body);
 
 struct http_conn;
 struct http_conn *http_conn_open(struct http_conns *c, struct MHD_Connection *conn);

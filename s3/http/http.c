@@ -29,6 +29,7 @@
 #include "s3/http.h"
 #include "s3/http/conns.h"
 #include "s3/http/head.h"
+#include "s3/http/response.h"
 
 enum {
     POOL_BYTES = 64 * 1024,  /* of one connection: fastest, see the notes on the library */
@@ -45,6 +46,7 @@ struct http_request {
     uint32_t refs;
     enum state state;
     bool accepted, resting, wake_pending, aborted;
+    uint64_t waited_ns; /* for bytes of the body */
     struct env_timer rest_timer;
     const struct http_sink *sink; /* NULL: nobody listens */
     void *user;
@@ -74,6 +76,8 @@ struct http_server {
     struct env_task pump_task;
     bool pump_queued;
     struct http_conns conns;
+    struct env_timer pace_timer; /* while bodies are read */
+    bool pacing;
     struct list requests;
     uint32_t live; /* requests not yet freed */
     struct http_stats stats;
@@ -299,39 +303,6 @@ static void request_completed(void *arg, struct MHD_Connection *conn, void **con
 
 /* --- answers --- */
 
-struct iov_body {
-    struct buf buf;
-    struct MHD_IoVec iov[];
-};
-
-static void iov_body_free(void *arg)
-{
-    struct iov_body *body = arg;
-
-    buf_fini(&body->buf);
-    mem_free(body);
-}
-
-/* The payload is sent from where it is. */
-static struct MHD_Response *response_of_buf(struct buf *buf)
-{
-    struct iov_body *body = mem_alloc(sizeof(*body) + buf->span_count * sizeof(body->iov[0]));
-    const struct span *span = buf_spans_of(buf);
-    struct MHD_Response *response;
-
-    if (!body)
-        return NULL;
-    for (uint32_t i = 0; i < buf->span_count; i++) {
-        body->iov[i].iov_base = span_data(&span[i]);
-        body->iov[i].iov_len = span[i].bytes;
-    }
-    body->buf = buf_move(buf);
-    response = MHD_create_response_from_iovec(body->iov, body->buf.span_count, iov_body_free, body);
-    if (!response)
-        iov_body_free(body);
-    return response;
-}
-
 static ssize_t stream_read(void *arg, uint64_t pos, char *dst, size_t max)
 {
     struct http_request *r = arg;
@@ -350,25 +321,6 @@ static ssize_t stream_read(void *arg, uint64_t pos, char *dst, size_t max)
     return n;
 }
 
-/* The library takes no empty value, and none with a tab.  To HTTP a blank says the same as both. */
-static int add_field(struct MHD_Response *response, struct bytes name, struct bytes value)
-{
-    char name_text[HTTP_NAME_BYTES_MAX + 1];
-    AUTO_FREE char *value_text = mem_alloc((size_t)value.len + 2);
-
-    if (!value_text)
-        return -ENOMEM;
-    ASSERT(name.len <= HTTP_NAME_BYTES_MAX);
-    memcpy(name_text, name.data, name.len);
-    name_text[name.len] = '\0';
-    strcpy(value_text, " ");
-    for (uint32_t i = 0; i < value.len; i++)
-        value_text[i] = value.data[i] == '\t' ? ' ' : (char)value.data[i];
-    if (value.len)
-        value_text[value.len] = '\0';
-    return MHD_add_response_header(response, name_text, value_text) == MHD_YES ? 0 : -ENOMEM;
-}
-
 static struct MHD_Response *response_create(struct http_request *r, struct http_reply *reply)
 {
     struct MHD_Response *response;
@@ -384,7 +336,7 @@ static struct MHD_Response *response_create(struct http_request *r, struct http_
     if (!response)
         return NULL;
     for (uint32_t i = 0; i < reply->field_count && rc == 0; i++)
-        rc = add_field(response, reply->field[i].name, reply->field[i].value);
+        rc = response_add(response, reply->field[i].name, reply->field[i].value);
     if (reply->close && rc == 0 &&
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") != MHD_YES)
         rc = -ENOMEM;
@@ -429,6 +381,64 @@ void http_reply(struct http_request *r, struct http_reply *reply)
     http_wake(r);
 }
 
+/* --- bodies that come too slowly --- */
+
+/* The library can answer only behind a body's last byte; so it is told past the library, which then
+ * finds that the connection has ended. */
+static void cut_slow(struct http_request *r)
+{
+    struct http_reply reply = {.status = 0};
+
+    counter_add(&r->server->stats.slow, 1);
+    r->aborted = true;
+    if (!r->response && r->sink->slow)
+        r->sink->slow(r->user, &reply);
+    http_conn_end(r->conn, reply.status, &reply.body);
+    buf_fini(&reply.body);
+}
+
+static bool too_slow(const struct http_request *r)
+{
+    const struct http_conf *conf = &r->server->conf;
+    uint64_t bytes = r->bytes_in + r->dropped_bytes;
+
+    return r->waited_ns / NS_PER_S > conf->idle_s + bytes / conf->body_rate_min;
+}
+
+static uint64_t pace_ns(const struct http_server *s)
+{
+    return s->conf.idle_s * NS_PER_S / 8;
+}
+
+/* Who waits for its client now is taken to have waited since the last look. */
+static void pace_due(struct env_timer *t)
+{
+    struct http_server *s = CONTAINER_OF(t, struct http_server, pace_timer);
+
+    s->pacing = false;
+    LIST_EACH_SAFE (pos, &s->requests) {
+        struct http_request *r = LIST_ENTRY(pos, struct http_request, link);
+
+        if (r->state != READING || r->aborted)
+            continue;
+        s->pacing = true;
+        if (!r->resting)
+            r->waited_ns += pace_ns(s);
+        if (too_slow(r))
+            cut_slow(r);
+    }
+    if (s->pacing)
+        env_timer_after(s->env, t, pace_ns(s));
+}
+
+static void pace(struct http_server *s)
+{
+    if (s->pacing || s->conf.body_rate_min == 0)
+        return;
+    s->pacing = true;
+    env_timer_after(s->env, &s->pace_timer, pace_ns(s));
+}
+
 /* --- the access handler --- */
 
 static enum MHD_Result send_response(struct http_request *r)
@@ -445,6 +455,7 @@ static enum MHD_Result settle(struct http_request *r)
     if (r->state == PARKED && (r->accepted || (r->response && (!has_body(r) || drops_body(r))))) {
         r->wake_pending = false;
         r->state = READING; /* an answer behind a whole body keeps the connection */
+        pace(r->server);
         return MHD_YES;
     }
     if (r->response)
@@ -596,6 +607,7 @@ static void cut_all(struct env_timer *t)
     s->closed = true;
     env_watch_stop(s->env, &s->watch);
     env_timer_cancel(s->env, &s->timer);
+    env_timer_cancel(s->env, &s->pace_timer);
     MHD_stop_daemon(s->daemon); /* completes every request that is left, closes all connections */
     http_conns_fini(&s->conns);
     s->daemon = NULL;
@@ -708,6 +720,7 @@ int http_start(struct env *env, const struct http_conf *conf, struct http_server
     s->watch.ready = pump_ready;
     env_timer_init(&s->timer, pump_timer);
     env_timer_init(&s->grace_timer, cut_all);
+    env_timer_init(&s->pace_timer, pace_due);
     env_task_init(&s->pump_task, pump_task);
     env_task_init(&s->stop_task, stop_step);
     rc = daemon_start(s, why);

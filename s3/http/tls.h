@@ -35,6 +35,8 @@ struct tls_pair;
 struct tls_pair *tls_pair_set(struct http_tls *tls, void *session); /* a reference, or NULL */
 /* What a session speaks: constants. */
 void tls_facts(void *session, const char **out_version, const char **out_cipher);
+/* At once or not at all: bytes sent, or negative. */
+ssize_t tls_send(void *session, const void *data, size_t bytes);
 void tls_pair_unref(struct tls_pair *pair); /* when the session is gone */
 
 #endif

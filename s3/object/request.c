@@ -106,15 +106,21 @@ static void count_answer(struct s3_request *r, unsigned status)
         counter_add(&stats->errors_client, 1);
 }
 
+static unsigned answered(struct s3_request *r, unsigned status)
+{
+    ASSERT(!r->replied);
+    r->replied = true;
+    r->replied_ns = env_now_ns(r->g->env);
+    r->status = status;
+    count_answer(r, status);
+    return status;
+}
+
 static void reply(struct s3_request *r, struct http_reply *answer)
 {
     const char *id = id_text(r->http, r->arena);
 
-    ASSERT(!r->replied);
-    r->replied = true;
-    r->replied_ns = env_now_ns(r->g->env);
-    r->status = answer->status;
-    count_answer(r, answer->status);
+    (void)answered(r, answer->status);
     if (id) {
         request_field_set(r, "x-amz-request-id", BYTES_STR(id));
         request_field_set(r, "x-amz-id-2", BYTES_STR(r->g->host_id));
@@ -378,7 +384,20 @@ static void sink_gone(void *user, bool sent)
     request_drop(r);
 }
 
-static const struct http_sink sink = {sink_data, sink_end, sink_gone};
+static void sink_slow(void *user, struct http_reply *out_reply)
+{
+    struct s3_request *r = user;
+    AUTO(writer) w = {0};
+
+    if (!request_open(r))
+        return;
+    r->error = S3_RequestTimeout;
+    out_reply->status = answered(r, s3_error_status(r->error));
+    error_xml(&w, r->g, r->error, NULL, r->path, id_text(r->http, r->arena));
+    (void)writer_to_buf(&w, &out_reply->body); /* the status says enough */
+}
+
+static const struct http_sink sink = {sink_data, sink_end, sink_slow, sink_gone};
 
 static void authenticated(void *arg, enum s3_error e, const struct s3_principal *who)
 {

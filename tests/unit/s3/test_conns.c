@@ -1,4 +1,4 @@
-/* test_conns.c - how long a connection may take for a head. */
+/* test_conns.c - how long a connection may take for a head, and for a body. */
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -9,7 +9,7 @@
 #include "s3/http.h"
 #include "tests/unit/t.h"
 
-enum { HEAD_S = 2, PATIENCE_S = 20 };
+enum { HEAD_S = 2, PATIENCE_S = 20, RATE = 1000 };
 
 struct stage {
     struct host *host;
@@ -35,13 +35,46 @@ static void gone(void *user, bool sent)
     http_unref(user);
 }
 
+static size_t data(void *user, const uint8_t *bytes, size_t count)
+{
+    UNUSED(user);
+    UNUSED(bytes);
+    return count;
+}
+
+static void end(void *user)
+{
+    struct http_reply reply = {.status = 204};
+
+    http_reply(user, &reply);
+}
+
+static void slow(void *user, struct http_reply *out_reply)
+{
+    struct buf *body = &out_reply->body;
+    struct blob *blob = blob_create(8);
+
+    UNUSED(user);
+    T_NE(blob, NULL);
+    memcpy(blob->data, "too slow", 8);
+    T_OK(buf_append_blob(body, blob, 0, 8));
+    blob_unref(blob);
+    out_reply->status = 400;
+}
+
 static const struct http_sink sink = {.gone = gone};
+static const struct http_sink body_sink = {data, end, slow, gone};
 
 static void head(void *arg, struct http_request *r)
 {
     struct http_reply reply = {.status = 204};
 
     UNUSED(arg);
+    if (http_request_head(r)->length) {
+        http_attach(r, &body_sink, r);
+        http_accept(r);
+        return;
+    }
     http_attach(r, &sink, r);
     http_reply(r, &reply);
 }
@@ -62,6 +95,7 @@ static void start(void *arg)
     struct http_conf conf = {.addr = s->addr,
                              .connections_max = 100,
                              .idle_s = HEAD_S,
+                             .body_rate_min = RATE,
                              .rest_ms = 1000,
                              .head = head,
                              .refused = refused};
@@ -192,5 +226,58 @@ T(s3_conns, others_are_not_cut_with_it)
     ask(busy);
     close(slow);
     close(busy);
+    stage_fini(&s);
+}
+
+/* Send a body of `total` bytes, `piece` each `ms`, until it is over or an answer comes; how long.
+ */
+static double send_slowly(struct stage *s, size_t total, size_t piece, int ms, char answer[1024])
+{
+    static const char bytes[4096];
+    char head[128];
+    int fd = connect_to(s);
+    double began = now();
+    ssize_t n;
+
+    (void)snprintf(head, sizeof(head), "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n",
+                   total);
+    T_EQ(send(fd, head, strlen(head), MSG_NOSIGNAL), (ssize_t)strlen(head));
+    for (size_t at = 0; at < total && !readable(fd, ms); at += piece) {
+        (void)send(fd, bytes, MIN(piece, total - at), MSG_NOSIGNAL);
+        T_TRUE(now() - began < PATIENCE_S);
+    }
+    T_TRUE(readable(fd, PATIENCE_S * 1000));
+    n = recv(fd, answer, 1023, MSG_WAITALL);
+    T_GT(n, 0);
+    answer[n] = '\0';
+    close(fd);
+    return now() - began;
+}
+
+/* Never silent, and a byte now and then is too little. */
+T(s3_conns, a_body_that_comes_too_slowly_is_cut_and_told)
+{
+    char answer[1024];
+    struct stage s;
+    double took;
+
+    stage_init(&s);
+    took = send_slowly(&s, 10000, 1, 100, answer);
+    T_EQ(memcmp(answer, "HTTP/1.1 400 ", 13), 0);
+    T_NE(strstr(answer, "Connection: close\r\n"), NULL);
+    T_STR_EQ(strstr(answer, "\r\n\r\n"), "\r\n\r\ntoo slow");
+    T_TRUE(took > HEAD_S - 0.5);
+    stage_fini(&s);
+}
+
+/* 4 seconds at twice the least rate, and twice as long as the grace. */
+T(s3_conns, a_body_that_comes_slowly_is_taken)
+{
+    char answer[1024];
+    struct stage s;
+
+    stage_init(&s);
+    (void)send_slowly(&s, 2 * RATE * 2 * HEAD_S, 2 * RATE / 10, 100, answer);
+    T_EQ(memcmp(answer, "HTTP/1.1 204", 12), 0);
     stage_fini(&s);
 }
