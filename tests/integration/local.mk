@@ -27,7 +27,10 @@ EXTRA_DIST += $(INTEGRATION_TESTS) \
 	tests/integration/s3_crowd.py \
 	tests/integration/s3_hostile.py \
 	tests/integration/s3_hostile_cases.py \
+	tests/integration/s3_hostile_forms.py \
 	tests/integration/s3_hostile_signed.py \
+	tests/integration/s3_hostile_slow.py \
+	tests/integration/s3_hostile_tls.py \
 	tests/integration/s3load.py
 
 # The load of the scripts: a program as anybody could write one, on the public header alone.

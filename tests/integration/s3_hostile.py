@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """s3_hostile - input that means harm, or that two readers could understand differently.
 
-    s3_hostile.py --env FILE --pid PID [--rounds N] [--only WORDS]
+    s3_hostile.py --env FILE --pid PID [--rounds N] [--only WORDS] [--slow]
 
-A case (s3_hostile_cases.py, s3_hostile_signed.py) is a connection on which just its bytes are sent and, right behind them,
+A case (s3_hostile_cases.py, _signed, _forms) is a connection on which just its bytes are sent and, right behind them,
 a good PUT of a canary.  What is due: exactly this status and code; then either the connection stays
 (KEPT: the canary's answer follows) or it is closed (SHUT: the canary never ran).  After each case
 nothing of it is stored.  All through it another client writes and reads, and is served; and after
@@ -20,7 +20,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../clients"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import s3_hostile_cases as hostile  # noqa: E402
+import s3_hostile_forms as forms  # noqa: E402
 import s3_hostile_signed as signed  # noqa: E402
+import s3_hostile_slow as slow  # noqa: E402
 from s3sign import Raw, Signer, env_file  # noqa: E402
 
 GROWTH_KIB_MAX = 24 * 1024 # of the gateway's memory after the first round: its heap finds its size
@@ -38,11 +40,14 @@ class Witness(threading.Thread):
 
     def run(self):
         try:
-            with Raw(self.signer, 60) as raw:
+            with self.raw() as raw:
                 while not self.stop.wait(0.02):
                     self.once(raw)
         except Exception as e:
             self.wrong.append(repr(e))
+
+    def raw(self):
+        return Raw(self.signer, 60)
 
     def once(self, raw):
         body = str(self.served).encode() * 100
@@ -193,16 +198,24 @@ def main():
     parser.add_argument("--pid", required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="")
+    parser.add_argument("--slow", action="store_true", help="and bodies that never come: two minutes")
     args = parser.parse_args()
     setting, tap = Setting(env_file(args.env)), Tap()
     witness = Witness(setting.signer)
-    drips = hostile.Drips(setting.signer)
+    drips = slow.Drips(setting.signer)
+    creepers = slow.Creepers(setting.signer)
+    if args.slow:
+        creepers.start()
     witness.start()
     drips.start()
-    cases = [c for c in [*hostile.cases(), *signed.cases()] if args.only in c.name]
+    cases = [c for c in [*hostile.cases(), *signed.cases(), *forms.cases()] if args.only in c.name]
     rounds(setting, cases, args.rounds, args.pid, tap)
     drips.stop.set()
     drips.join()
+    if args.slow:
+        creepers.join()
+        for name, wrong in creepers.wrong.items():
+            tap.case(wrong, f"a slow body: {name}")
     witness.stop.set()
     witness.join()
     tap.case(witness.wrong or not witness.served and "not once",

@@ -6,7 +6,6 @@ Bytes are a function of the setting.  Status 0: the connection is closed without
 request that most of them spoil is a PUT of five bytes to /hostile/target, signed.
 """
 import hashlib
-import threading
 
 from s3sign import (CHUNKS_SIGNED, CHUNKS_SIGNED_TRAILER, CHUNKS_TRAILER, EMPTY_SHA, UNSIGNED, Raw, Signer,
                     checksum, chunks, md5_base64, quote, sha256)
@@ -539,32 +538,3 @@ def numbers():
         ("an unknown argument", listing("torrents"), 501, "NotImplemented", KEPT),
         ("a version that is not there", signed("GET", "/hostile/there?versionId=1"), 501, "NotImplemented", KEPT),
     ]
-
-
-class Drips(threading.Thread):
-    """Slow senders: connections that give a byte now and then, for as long as the cases run."""
-
-    COUNT = 40
-
-    def __init__(self, signer):
-        super().__init__(daemon=True)
-        self.signer, self.stop, self.wrong = signer, threading.Event(), ""
-
-    def run(self):
-        target = "/hostile/drip"
-        fields = self.signer.fields("PUT", target, UNSIGNED, {"content-length": str(10 ** 6)})
-        data = Raw.text("PUT", target, fields) + b"x" * 10 ** 6
-        raws = [Raw(self.signer) for _ in range(self.COUNT)]
-        at = 0
-        try:
-            for raw in raws[::2]:
-                raw.send(data[:len(data) - 10 ** 6])  # one half dribbles a head, the other a body
-            while not self.stop.wait(0.1):
-                for i, raw in enumerate(raws):
-                    begin = at if i % 2 else len(data) - 10 ** 6 + at
-                    raw.send(data[begin:begin + 1])
-                at += 1
-        except OSError as e:
-            self.wrong = repr(e)
-        for raw in raws:
-            raw.close()

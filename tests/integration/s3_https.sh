@@ -2,7 +2,7 @@
 # HTTPS as an operator runs it: beside HTTP, with certificates that are exchanged under way; buckets
 # in host names; what clients send over HTTPS only (trailing checksums in chunks).
 . "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"
-need curl openssl
+need curl openssl python3
 unset AWS_CA_BUNDLE CURL_CA_BUNDLE SSL_CERT_FILE REQUESTS_CA_BUNDLE
 
 certificate() # certificate NAME: for our address and domain, in cert.pem and key.pem at once
@@ -72,6 +72,24 @@ if command -v aws >/dev/null; then
     done
     unset AWS_CA_BUNDLE
 fi
+
+step "what is no TLS, or none that anybody should speak"
+hostile=(python3 "$SRCDIR/tests/integration/s3_hostile_tls.py" --env "$D/env" --port "$PORT")
+! all || hostile+=(--slow)
+ok "${hostile[@]}" --cert cert.pem
+
+step "certificates exchanged under load: no request fails"
+cp cert.pem every.pem
+start load "${hostile[@]}" --cert every.pem --load $((${CAIRN_TEST_ALL:+50} + 10))
+for name in four five six seven eight nine ten; do
+    certificate "$name"
+    # A client may believe it before it is shown.
+    cat cert.pem >>every.pem
+    kill -HUP "$CAIRN_PID"
+    wait_for 10 "certificate $name is shown" shows "$name"
+done
+wait "$STARTED" || fail "under load: $(cat load.out)"
+kill -0 "$CAIRN_PID" || fail "the gateway is gone"
 
 step "a certificate exchanged by a signal, under a download"
 cp cert.pem first.pem
