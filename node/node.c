@@ -51,6 +51,7 @@ struct role {
     int rc;
     struct note why;
     struct net_addr bound;
+    struct metric_set metrics; /* of a monitor or an OSD while it is ready */
     union {
         struct mon *mon;
         struct osd *osd;
@@ -66,8 +67,8 @@ struct node {
     struct cairn *client; /* owned; watches the osdmap; on reactor 0 */
     bool client_gone;
     int event_fd;
-    pthread_mutex_t lock; /* of `state`, `rc`, `why`, `bound`, `held*`, `failures` of all roles, and
-                             of `changed` */
+    pthread_mutex_t lock; /* of `state`, `rc`, `why`, `bound`, `held*`, `failures`, `metrics` of all
+                             roles, and of `changed` */
     pthread_cond_t changed;
     struct role roles[ROLES_MAX];
     unsigned role_count;
@@ -92,6 +93,53 @@ static void state_set(struct role *r, enum role_state state, int rc, const struc
     pthread_mutex_unlock(&r->node->lock);
     if (write(r->node->event_fd, &one, sizeof(one)) < 0)
         return; /* full: whoever waits is awake already */
+}
+
+/* ---- metrics, seen by the page of a gateway ---- */
+
+/* What the numbers of a role are; they stay where they are until it stops. */
+static void metrics_join(struct role *r)
+{
+    struct node *n = r->node;
+    struct metric_set set;
+    char labels[48];
+    int rc;
+
+    (void)snprintf(labels, sizeof(labels), "role=\"%s\",id=\"%d\"", role_names[r->start.role],
+                   r->start.id);
+    metric_set_init(&set, labels);
+    rc = r->start.role == NODE_MON ? mon_metrics(r->mon, &set) : osd_metrics(r->osd, &set);
+    if (rc < 0) { /* the page goes without them */
+        metric_set_fini(&set);
+        return;
+    }
+    pthread_mutex_lock(&n->lock);
+    r->metrics = set;
+    pthread_mutex_unlock(&n->lock);
+}
+
+static void metrics_leave(struct role *r)
+{
+    pthread_mutex_lock(&r->node->lock);
+    metric_set_fini(&r->metrics);
+    pthread_mutex_unlock(&r->node->lock);
+}
+
+/* On a gateway's reactor.  Sets of roles that are not ready are empty. */
+static int all_metrics(void *arg, struct metric_set *own, struct writer *out)
+{
+    struct node *n = arg;
+    struct metric_set *sets[ROLES_MAX + 1] = {own};
+    uint32_t count = 1;
+    int rc;
+
+    pthread_mutex_lock(&n->lock);
+    for (unsigned i = 0; i < n->role_count; i++)
+        if (n->roles[i].metrics.count)
+            sets[count++] = &n->roles[i].metrics;
+    rc = metrics_print(sets, count, out);
+    pthread_mutex_unlock(&n->lock);
+    return rc;
 }
 
 /* ---- stopping ---- */
@@ -126,6 +174,7 @@ static void role_stop(struct role *r)
     if (!r->osd || r->state == ROLE_STOPPING)
         return;
     state_set(r, ROLE_STOPPING, r->rc, NULL);
+    metrics_leave(r);
     switch (r->start.role) {
     case NODE_MON:
         mon_stop(r->mon, role_stopped, r);
@@ -248,6 +297,8 @@ static void mon_ready(void *arg, int rc, const struct note *why)
 
     if (rc == 0)
         r->bound = *mon_addr(r->mon);
+    if (rc == 0)
+        metrics_join(r);
     role_ready(r, rc, why);
 }
 
@@ -257,6 +308,8 @@ static void osd_ready(void *arg, int rc, const struct note *why)
 
     if (rc == 0)
         r->bound = *osd_addr(r->osd);
+    if (rc == 0)
+        metrics_join(r);
     role_ready(r, rc, why);
 }
 
@@ -301,7 +354,11 @@ static int role_begin(struct role *r, struct note *why)
         return rc;
     }
     case NODE_S3: {
-        struct s3_conf sc = {.conf = &n->conf, .hub = n->hub, .addr = r->start.addr};
+        struct s3_conf sc = {.conf = &n->conf,
+                             .hub = n->hub,
+                             .addr = r->start.addr,
+                             .metrics = all_metrics,
+                             .metrics_arg = n};
 
         return s3_start(r->env, &sc, s3_ready, r, &r->s3);
     }
@@ -462,7 +519,9 @@ int node_start(struct node *n, const struct node_start *start)
     r->reactor = n->role_count % host_reactors(n->host);
     r->env = host_env(n->host, r->reactor);
     env_timer_init(&r->again, start_again);
+    pthread_mutex_lock(&n->lock);
     n->role_count++;
+    pthread_mutex_unlock(&n->lock);
     host_call(n->host, r->reactor, start_on_reactor, r);
     return 0;
 }

@@ -19,6 +19,9 @@ struct role {
     struct cairn *cluster;        /* owned */
     struct bucket_layer *buckets; /* owned */
     struct metric_set metrics;
+    int (*print)(void *arg, struct metric_set *own,
+                 struct writer *out); /* NULL: there are no others */
+    void *print_arg;
     struct metrics_page *page; /* owned; NULL: nobody may ask */
     struct usage *usage;       /* owned */
     bool http_up, layer_stopping, stopping;
@@ -96,6 +99,23 @@ static int count_start(struct role *role)
     return rc;
 }
 
+static int metrics_collect(struct role *role)
+{
+    int rc = role->http_up ? gateway_metrics(&role->g, &role->metrics) : 0;
+
+    if (rc == 0 && role->usage)
+        rc = usage_metrics(role->usage, &role->metrics);
+    return rc == 0 && role->buckets ? bucket_metrics(role->buckets, &role->metrics) : rc;
+}
+
+static int page_print(void *arg, struct writer *out)
+{
+    struct role *role = arg;
+    struct metric_set *own = &role->metrics;
+
+    return role->print ? role->print(role->print_arg, own, out) : metrics_print(&own, 1, out);
+}
+
 static int page_start(struct role *role, struct note *why)
 {
     const char *text = role->conf.s3_metrics_addr.s;
@@ -108,9 +128,9 @@ static int page_start(struct role *role, struct note *why)
         note_set(why, "s3.metrics_addr must be a loopback address with a port, got %s", text);
         return -EINVAL;
     }
-    rc = s3_metrics(&role->g, &role->metrics);
+    rc = metrics_collect(role);
     if (rc == 0)
-        rc = metrics_page_start(role->g.env, &addr, &role->metrics, &role->page, why);
+        rc = metrics_page_start(role->g.env, &addr, page_print, role, &role->page, why);
     if (rc == 0)
         log_info(&role->g.log, "metrics are at /metrics",
                  KV_STR("addr", metrics_page_addr(role->page)->s));
@@ -170,6 +190,8 @@ int s3_start(struct env *env, const struct s3_conf *conf,
     role->g.env = env;
     role->conf = *conf->conf;
     role->addr = conf->addr;
+    role->print = conf->metrics;
+    role->print_arg = conf->metrics_arg;
     role->ready = ready;
     role->ready_arg = arg;
     list_init(&role->g.requests);
@@ -286,14 +308,4 @@ void s3_stop(struct s3_gateway *g, void (*stopped)(void *arg), void *arg)
 void s3_reload(struct s3_gateway *g)
 {
     gateway_reload(g);
-}
-
-int s3_metrics(struct s3_gateway *g, struct metric_set *set)
-{
-    struct role *role = role_of(g);
-    int rc = role->http_up ? gateway_metrics(g, set) : 0;
-
-    if (rc == 0 && role->usage)
-        rc = usage_metrics(role->usage, set);
-    return rc == 0 && role->buckets ? bucket_metrics(role->buckets, set) : rc;
 }

@@ -17,6 +17,10 @@ struct s3_gateway;
 struct s3_conf {
     const struct config *conf; /* borrowed until s3_start returned: s3_*, cluster_*, client_* */
     struct msgr_hub *hub;      /* borrowed; NULL: sockets only */
+    /* All metrics of the process, `own` among them: what GET /metrics shows (s3.metrics_addr).
+     * NULL: those of the gateway alone. */
+    int (*metrics)(void *arg, struct metric_set *own, struct writer *out);
+    void *metrics_arg;
     /* Where to listen; port 0: a free one; empty: for HTTPS only (s3.tls_* of conf). */
     struct net_addr addr;
 };
@@ -30,6 +34,5 @@ int s3_start(struct env *env, const struct s3_conf *conf,
 void s3_stop(struct s3_gateway *g, void (*stopped)(void *arg), void *arg);
 /* Take the files of the certificate again (they are looked at every few seconds anyway). */
 void s3_reload(struct s3_gateway *g);
-int s3_metrics(struct s3_gateway *g, struct metric_set *set);
 
 #endif

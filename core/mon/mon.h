@@ -84,7 +84,8 @@ struct mon_counters {
     uint64_t maps_sent;        /* msg_osdmaps */
 };
 const struct mon_counters *mon_counters(const struct mon *mon);
-int mon_metrics(struct mon *mon, struct metric_set *set); /* at start-up; 0 or -ENOMEM */
+/* Its own and its sessions': once it is ready, good until mon_stop.  0 or -ENOMEM. */
+int mon_metrics(struct mon *mon, struct metric_set *set);
 /* Invariants.  Cheap enough to run after every simulated step. */
 void mon_check(struct mon *mon);
 

@@ -364,7 +364,9 @@ int mon_metrics(struct mon *mon, struct metric_set *set)
         rc = metric_add_gauge(set, gauges[i].name, gauges[i].help, NULL, gauges[i].gauge);
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(counters); i++)
         rc = metric_add_counter(set, counters[i].name, counters[i].help, NULL, counters[i].counter);
-    return rc;
+    if (rc == 0)
+        mon_metrics_update(mon);
+    return rc == 0 ? msgr_metrics(mon->msgr, set) : rc;
 }
 
 static void counter_to(struct counter *c, uint64_t v)

@@ -68,7 +68,8 @@ struct osd_counters {
     uint64_t corrupt_found, corrupt_repaired;
 };
 const struct osd_counters *osd_counters(const struct osd *o);
-int osd_metrics(struct osd *o, struct metric_set *set); /* at start-up; 0 or -ENOMEM */
+/* Its own, its store's and its sessions': once it is ready, good until osd_stop.  0 or -ENOMEM. */
+int osd_metrics(struct osd *o, struct metric_set *set);
 
 /* {"osd":0,"epoch":12,"pgs":[{"pg":"1.3","state":"active+clean",...}]}; the caller frees by
  * mem_free. NULL: no memory. */

@@ -262,7 +262,9 @@ int osd_metrics(struct osd *o, struct metric_set *set)
     if (rc == 0)
         rc = metric_add_histogram(set, "osd_write_seconds", "From arrival to answer", NULL,
                                   &m->write);
-    return rc;
+    if (rc == 0)
+        rc = store_metrics(o->store, set);
+    return rc == 0 ? msgr_metrics(o->msgr, set) : rc;
 }
 
 /* ---- invariants ---- */

@@ -6,7 +6,8 @@ enum { CONNECTIONS_MAX = 16, IDLE_S = 60, REST_MS = 10000 };
 
 struct metrics_page {
     struct env *env;
-    struct metric_set *set; /* borrowed */
+    metrics_print_fn *print;
+    void *arg;
     struct http_server *http;
     void (*stopped)(void *arg);
     void *stopped_arg;
@@ -50,15 +51,14 @@ static void page_head(void *arg, struct http_request *r)
         reply.status = 200;
         reply.field = &type;
         reply.field_count = 1;
-        if (metrics_print(&p->set, 1, &text) < 0 ||
-            buf_append_copy(&reply.body, text.data, text.len) < 0)
+        if (p->print(p->arg, &text) < 0 || buf_append_copy(&reply.body, text.data, text.len) < 0)
             reply = (struct http_reply){.status = 503};
     }
     http_reply(r, &reply);
 }
 
-int metrics_page_start(struct env *env, const struct net_addr *addr, struct metric_set *set,
-                       struct metrics_page **out_page, struct note *why)
+int metrics_page_start(struct env *env, const struct net_addr *addr, metrics_print_fn *print,
+                       void *arg, struct metrics_page **out_page, struct note *why)
 {
     struct metrics_page *p = mem_zalloc(sizeof(*p));
     struct http_conf conf = {
@@ -75,7 +75,8 @@ int metrics_page_start(struct env *env, const struct net_addr *addr, struct metr
     if (!p)
         return -ENOMEM;
     p->env = env;
-    p->set = set;
+    p->print = print;
+    p->arg = arg;
     rc = http_start(env, &conf, &p->http, why);
     if (rc < 0) {
         mem_free(p);

@@ -23,6 +23,7 @@ check_SCRIPTS += $(INTEGRATION_TESTS)
 EXTRA_DIST += $(INTEGRATION_TESTS) \
 	tests/integration/crush_x.py \
 	tests/integration/lib.sh \
+	tests/integration/prom_check.py \
 	tests/integration/rot.py \
 	tests/integration/s3_crowd.py \
 	tests/integration/s3_hostile.py \

@@ -3,7 +3,7 @@
 # What a gateway tells of its requests: the access log in both forms, rotated by renaming, and the
 # page of metrics.
 . "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"
-need curl
+need curl python3
 
 free_port() # free_port: one that nobody listens on now
 {
@@ -60,8 +60,25 @@ grep -qF 's3_op_requests_total{role="s3",op="PutObject",status="200"} 1' page ||
 grep -qF 's3_op_requests_total{role="s3",op="GetObject",status="404"} 1' page || fail "GET 404: $(grep -v '^#' page)"
 grep -qF 's3_error_codes_total{role="s3",code="NoSuchKey"} 1' page || fail "NoSuchKey: $(grep -v '^#' page)"
 grep -qF 's3_op_seconds_count{role="s3",op="PutObject",status="2xx"} 1' page || fail "seconds: $(grep -v '^#' page)"
+ok python3 "$SRCDIR/tests/integration/prom_check.py" page 'mon_leads{role="mon",id="0"}' 's3_http_active{role="s3",listener="http"}' \
+    'msgr_sent_bytes_total{role="mon",id="0"}' {osd_writes_total,osd_read_seconds_count,store_txns_total,msgr_resent_total}'{role="osd",id="'{0,1,2}'"}'
 same 404 "$(curl -s -o /dev/null -w '%{http_code}' "http://$METRICS/")" "the answer to another path"
 same 404 "$(curl -s -o /dev/null -w '%{http_code}' -d x "http://$METRICS/metrics")" "the answer to POST"
+
+step "an OSD that is stopped leaves the page, and comes back to it"
+shows() # shows REGEX: the page has such a line
+{
+    curl -s "http://$METRICS/metrics" >page && grep -qE "$1" page
+}
+hides()
+{
+    curl -s "http://$METRICS/metrics" >page && ! grep -qE "$1" page
+}
+ok "$CAIRN" --data "$D" osd stop 1
+wait_for 20 "osd.1 is not on the page" hides 'role="osd",id="1"'
+ok python3 "$SRCDIR/tests/integration/prom_check.py" page 'osd_writes_total{role="osd",id="2"}'
+ok "$CAIRN" --data "$D" osd start 1
+wait_for 20 "osd.1 is on the page" shows '^osd_writes_total.*role="osd",id="1"'
 
 step "JSON"
 down
