@@ -171,7 +171,7 @@ T(s3_gateway, a_range_is_answered_with_just_that_part)
         {"range: bytes=10-\r\n", "bytes */10", NULL, 416},
         {"range: bytes=x\r\n", NULL, "0123456789", 200},
         {"range: bytes=3-1\r\n", NULL, "0123456789", 200},
-        {"range: bytes=0-1,3-4\r\n", NULL, NULL, 501},
+        {"range: bytes=0-1,3-4\r\n", NULL, "0123456789", 200}, /* S3 gives no multipart answers */
         {"range: lines=1-2\r\n", NULL, "0123456789", 200},
     };
     struct fake_knobs knobs = {.piece_bytes = 2};
