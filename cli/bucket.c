@@ -42,10 +42,29 @@ static json_t *quota_json(const struct s3_quota *q)
                      limit_json(q->objects));
 }
 
-static void limit_print(const char *name, uint64_t v)
+/* For people, too, where that is shorter. */
+static void size_out(const char *name, uint64_t bytes)
 {
-    if (v)
-        printf("%-14s %llu\n", name, (unsigned long long)v);
+    char text[SIZE_TEXT_BYTES];
+
+    if (bytes > 1024)
+        printf("%-14s %llu (%s)\n", name, (unsigned long long)bytes, bytes_print(bytes, text));
+    else
+        printf("%-14s %llu\n", name, (unsigned long long)bytes);
+}
+
+static void quota_print(const char *prefix, const struct s3_quota *q)
+{
+    char name[32];
+
+    snprintf(name, sizeof(name), "%sbytes", prefix);
+    if (q->bytes)
+        size_out(name, q->bytes);
+    else
+        printf("%-14s none\n", name);
+    snprintf(name, sizeof(name), "%sobjects", prefix);
+    if (q->objects)
+        printf("%-14s %llu\n", name, (unsigned long long)q->objects);
     else
         printf("%-14s none\n", name);
 }
@@ -166,11 +185,12 @@ static int quota_write(struct cairn_pool *index, const struct bucket_record *r,
     return rc;
 }
 
-static bool limit_take(const char *text, uint64_t *out)
+static bool limit_take(const char *text, bool (*parse)(struct bytes text, uint64_t *out),
+                       uint64_t *out)
 {
     if (strcmp(text, "none") == 0)
         *out = 0;
-    else if (!size_parse(BYTES_STR(text), out) || *out == 0 || *out > INT64_MAX)
+    else if (!parse(BYTES_STR(text), out) || *out == 0 || *out > INT64_MAX)
         return false;
     return true;
 }
@@ -185,8 +205,9 @@ static bool limits_take(struct cli *cli, struct s3_quota *q)
         if (i + 1 == cli->argc)
             return false;
         if (strcmp(name, "bytes") == 0
-                ? !limit_take(cli->argv[i + 1], &q->bytes)
-                : strcmp(name, "objects") != 0 || !limit_take(cli->argv[i + 1], &q->objects))
+                ? !limit_take(cli->argv[i + 1], size_parse, &q->bytes)
+                : strcmp(name, "objects") != 0 ||
+                      !limit_take(cli->argv[i + 1], count_parse, &q->objects))
             return false;
     }
     return true;
@@ -208,8 +229,7 @@ static int quota(struct cli *cli, struct cairn_pool *index, const struct bucket_
     if (cli->json)
         return json_out(json_pack("{s:s, s:o, s:o}", "bucket", r->name, "bytes",
                                   limit_json(q.bytes), "objects", limit_json(q.objects)));
-    limit_print("bytes", q.bytes);
-    limit_print("objects", q.objects);
+    quota_print("", &q);
     return 0;
 }
 
@@ -231,11 +251,9 @@ static int stat_print(const struct cli *cli, const struct bucket_record *r,
     time_print(r->row.created_ns, created);
     printf("%-14s %s\n%-14s %s\n%-14s %s\n", "bucket", r->name, "owner", owner, "created", created);
     printf("%-14s %s\n%-14s %llu\n", "id", id, "objects", (unsigned long long)u->objects);
-    printf("%-14s %llu (%s)\n", "bytes", (unsigned long long)u->bytes,
-           bytes_print(u->bytes, bytes));
+    size_out("bytes", u->bytes);
     printf("%-14s %u, %s of index\n", "shards", u->shards, bytes_print(u->index_bytes, bytes));
-    limit_print("quota bytes", q->bytes);
-    limit_print("quota objects", q->objects);
+    quota_print("quota ", q);
     return 0;
 }
 

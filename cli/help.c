@@ -69,7 +69,8 @@ static const struct row {
     {"bucket check", "[NAME] [--offline]",
      "hold index, data, intents and garbage against each other; --offline: of a stopped cluster"},
     {"bucket quota", "NAME [bytes N|none] [objects N|none]",
-     "what a bucket may hold; without more words: show it; N may end in K, M, G or T"},
+     "what a bucket may hold; without more words: show it; N may end in K, M, G or T\n"
+     "(powers of 1024 for bytes, of 1000 for objects)"},
     {"usage", "[--user U] [--bucket B] [--from TIME] [--to TIME]",
      "what users and buckets used in the hours from TIME to TIME (2026-11-21 or 2026-11-21T13,\n"
      "UTC; this month until now): requests, bytes in and out, what was held and for how long"},
@@ -160,8 +161,31 @@ int cli_help_verb(struct cli *cli)
     return print_near(stdout, cli->argc - 1, cli->argv + 1) ? 0 : unknown(cli->argv[1]);
 }
 
+/* Is its second word none of those that go with the first? */
+static bool second_unknown(const struct cli *cli)
+{
+    bool any = false;
+
+    if (cli->argc < 2 || has_row(cli->argv[0]))
+        return false;
+    for (int i = 0; i < ROWS; i++) {
+        any |= begins(rows[i].words, 1, cli->argv);
+        if (begins(rows[i].words, 2, cli->argv))
+            return false;
+    }
+    for (uint32_t i = 0; i < mon_commands_count; i++) {
+        any |= begins(mon_commands[i].words, 1, cli->argv);
+        if (begins(mon_commands[i].words, 2, cli->argv) ||
+            strcmp(mon_commands[i].words, cli->argv[0]) == 0)
+            return false;
+    }
+    return any;
+}
+
 int cli_wrong(struct cli *cli)
 {
+    if (second_unknown(cli))
+        cli_fail("no such command: '%s %s'", cli->argv[0], cli->argv[1]);
     if (cli->argc == 0)
         fputs(overview, stderr);
     else if (!print_near(stderr, cli->argc, cli->argv))

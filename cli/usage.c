@@ -29,17 +29,25 @@ struct report {
     const char *user, *bucket; /* NULL: all */
     uint32_t from, to;         /* hours since 1970; to is exclusive */
     struct line *lines;        /* owned */
-    size_t count, cap;
+    size_t count, cap, last;
     bool whole[HOURS_OF_DAY]; /* of the day at hand: its samples are whole */
 };
 
 /* ---- lines ---- */
 
+/* Rows of an hour come in the order of their names, and so do mostly the lines: the next one is
+ * looked at first. */
 static struct line *line_get(struct report *r, const struct usage_key *k)
 {
-    for (size_t i = 0; i < r->count; i++)
-        if (strcmp(r->lines[i].user, k->user) == 0 && strcmp(r->lines[i].bucket, k->bucket) == 0)
-            return &r->lines[i];
+    for (size_t i = 0; i < r->count; i++) {
+        size_t at = (r->last + i) % r->count;
+
+        if (strcmp(r->lines[at].user, k->user) == 0 &&
+            strcmp(r->lines[at].bucket, k->bucket) == 0) {
+            r->last = at + 1;
+            return &r->lines[at];
+        }
+    }
     if (r->count == r->cap) {
         size_t cap = r->cap ? r->cap * 2 : 64;
         struct line *grown = realloc(r->lines, cap * sizeof(*grown));
@@ -205,6 +213,9 @@ static int print_text(const struct report *r)
 {
     printf("%-20s %-24s %10s %10s %10s %10s %14s\n", "user", "bucket", "requests", "in", "out",
            "held", "GiB-hours");
+    if (r->count == 0 && !r->cli->quiet)
+        fputs("nothing was counted in these hours; gateways write what they counted every minute\n",
+              stderr);
     for (size_t i = 0; i < r->count; i++) {
         const struct line *l = &r->lines[i];
         char in[32], out[32], held[32];
@@ -240,6 +251,16 @@ static bool hour_parse(const char *text, uint32_t *out_hour)
     return true;
 }
 
+/* False: told, or (what takes no value) for the usage to tell. */
+static bool time_take(const char *name, const char *text, uint32_t *out_hour)
+{
+    if (hour_parse(text, out_hour))
+        return true;
+    cli_fail("%s: '%s' is no time: say 2026-11-21 or, for an hour, 2026-11-21T13 (UTC)", name,
+             text);
+    return false;
+}
+
 static bool args_take(struct cli *cli, struct report *r)
 {
     time_t now = time(NULL);
@@ -258,11 +279,13 @@ static bool args_take(struct cli *cli, struct report *r)
         else if (strcmp(name, "--bucket") == 0)
             r->bucket = value;
         else if (strcmp(name, "--from") == 0
-                     ? !hour_parse(value, &r->from)
-                     : strcmp(name, "--to") != 0 || !hour_parse(value, &r->to))
+                     ? !time_take(name, value, &r->from)
+                     : strcmp(name, "--to") != 0 || !time_take(name, value, &r->to))
             return false;
     }
     r->to = MIN(r->to, (uint32_t)(now / 3600) + 1);
+    if (r->from >= r->to)
+        cli_fail("--from must be before --to, and before now");
     return r->from < r->to;
 }
 

@@ -77,8 +77,9 @@ static PRINTF_LIKE(3, 4) int refuse(struct note *why, const struct place *at, co
 
 /* ---- values ---- */
 
-/* Digits, and a suffix if `suffixed`.  False: not a number, or one above 2^64 - 1. */
-static bool number_parse(struct bytes text, bool suffixed, uint64_t *out)
+/* Digits, and a suffix if it stands for a power of `unit` (0: there may be none).  False: not a
+ * number, or one above 2^64 - 1. */
+static bool number_parse(struct bytes text, unsigned unit, uint64_t *out)
 {
     static const char suffixes[] = "KMGT";
     uint64_t v = 0;
@@ -89,29 +90,37 @@ static bool number_parse(struct bytes text, bool suffixed, uint64_t *out)
             return false;
     if (i == 0)
         return false;
-    if (suffixed && i + 1 == text.len) {
+    if (unit && i + 1 == text.len) {
         const char *suffix = text.data[i] ? strchr(suffixes, text.data[i]) : NULL;
-        unsigned shift = suffix ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
 
-        if (!suffix || v > UINT64_MAX >> shift)
+        if (!suffix)
             return false;
-        v <<= shift;
+        for (const char *at = suffixes; at <= suffix; at++)
+            if (__builtin_mul_overflow(v, unit, &v))
+                return false;
         i++;
     }
+    if (i != text.len)
+        return false;
     *out = v;
-    return i == text.len;
+    return true;
 }
 
 bool size_parse(struct bytes text, uint64_t *out_bytes)
 {
-    return number_parse(text, true, out_bytes);
+    return number_parse(text, 1024, out_bytes);
+}
+
+bool count_parse(struct bytes text, uint64_t *out_count)
+{
+    return number_parse(text, 1000, out_count);
 }
 
 /* A bound of a row: ours, so it parses. */
 static uint64_t bound(const struct row *row, const char *text)
 {
     uint64_t v = 0;
-    bool ok = number_parse(BYTES_STR(text), row->kind == KIND_U64, &v);
+    bool ok = number_parse(BYTES_STR(text), row->kind == KIND_U64 ? 1024 : 0, &v);
 
     ASSERT(ok);
     return v;
@@ -135,7 +144,7 @@ static int number_set(void *field, const struct row *row, struct bytes value,
 {
     uint64_t v;
 
-    if (!number_parse(value, row->kind == KIND_U64, &v))
+    if (!number_parse(value, row->kind == KIND_U64 ? 1024 : 0, &v))
         return refuse(why, at, "%s.%s must be a number between %s and %s, got \"%.*s\"",
                       row->section, row->name, row->min, row->max, SHOW(value));
     if (v < bound(row, row->min) || v > bound(row, row->max))

@@ -41,6 +41,7 @@ int config_set(struct config *conf, const char *section_name, const char *value,
 /* A number of bytes as in a file: digits, perhaps with K, M, G or T behind them (powers of 1024).
  * False: it is none, or above 2^64 - 1. */
 bool size_parse(struct bytes text, uint64_t *out_bytes);
+bool count_parse(struct bytes text, uint64_t *out_count); /* of things: powers of 1000 */
 /* The bytes of cluster.fsid.  0, or -EINVAL (zeros) when it is no UUID (RFC 4122: 32 hexadecimal
  * digits with dashes). */
 int config_fsid(const struct config *conf, uint8_t out_fsid[16]);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/base/option.h"
+#include "core/base/size.h"
 #include "core/mon/mon_command.h"
 #include "core/mon/mon_user.h"
 
@@ -304,22 +305,27 @@ int mon_cmd_user_enable(struct mon_call *call)
 
 /* ---- quota ---- */
 
-static int quota_take(struct mon_call *call, uint32_t i, const char *name, uint64_t *out)
+static int quota_take(struct mon_call *call, uint32_t i, const char *name,
+                      bool (*parse)(struct bytes text, uint64_t *out), uint64_t *out)
 {
     const char *text = call->argv[i + 1];
 
     if (strcmp(text, "none") == 0)
         *out = 0;
-    else if (!size_parse(BYTES_STR(text), out) || *out == 0 || *out > INT64_MAX)
+    else if (!parse(BYTES_STR(text), out) || *out == 0 || *out > INT64_MAX)
         return mon_call_fail(call, -R_BAD_COMMAND,
                              "%s must be none, or a number above 0, perhaps with K, M, G or T",
                              name);
     return 0;
 }
 
-static void quota_say(struct mon_call *call, const char *name, uint64_t v)
+static void quota_say(struct mon_call *call, const char *name, uint64_t v, bool bytes)
 {
-    if (v == 0)
+    char text[SIZE_TEXT_BYTES];
+
+    if (v > 1024 && bytes)
+        mon_call_say(call, "%-8s %llu (%s)\n", name, (unsigned long long)v, bytes_print(v, text));
+    else if (v == 0)
         mon_call_say(call, "%-8s none\n", name);
     else
         mon_call_say(call, "%-8s %llu\n", name, (unsigned long long)v);
@@ -332,9 +338,9 @@ int mon_cmd_user_quota(struct mon_call *call)
 
     for (uint32_t i = 1; i < call->argc && rc == 0; i += 2) {
         if (mon_call_option(call, i, "bytes"))
-            rc = quota_take(call, i, "bytes", &d.u.quota_bytes);
+            rc = quota_take(call, i, "bytes", size_parse, &d.u.quota_bytes);
         else if (mon_call_option(call, i, "objects"))
-            rc = quota_take(call, i, "objects", &d.u.quota_objects);
+            rc = quota_take(call, i, "objects", count_parse, &d.u.quota_objects);
         else
             rc = mon_call_fail(call, -R_BAD_COMMAND,
                                "usage: user quota NAME [bytes N|none] [objects N|none]");
@@ -343,8 +349,8 @@ int mon_cmd_user_quota(struct mon_call *call)
         rc = draft_write(call, &d);
     if (rc < 0)
         return rc;
-    quota_say(call, "bytes", d.u.quota_bytes);
-    quota_say(call, "objects", d.u.quota_objects);
+    quota_say(call, "bytes", d.u.quota_bytes, true);
+    quota_say(call, "objects", d.u.quota_objects, false);
     call->json = json_pack("{s:s, s:o, s:o}", "user", d.name, "bytes", quota_json(d.u.quota_bytes),
                            "objects", quota_json(d.u.quota_objects));
     return call->json ? 0 : -ENOMEM;
@@ -368,8 +374,8 @@ int mon_cmd_user_info(struct mon_call *call)
     if (rc < 0)
         return rc;
     mon_call_say(call, "%-8s %s\n%-8s %s\n", "user", call->argv[0], "state", state_text(&u));
-    quota_say(call, "bytes", u.quota_bytes);
-    quota_say(call, "objects", u.quota_objects);
+    quota_say(call, "bytes", u.quota_bytes, true);
+    quota_say(call, "objects", u.quota_objects, false);
     for (uint32_t i = 0; i < u.key_count; i++)
         mon_call_say(call, "%-8s %s\n", "key", u.key[i].access);
     call->json = user_json(call->argv[0], &u);

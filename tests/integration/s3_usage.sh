@@ -70,6 +70,7 @@ same 400000 "$(used .bytes_in)" "bytes in after a stop"
 sleep 3 # written again or not, nothing counts twice
 same 400000 "$(used .bytes_in)" "bytes in later"
 same "" "$(c usage --bucket box --to 2020-01-02 --from 2020-01-01 --json | jq -r '.usage[]')" "usage of another time"
-refuses 2 usage c usage --from 2026-02-30
+refuses 2 "'2026-02-30' is no time" c usage --from 2026-02-30
+refuses 2 'must be before' c usage --from 2026-02-03 --to 2026-02-02
 refuses 2 usage c usage --from
 ok c bucket check

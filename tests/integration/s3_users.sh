@@ -78,7 +78,15 @@ answers '^204$' "$ACCESS" "$SECRET" DELETE /anns/a || fail "DELETE: $(cat answer
 put c 40000 || fail "PUT after a DELETE: $(cat answer)"
 put d 0 || fail "the third object: $(cat answer)"
 put e 0 QuotaExceeded || fail "the fourth object: $(cat answer)"
+ok c bucket quota anns bytes 2T objects 10K
+c bucket quota anns >quota.txt || fail "bucket quota"
+same "bytes 2199023255552 (2.0 TiB) objects 10000" "$(tr -s ' \n' ' ' <quota.txt | sed 's/ $//')" "bucket quota"
 ok c bucket quota anns bytes none objects none
+ok c user quota ann bytes 1G objects 2M
+same "1073741824 2000000" "$(c user quota ann --json | jq -r '"\(.bytes) \(.objects)"')" "the quota of ann"
+ok c user quota ann bytes none
+refuses 2 "no such command: 'user frobnicate'" c user frobnicate
+refuses 2 "no such command: 'bucket frobnicate'" c bucket frobnicate anns
 ok c user quota ann objects 4
 wait_for $WITHIN "the quota of the bucket is lifted" put e 0
 wait_for $WITHIN "the quota of the user holds" put f 0 QuotaExceeded

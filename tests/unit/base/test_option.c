@@ -229,6 +229,36 @@ T(option, the_sample_in_the_tree_is_up_to_date)
     mem_free(path);
 }
 
+T(option, things_are_counted_in_thousands_and_bytes_in_powers_of_two)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes, count; /* 0: it is no number */
+    } rows[] = {
+        {"7", 7, 7},
+        {"10K", 10240, 10000},
+        {"3M", 3145728, 3000000},
+        {"2T", 2199023255552, 2000000000000},
+        {"16777215T", 0xffffff0000000000, 16777215000000000000u},
+        {"18446744T", 0, 18446744000000000000u},
+        {"18446745T", 0, 0},
+        {"1k", 0, 0},
+        {"K", 0, 0},
+        {"1KK", 0, 0},
+        {"", 0, 0},
+    };
+
+    T_CASES (row, rows) {
+        uint64_t v = 0;
+
+        T_EQ(size_parse(BYTES_STR(row->text), &v), row->bytes != 0);
+        T_EQ(v, row->bytes);
+        v = 0;
+        T_EQ(count_parse(BYTES_STR(row->text), &v), row->count != 0);
+        T_EQ(v, row->count);
+    }
+}
+
 T(option, short_memory_changes_nothing)
 {
     static const char text[] = "[osd]\nsize = 1G\nlease_ms = 900\n[osd.1]\nsize = 2G\n";
