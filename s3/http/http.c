@@ -390,6 +390,9 @@ static void cut_slow(struct http_request *r)
     struct http_reply reply = {.status = 0};
 
     counter_add(&r->server->stats.slow, 1);
+    log_info(&r->server->log, "a body came too slowly and was cut", KV_HEX("request", r->id),
+             KV_BYTES("got", r->bytes_in + r->dropped_bytes),
+             KV_MS("for", r->waited_ns / NS_PER_MS));
     r->aborted = true;
     if (!r->response && r->sink->slow)
         r->sink->slow(r->user, &reply);

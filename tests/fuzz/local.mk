@@ -60,6 +60,12 @@ tests_fuzz_fuzz_s3_form_LDADD = $(LINK_s3) $(LINK_fuzz)
 tests_fuzz_fuzz_s3_policy_SOURCES = tests/fuzz/fuzz_s3_policy.c
 tests_fuzz_fuzz_s3_policy_LDADD = $(LINK_s3) $(LINK_fuzz)
 
+check_PROGRAMS += tests/fuzz/fuzz_account_rows tests/fuzz/fuzz_mon_user
+tests_fuzz_fuzz_account_rows_SOURCES = tests/fuzz/fuzz_account_rows.c
+tests_fuzz_fuzz_account_rows_LDADD = $(LINK_s3) $(LINK_fuzz)
+tests_fuzz_fuzz_mon_user_SOURCES = tests/fuzz/fuzz_mon_user.c
+tests_fuzz_fuzz_mon_user_LDADD = $(LINK_mon) $(LINK_fuzz)
+
 check_PROGRAMS += tests/fuzz/fuzz_bucket_rows
 tests_fuzz_fuzz_bucket_rows_SOURCES = tests/fuzz/fuzz_bucket_rows.c \
 	tests/unit/s3/bucket/recode.c tests/unit/s3/bucket/recode.h

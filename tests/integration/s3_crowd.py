@@ -38,15 +38,20 @@ def body_of(name, size):
 
 
 class Connection:
-    """One connection that stays; requests one after the other."""
+    """One connection that stays; requests one after the other.  One that this machine was too busy to use for
+    nearly as long as the gateway waits for a head is opened anew, as clients do."""
+
+    IDLE_S = 45
 
     def __init__(self, signer):
         self.signer = signer
         self.reader = self.writer = None
+        self.used = 0.0
 
     async def open(self):
         host, _, port = self.signer.host.rpartition(":")
         self.reader, self.writer = await asyncio.open_connection(host.strip("[]"), int(port), limit=1 << 17)
+        self.used = time.monotonic()
 
     def close(self):
         self.writer.close()
@@ -63,9 +68,13 @@ class Connection:
     async def answer(self):
         status, fields = await self.answer_head()
         body = await self.reader.readexactly(int(fields.get("content-length", 0)))
+        self.used = time.monotonic()
         return Answer(status, fields, body)
 
     async def request(self, method, target, body=b""):
+        if time.monotonic() - self.used > self.IDLE_S:
+            self.close()
+            await self.open()
         self.head(method, target, len(body), sha256(body))
         self.writer.write(body)
         await self.writer.drain()
