@@ -42,6 +42,23 @@ void shard_view_unref(struct shard_view *v)
         mem_free(v);
 }
 
+int shard_view_next(struct shard_view **view, const struct shard_row *next)
+{
+    AUTO(writer) w = {0};
+    struct shard_view *v;
+    int rc;
+
+    shard_row_encode(next, &w);
+    if (w.rc < 0)
+        return w.rc;
+    v = shard_view_create(written(&w), &rc); /* `next` may borrow from the old one */
+    if (!v)
+        return rc;
+    shard_view_unref(*view);
+    *view = v;
+    return 0;
+}
+
 /* ---- buckets ---- */
 
 struct bucket *bucket_ref(struct bucket *b)

@@ -37,6 +37,7 @@ struct bucket_layer {
     struct env_timer retry;
     uint32_t live;            /* requests, streams, background work: a stop waits for 0 */
     struct list streams;      /* PUTs and GETs in progress, by stream.link */
+    struct list moving;       /* accesses whose key is being copied away, by access.moving_link */
     struct list puts_waiting; /* for their turn, by object_put.turn_link */
     uint32_t puts_turns;      /* PUTs that have it */
     struct htable buckets;
@@ -132,6 +133,8 @@ struct shard_view {
 struct shard_view *shard_view_create(struct bytes value, int *out_rc); /* NULL: out_rc says why */
 struct shard_view *shard_view_ref(struct shard_view *v);
 void shard_view_unref(struct shard_view *v);
+/* *view, a reference, becomes one to what was written in its place. */
+int shard_view_next(struct shard_view **view, const struct shard_row *next);
 static inline struct bytes shard_view_value(const struct shard_view *v)
 {
     return (struct bytes){v->value, v->bytes};
@@ -222,6 +225,7 @@ struct access {
     uint64_t waiting_since_ns; /* for a deletion that is under way */
     uint64_t moving_since_ns;  /* for a copy that is under way ... */
     struct uuid moving;        /* ... of this token */
+    struct list moving_link;   /* layer.moving, while it waits for it */
     struct env_timer timer;
     struct settle *settle;  /* owned; NULL until it is needed */
     struct bucket *mapped;  /* owned: a bucket whose map is being read */
@@ -243,6 +247,8 @@ void access_run(struct access *a, int (*build)(struct access *a, struct cairn_op
 void access_read(struct access *a, int (*build)(struct access *a, struct cairn_op *op),
                  void (*done)(struct access *a));
 void access_pin(struct access *a, const struct uuid *bucket);
+/* The move of this token is over: those who wait for it go on. */
+void accesses_moved(struct bucket_layer *l, const struct uuid *token);
 /* The entry was read, and this is its ACL; or there is none, NULL.  0, -R_DENIED, -R_NO_KEY. */
 int access_may_read(const struct access *a, const uint8_t *acl);
 /* The row under whose guard it runs, or ran. */

@@ -268,6 +268,7 @@ int bucket_layer_start(struct env *env, struct cairn *cluster, const struct buck
     list_init(&l->calls);
     list_init(&l->waiting);
     list_init(&l->streams);
+    list_init(&l->moving);
     list_init(&l->puts_waiting);
     list_init(&l->bucket_lru);
     list_init(&l->user_lru);

@@ -21,6 +21,7 @@ s3_bucket_sources = \
 	s3/bucket/mover.c \
 	s3/bucket/mover.h \
 	s3/bucket/mover_copy.c \
+	s3/bucket/mover_early.c \
 	s3/bucket/mover_int.h \
 	s3/bucket/mover_plan.c \
 	s3/bucket/names.c \

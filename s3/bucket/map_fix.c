@@ -6,19 +6,41 @@
  *
  *     RECORD   which must still be of this bucket
  *     REMOVE   the old row, if it is still ours
+ *     CLAIM    in the shard's row: the map may have it at its beginning
  *     SET      the new row; none for a shard without a range
  *     NOTE     in the shard's row that this is done
  *
- * A shard that has no range goes only when the map does not have it. */
+ * A shard that has no range goes only when the map does not have it; so the shard's row tells of a
+ * row of the map before that is there. */
 #include "s3/bucket/map_fix.h"
 
 #include <stdio.h>
 
 #include "s3/bucket/registry.h"
+#include "s3/bucket/settle.h"
 
 static void fix_end(struct map_fix *f, int rc)
 {
     f->done(f, rc);
+}
+
+/* The shard's row as it is, but for what it says of the map. */
+static struct shard_row mapped_as(const struct map_fix *f, enum shard_mapped mapped)
+{
+    struct shard_row next = f->view->row;
+
+    next.generation++;
+    next.mapped = mapped;
+    next.mapped_from = next.from;
+    return next;
+}
+
+static void row_write(struct map_fix *f, const struct shard_row *next, void (*done)(struct call *c))
+{
+    int rc;
+
+    (void)row_replace(&f->call, f->view, next, &rc); /* the submit says when there is no memory */
+    call_submit_if(&f->call, rc, done);
 }
 
 static void noted(struct call *c)
@@ -28,19 +50,10 @@ static void noted(struct call *c)
 
 static void note(struct map_fix *f)
 {
-    struct shard_row next = f->view->row;
-    struct cairn_op *op = call_begin(&f->call, CALL_INDEX);
-    AUTO(writer) w = {0};
+    bool none = f->view->row.state == SHARD_EMPTY;
+    struct shard_row next = mapped_as(f, none ? MAPPED_NOT : MAPPED_FROM);
 
-    next.generation++;
-    next.mapped = next.state == SHARD_EMPTY ? MAPPED_NOT : MAPPED_FROM;
-    shard_row_encode(&next, &w);
-    name_shard(f->call.name, &next.bucket, next.no);
-    if (op && w.rc == 0) {
-        cairn_op_cmp_xattr(op, "shard", CAIRN_EQ, f->view->value, f->view->bytes);
-        cairn_op_xattr_set(op, "shard", w.data, w.len);
-    }
-    call_submit_if(&f->call, w.rc, noted);
+    row_write(f, &next, noted);
 }
 
 static void map_set(struct call *c)
@@ -65,7 +78,7 @@ static struct cairn_op *map_change(struct map_fix *f, int *out_rc)
     return op;
 }
 
-static void set(struct map_fix *f)
+static void map_put(struct map_fix *f)
 {
     const struct shard_row *r = &f->view->row;
     AUTO(writer) w = {0};
@@ -74,10 +87,6 @@ static void set(struct map_fix *f)
     struct row_key key;
     int rc;
 
-    if (r->state == SHARD_EMPTY) {
-        note(f);
-        return;
-    }
     op = map_change(f, &rc);
     map_row_encode(r->no, &w);
     row_key_map(&key, r->from);
@@ -85,6 +94,30 @@ static void set(struct map_fix *f)
     if (op && w.rc == 0)
         cairn_op_omap_set(op, &pair, 1);
     call_submit_if(&f->call, rc < 0 ? rc : w.rc, map_set);
+}
+
+static void claimed(struct call *c)
+{
+    struct map_fix *f = CONTAINER_OF(c, struct map_fix, call);
+    struct shard_row next = mapped_as(f, MAPPED_OTHER);
+    int rc = c->code;
+
+    if (rc == 0)
+        rc = shard_view_next(&f->view, &next);
+    if (rc < 0)
+        fix_end(f, rc);
+    else
+        map_put(f);
+}
+
+static void set(struct map_fix *f)
+{
+    struct shard_row next = mapped_as(f, MAPPED_OTHER);
+
+    if (f->view->row.state == SHARD_EMPTY)
+        note(f);
+    else
+        row_write(f, &next, claimed);
 }
 
 static void old_removed(struct call *c)
@@ -109,7 +142,7 @@ static void old_remove(struct map_fix *f)
     struct row_key key;
     int rc;
 
-    if (r->mapped == MAPPED_NOT || (r->mapped == MAPPED_FROM && r->state != SHARD_EMPTY)) {
+    if (r->mapped == MAPPED_NOT || (r->state != SHARD_EMPTY && bytes_equal(at, r->from))) {
         set(f);
         return;
     }

@@ -5,8 +5,10 @@
  *   PLAN     borders of batches (mover_plan.c)
  *   then for each batch, whose range lies where source and destination meet:
  *   PREPARE  the destination's row: IN.  For a split the first one makes it: note, then object
+ *   ANNOUNCE the source's row: SOON.  Other movers keep away
+ *   EARLY    inline data (mover_early.c)
  *   MARK     the source's row: OUT.  From here writes of the range wait
- *   COPY     the rows (mover_copy.c)
+ *   COPY     the other rows (mover_copy.c)
  *   FLIP     the source's row: GIVEN, and the range is no longer its own.  This decides
  *   ADOPT    the destination's row: the range is its own.  Writes go on
  *   FINISH   the source's rows of the range away (settle.c)
@@ -20,30 +22,13 @@
 
 #include "s3/bucket/mover_int.h"
 
-enum { FAILURES_MAX = 10, PATIENCE_MAX_MS = 2000, CHECKS = 16 };
+enum { FAILURES_MAX = 10, PATIENCE_MAX_MS = 2000, CHECKS = 16, GRAINS_FIRST = 2 };
 #define FREEZE_SHORT_NS (15 * NS_PER_MS)
 #define FREEZE_LONG_NS  (40 * NS_PER_MS)
 
 static void batch_begin(struct mover *m);
 static void job_next(struct mover *m);
 static void job_ask(struct mover *m, struct mover_job job);
-
-int mover_view(struct shard_view **view, const struct shard_row *next)
-{
-    AUTO(writer) w = {0};
-    struct shard_view *v;
-    int rc;
-
-    shard_row_encode(next, &w);
-    if (w.rc < 0)
-        return w.rc;
-    v = shard_view_create(written(&w), &rc); /* `next` may borrow from the old one */
-    if (!v)
-        return rc;
-    shard_view_unref(*view);
-    *view = v;
-    return 0;
-}
 
 /* ---- the end of a job ---- */
 
@@ -57,6 +42,7 @@ static void job_end(struct mover *m, int rc)
     shard_view_unref(TAKE(m->src));
     shard_view_unref(TAKE(m->dst));
     arena_fini(&m->arena);
+    arena_fini(&m->batch);
     m->busy = false;
     job_next(m);
     layer_dead(l);
@@ -174,14 +160,33 @@ static void batch_over(struct mover *m)
     settle_run(&m->settle, &m->job.id, m->src_no, false, batch_settled);
 }
 
+/* Writers that have waited find the new rows in the cache. */
+static void writers_tell(struct mover *m)
+{
+    struct bucket_layer *l = m->l;
+    struct bucket *b = bucket_cached(l, BYTES_STR(m->job.bucket));
+    struct shard_row next;
+
+    if (b && uuid_equal(&b->id, &m->job.id) && move_adopt(&m->dst->row, &m->src->row, &next) == 0 &&
+        shard_view_next(&m->dst, &next) == 0) {
+        (void)bucket_learn(b, m->src); /* without memory they ask */
+        (void)bucket_learn(b, m->dst);
+    }
+    bucket_unref(b);
+    accesses_moved(l, &m->token);
+}
+
 static void adopted(struct call *c)
 {
     struct mover *m = CONTAINER_OF(c, struct mover, call);
 
-    if (c->code < 0 && c->code != -R_GUARD_FAILED) /* else somebody was faster */
+    if (c->code < 0 && c->code != -R_GUARD_FAILED) { /* else somebody was faster */
         job_end(m, c->code);
-    else
-        batch_over(m);
+        return;
+    }
+    if (c->code == 0)
+        writers_tell(m);
+    batch_over(m);
 }
 
 /* ---- a batch that was taken back ---- */
@@ -191,8 +196,8 @@ static void retreat_dst(struct settle *s, int rc)
     struct mover *m = CONTAINER_OF(s, struct mover, settle);
     bool made = s->mine && s->mine->row.state == SHARD_OPEN;
 
-    if (rc == 0 && ++m->failures == FAILURES_MAX)
-        rc = -R_GUARD_FAILED;
+    if (rc == 0 && (++m->failures == FAILURES_MAX || (!made && m->job.merge)))
+        rc = -R_GUARD_FAILED; /* a merge has no other destination */
     if (rc < 0) {
         job_end(m, rc);
         return;
@@ -210,16 +215,18 @@ static void retreat_src(struct settle *s, int rc)
 {
     struct mover *m = CONTAINER_OF(s, struct mover, settle);
 
+    accesses_moved(m->l, &m->token);
     if (rc < 0)
         job_end(m, rc);
     else
         settle_run(&m->settle, &m->job.id, m->dst_no, true, retreat_dst);
 }
 
-static void retreat(struct mover *m, int rc)
+/* `ours`: the source's move, if it is in any. */
+static void retreat(struct mover *m, int rc, bool ours)
 {
     if (rc == -R_GUARD_FAILED)
-        settle_run(&m->settle, &m->job.id, m->src_no, true, retreat_src);
+        settle_run(&m->settle, &m->job.id, m->src_no, ours, retreat_src);
     else
         job_end(m, rc);
 }
@@ -268,13 +275,13 @@ static void flipped(struct call *c)
     int rc = c->code;
 
     if (rc < 0) {
-        retreat(m, rc);
+        retreat(m, rc, true);
         return;
     }
     m->noted_ns = 0; /* from now on the shard itself keeps its note */
     rc = move_flip(&m->src->row, &m->copied, &next);
     if (rc == 0)
-        rc = mover_view(&m->src, &next);
+        rc = shard_view_next(&m->src, &next);
     if (rc < 0)
         job_end(m, rc);
     else
@@ -289,7 +296,7 @@ static void copied(struct mover *m, int rc)
     if (rc == 0 && note_old(m))
         rc = -R_GUARD_FAILED;
     if (rc < 0) {
-        retreat(m, rc);
+        retreat(m, rc, true);
         return;
     }
     rc = move_flip(&m->src->row, &m->copied, &next);
@@ -308,18 +315,49 @@ static struct move_range range_of(const struct mover *m)
 static void marked(struct call *c)
 {
     struct mover *m = CONTAINER_OF(c, struct mover, call);
+    struct shard_row next;
+    int rc = c->code;
+
+    if (rc == 0)
+        rc = move_mark(&m->src->row, m->patience_ms, &next);
+    if (rc == 0)
+        rc = shard_view_next(&m->src, &next);
+    if (rc < 0)
+        retreat(m, rc, true);
+    else
+        mover_copy(m, copied);
+}
+
+static void data_copied(struct mover *m, int rc)
+{
+    struct shard_row next;
+
+    if (rc == 0)
+        rc = move_mark(&m->src->row, m->patience_ms, &next);
+    if (rc < 0) {
+        retreat(m, rc, true);
+        return;
+    }
+    m->marked_ns = env_now_ns(m->l->env);
+    (void)row_replace(&m->call, m->src, &next, &rc); /* the submit says when there is no memory */
+    call_submit_if(&m->call, rc, marked);
+}
+
+static void announced(struct call *c)
+{
+    struct mover *m = CONTAINER_OF(c, struct mover, call);
     struct move_range range = range_of(m);
     struct shard_row next;
     int rc = c->code;
 
     if (rc == 0)
-        rc = move_mark(&m->src->row, &range, m->dst_no, m->patience_ms, &next);
+        rc = move_announce(&m->src->row, &range, m->dst_no, &next);
     if (rc == 0)
-        rc = mover_view(&m->src, &next);
+        rc = shard_view_next(&m->src, &next);
     if (rc < 0)
-        retreat(m, rc);
+        retreat(m, rc, false);
     else
-        mover_copy(m, copied);
+        mover_early(m, data_copied);
 }
 
 static void prepared(struct call *c)
@@ -336,16 +374,15 @@ static void prepared(struct call *c)
     if (rc == 0)
         rc = move_prepare(&m->dst->row, &range, m->src_no, &next);
     if (rc == 0)
-        rc = mover_view(&m->dst, &next);
+        rc = shard_view_next(&m->dst, &next);
     if (rc == 0)
-        rc = move_mark(&m->src->row, &range, m->dst_no, m->patience_ms, &next);
+        rc = move_announce(&m->src->row, &range, m->dst_no, &next);
     if (rc < 0) {
         job_end(m, rc);
         return;
     }
-    m->marked_ns = env_now_ns(m->l->env);
     (void)row_replace(&m->call, m->src, &next, &rc); /* the submit says when there is no memory */
-    call_submit_if(&m->call, rc, marked);
+    call_submit_if(&m->call, rc, announced);
 }
 
 static void prepare(struct mover *m)
@@ -404,7 +441,7 @@ static void dst_make(struct mover *m)
         m->dst_no = env_random_u64(m->l->env);
     while (m->dst_no == 0);
     row.no = m->dst_no;
-    rc = mover_view(&m->dst, &row);
+    rc = shard_view_next(&m->dst, &row);
     if (rc == 0)
         rc = note_build(m);
     else
@@ -496,7 +533,7 @@ static void job_next(struct mover *m)
     m->queued--;
     memmove(&m->queue[0], &m->queue[1], m->queued * sizeof(m->queue[0]));
     m->busy = true;
-    m->grains = GRAINS;
+    m->grains = GRAINS_FIRST;
     m->patience_ms = m->l->conf.split_wait_ms;
     m->failures = 0;
     m->noted_ns = 0;
@@ -555,6 +592,7 @@ int mover_create(struct bucket_layer *l)
     settle_init(&m->settle, l);
     map_fix_init(&m->fix, l);
     arena_init(&m->arena);
+    arena_init(&m->batch);
     l->mover = m;
     return 0;
 }
@@ -570,6 +608,10 @@ void mover_destroy(struct mover *m)
     settle_fini(&m->settle);
     map_fix_fini(&m->fix);
     arena_fini(&m->arena);
+    arena_fini(&m->batch);
     mem_free(m->border);
+    mem_free(m->early);
+    mem_free(m->fetch);
+    mem_free(m->gone);
     mem_free(m);
 }

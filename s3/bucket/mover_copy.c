@@ -1,20 +1,28 @@
-/* mover_copy.c - the rows of a batch go to the other shard.
+/* mover_copy.c - the rows of a batch go to the other shard, while its writers wait.
  *
- * They are read from the source, under its mark, and written to the destination, under its row; the
+ * Inline data is there already (mover_early.c), but for the keys that were written since.  The rest
+ * is read from the source, under its mark, and written to the destination, under its row; the
  * last write says that all are there.  Mostly that is one read of all letters and one write; what
  * is too much for an answer goes letter by letter and page by page.  Rows with a date get the
  * destination's present epoch: they were written before now, so this is late enough for any reader
  * and writer who counts on them, and dates of different shards are never compared. */
 #include "s3/bucket/mover_int.h"
 
+/* ROW_PREFIXES but that of inline data. */
+static const char letters[] = {ROW_RESULT,   ROW_ENTRY, ROW_GARBAGE, ROW_INTENT,
+                               ROW_MANIFEST, ROW_PART,  ROW_UPLOAD,  0};
+
 enum {
     COPY_ROWS = 1000,
     COPY_BYTES = 768 << 10,
     COPY_STEPS = 40,
-    LETTERS = sizeof(ROW_PREFIXES) - 1
+    FETCH_KEYS = 64, /* of inline data: at most 1 MiB */
+    LETTERS = sizeof(letters) - 1
 };
+static_assert(sizeof(letters) + 1 == sizeof(ROW_PREFIXES), "all letters but one");
 
 static void letter_read(struct mover *m);
+static void data_read(struct mover *m);
 
 static void copy_end(struct mover *m, int rc)
 {
@@ -55,7 +63,7 @@ static void completed(struct call *c)
     if (rc == 0)
         rc = move_complete(&m->dst->row, &m->copied, &next);
     if (rc == 0)
-        rc = mover_view(&m->dst, &next);
+        rc = shard_view_next(&m->dst, &next);
     copy_end(m, rc);
 }
 
@@ -69,8 +77,11 @@ static void complete(struct mover *m)
         shard_row_encode(&next, &w);
         rc = w.rc;
     }
-    if (m->out && rc == 0)
+    if (m->out && rc == 0) {
+        if (m->gone_count)
+            cairn_op_omap_rm(m->out, m->gone, m->gone_count);
         cairn_op_xattr_set(m->out, "shard", w.data, w.len);
+    }
     call_submit_if(&m->write, rc, completed);
 }
 
@@ -108,6 +119,7 @@ static int row_copy(struct mover *m, struct cairn_pair from, struct cairn_pair *
         rc = entry_row_decode(value, &e);
         if (rc < 0)
             return rc;
+        rc = early_entry(m, (struct bytes){key.data + 1, key.len - 1}, &e);
         n = entry_count(key.len - 1, value.len, &e);
         m->copied.entries += n.entries;
         m->copied.object_bytes += n.object_bytes;
@@ -140,14 +152,79 @@ static int page_copy(struct mover *m, const struct call *c, int step, size_t n)
     return rc;
 }
 
+/* ---- inline data of keys that were written since ---- */
+
+static void data_flushed(struct call *c)
+{
+    struct mover *m = CONTAINER_OF(c, struct mover, write);
+
+    if (c->code < 0) {
+        copy_end(m, c->code);
+        return;
+    }
+    out_begin(m);
+    data_read(m);
+}
+
+static void data_came(struct call *c)
+{
+    struct mover *m = CONTAINER_OF(c, struct mover, read);
+    size_t n = c->code == 0 ? cairn_op_pair_count(c->op, 1, NULL) : 0;
+    int rc = c->code;
+
+    if (n && rc == 0)
+        rc = page_copy(m, c, 1, n);
+    if (rc < 0)
+        copy_end(m, rc);
+    else if (m->out_bytes >= COPY_BYTES)
+        call_submit(&m->write, data_flushed);
+    else
+        data_read(m);
+}
+
+static void data_read(struct mover *m)
+{
+    uint32_t n = MIN(m->fetch_count, (uint32_t)FETCH_KEYS);
+    struct cairn_op *op;
+
+    if (n == 0) {
+        complete(m);
+        return;
+    }
+    op = call_begin(&m->read, CALL_INDEX);
+    name_shard(m->read.name, &m->job.id, m->src_no);
+    m->fetch_count -= n;
+    if (op) {
+        cairn_op_cmp_xattr(op, "shard", CAIRN_EQ, m->src->value, m->src->bytes);
+        cairn_op_omap_get(op, m->fetch + m->fetch_count, n);
+    }
+    call_submit(&m->read, data_came);
+}
+
+/* All other rows were read. */
+static void letters_end(struct mover *m)
+{
+    int rc = early_end(m);
+
+    if (rc < 0)
+        copy_end(m, rc);
+    else
+        data_read(m);
+}
+
 /* ---- reading ---- */
 
-static void letter_set(struct mover *m)
+void mover_letter(struct mover *m, enum row_prefix letter)
 {
     struct bytes hi = mover_hi(m);
 
-    row_key_named(&m->at, (enum row_prefix) * m->letter, mover_lo(m));
-    row_key_named(&m->to, (enum row_prefix)(*m->letter + (hi.len ? 0 : 1)), hi);
+    row_key_named(&m->at, letter, mover_lo(m));
+    row_key_named(&m->to, (enum row_prefix)(letter + (hi.len ? 0 : 1)), hi);
+}
+
+static void letter_set(struct mover *m)
+{
+    mover_letter(m, (enum row_prefix) * m->letter);
 }
 
 static void page_came(struct call *c)
@@ -183,7 +260,7 @@ static void letter_read(struct mover *m)
     struct cairn_op *op;
 
     if (!*m->letter) {
-        complete(m);
+        letters_end(m);
         return;
     }
     op = call_begin(&m->read, CALL_INDEX);
@@ -200,9 +277,10 @@ static void letter_read(struct mover *m)
 static void letters_begin(struct mover *m)
 {
     m->copied = (struct shard_count){0};
-    m->letter = ROW_PREFIXES;
+    m->letter = letters;
     letter_set(m);
     out_begin(m);
+    early_begin(m);
 }
 
 static void all_came(struct call *c)
@@ -225,7 +303,7 @@ static void all_came(struct call *c)
     } else if (rc < 0) {
         copy_end(m, rc);
     } else {
-        complete(m);
+        letters_end(m);
     }
 }
 

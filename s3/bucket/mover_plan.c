@@ -6,7 +6,11 @@
  * batches larger or smaller, not wrong. */
 #include "s3/bucket/mover_int.h"
 
-enum { PLAN_ROWS = 1000, GRAIN_BYTES = 96 << 10 };
+enum {
+    PLAN_ROWS = 1000,
+    GRAIN_BYTES = 512 << 10,
+    GRAIN_MARKED_BYTES = 64 << 10 /* copied under the mark */
+};
 
 static void page_read(struct call *c);
 
@@ -18,7 +22,7 @@ static bool grain_full(const struct mover *m)
     uint64_t bytes = MIN((uint64_t)GRAIN_BYTES, c->shard_bytes_max / 16);
 
     return m->seen - m->grain_at >= MAX(keys, (uint64_t)1) ||
-           m->seen_bytes - m->grain_at_bytes >= bytes;
+           m->seen_bytes - m->grain_at_bytes >= bytes || m->grain_marked >= GRAIN_MARKED_BYTES;
 }
 
 /* Too many: every second one goes, and from now on they are wider apart. */
@@ -42,6 +46,7 @@ static int border_add(struct mover *m, struct bytes key)
     b->bytes = m->seen_bytes;
     m->grain_at = m->seen;
     m->grain_at_bytes = m->seen_bytes;
+    m->grain_marked = 0;
     if (bytes_dup(&m->arena, key, &b->key) < 0)
         return -ENOMEM;
     m->border_count++;
@@ -62,6 +67,7 @@ static int entry_plan(struct mover *m, struct cairn_pair p)
     n = entry_count(key.len, (uint32_t)p.value_bytes, &e);
     m->seen++;
     m->seen_bytes += n.row_bytes;
+    m->grain_marked += e.place == ENTRY_INLINE ? key.len + p.value_bytes : n.row_bytes;
     return 0;
 }
 
@@ -119,7 +125,7 @@ void mover_plan(struct mover *m, void (*done)(struct mover *m, int rc))
     m->planned = done;
     arena_fini(&m->arena);
     m->border_count = 0;
-    m->seen = m->seen_bytes = m->grain_at = m->grain_at_bytes = 0;
+    m->seen = m->seen_bytes = m->grain_at = m->grain_at_bytes = m->grain_marked = 0;
     row_key_named(&m->from, ROW_ENTRY, m->src->row.from);
     if (!m->border)
         m->border = mem_calloc(BORDERS_MAX, sizeof(*m->border));
@@ -152,6 +158,8 @@ bool mover_batch(struct mover *m)
         bound_set(m->hi, &m->hi_bytes, at < m->end ? m->border[at].key : src->to);
         return true;
     }
+    while (m->end > m->first && bytes_compare(m->border[m->first].key, src->from) <= 0)
+        m->first++; /* it has given its lower end away since: some of it must stay */
     while (m->end > m->first && src->to.len &&
            bytes_compare(m->border[m->end - 1].key, src->to) >= 0)
         m->end--;

@@ -24,6 +24,7 @@ enum { TRIES_MAX = 80, TRIES_AT_ONCE = 12 };
 #define DELETION_WAIT_NS (2 * NS_PER_S)
 #define PAUSE_NS         (20 * NS_PER_MS)
 #define PROBE_NS         (3 * NS_PER_MS)
+#define MOVING_NS        (8 * NS_PER_MS)
 
 static void access_go(struct access *a);
 
@@ -42,7 +43,32 @@ static void access_end(struct access *a, int code)
 
 static void access_paused(struct env_timer *t)
 {
-    access_go(CONTAINER_OF(t, struct access, timer));
+    struct access *a = CONTAINER_OF(t, struct access, timer);
+
+    list_remove(&a->moving_link);
+    access_go(a);
+}
+
+void accesses_moved(struct bucket_layer *l, const struct uuid *token)
+{
+    struct list due;
+
+    list_init(&due);
+    LIST_EACH_SAFE (pos, &l->moving) {
+        struct access *a = LIST_ENTRY(pos, struct access, moving_link);
+
+        if (!uuid_equal(&a->moving, token))
+            continue;
+        list_remove(&a->moving_link);
+        list_push_back(&due, &a->moving_link);
+    }
+    while (!list_empty(&due)) {
+        struct access *a = LIST_FIRST(&due, struct access, moving_link);
+
+        list_remove(&a->moving_link);
+        env_timer_cancel(l->env, &a->timer);
+        access_go(a);
+    }
 }
 
 void access_init(struct access *a, struct bucket_layer *l, const struct s3_principal *who,
@@ -58,6 +84,7 @@ void access_init(struct access *a, struct bucket_layer *l, const struct s3_princ
     memcpy(a->name, bucket.data, bucket.len);
     a->key = key;
     env_timer_init(&a->timer, access_paused);
+    list_init(&a->moving_link);
 }
 
 void access_fini(struct access *a)
@@ -498,8 +525,9 @@ static void wait_here(struct access *a)
         mark_take_back(a);
         return;
     }
-    a->tries--; /* the mark says how long */
-    env_timer_after(a->l->env, &a->timer, PROBE_NS);
+    a->tries--;                                     /* the mark says how long */
+    list_push_back(&a->l->moving, &a->moving_link); /* a mover of ours tells; others are asked */
+    env_timer_after(a->l->env, &a->timer, MOVING_NS);
 }
 
 static void access_try(struct access *a)

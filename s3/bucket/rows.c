@@ -189,7 +189,7 @@ int shard_row_decode(struct bytes value, struct shard_row *out_row)
     r.mapped = cur_choice(&body, MAPPED_NOT, MAPPED_OTHER);
     if (r.mapped == MAPPED_OTHER)
         r.mapped_from = cur_bytes(&body, S3_KEY_MAX);
-    r.move = cur_choice(&body, MOVE_NONE, MOVE_GIVEN);
+    r.move = cur_choice(&body, MOVE_NONE, MOVE_SOON);
     if (r.move != MOVE_NONE)
         move_fields(&body, &r);
     if (body.rc == 0 && ((r.state != SHARD_EMPTY && !range_holds(r.from, r.to)) ||

@@ -59,6 +59,7 @@ enum shard_move {
     MOVE_OUT,   /* source: read here, not written */
     MOVE_IN,    /* destination: its rows are being copied here; they are nobody's yet */
     MOVE_GIVEN, /* source: no longer ours; the destination may not know yet */
+    MOVE_SOON,  /* source: inline data is being copied, and all is read and written as ever */
 };
 enum shard_mapped {
     MAPPED_NOT,

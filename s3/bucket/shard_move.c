@@ -49,6 +49,7 @@ enum move_orders move_judge(const struct shard_row *mine, bool asked, const stru
                             bool force)
 {
     switch (mine->move) {
+    case MOVE_SOON:
     case MOVE_OUT:
         return force ? SETTLE_UNMARK : SETTLE_WAIT;
     case MOVE_IN:
@@ -56,7 +57,7 @@ enum move_orders move_judge(const struct shard_row *mine, bool asked, const stru
             return SETTLE_ASK;
         if (other_end(mine, peer, MOVE_GIVEN))
             return SETTLE_ADOPT;
-        if (other_end(mine, peer, MOVE_OUT))
+        if (other_end(mine, peer, MOVE_SOON) || other_end(mine, peer, MOVE_OUT))
             return force ? SETTLE_UNMARK_PEER : SETTLE_WAIT;
         return SETTLE_CLEAR; /* it was taken back, or never marked */
     case MOVE_GIVEN:
@@ -99,8 +100,8 @@ int move_prepare(const struct shard_row *destination, const struct move_range *r
     return 0;
 }
 
-int move_mark(const struct shard_row *source, const struct move_range *range, uint64_t destination,
-              uint32_t patience_ms, struct shard_row *out_next)
+int move_announce(const struct shard_row *source, const struct move_range *range,
+                  uint64_t destination, struct shard_row *out_next)
 {
     bool upper = bytes_equal(range->hi, source->to) && bytes_compare(source->from, range->lo) < 0;
     bool lower = bytes_equal(range->lo, source->from) && source->from.len;
@@ -110,7 +111,16 @@ int move_mark(const struct shard_row *source, const struct move_range *range, ui
     if (source->state != SHARD_OPEN || source->move != MOVE_NONE || (!upper && !lower))
         return -R_GUARD_FAILED;
     next_of(source, out_next);
-    begin(out_next, MOVE_OUT, range, destination);
+    begin(out_next, MOVE_SOON, range, destination);
+    return 0;
+}
+
+int move_mark(const struct shard_row *source, uint32_t patience_ms, struct shard_row *out_next)
+{
+    if (source->state != SHARD_OPEN || source->move != MOVE_SOON)
+        return -R_GUARD_FAILED;
+    next_of(source, out_next);
+    out_next->move = MOVE_OUT;
     out_next->m.patience_ms = patience_ms;
     return 0;
 }

@@ -1,7 +1,8 @@
 /* shard_move.h - a sub-range goes from a shard to its neighbour: the rows of both before and after
  * each step, where a key is to be looked for, and what to do about a move that was left.  Pure.
  *
- *     source       OPEN ── mark ──▶ OUT ── flip ──▶ GIVEN ── end ──▶ OPEN, or EMPTY
+ *     source       OPEN ── announce ──▶ SOON ── mark ──▶ OUT ── flip ──▶ GIVEN ── end ──▶ OPEN,
+ *                  or EMPTY
  *     destination  OPEN or EMPTY ── prepare ──▶ IN ── complete ──▶ IN ── adopt ──▶ OPEN
  *
  * The flip decides.  Until then anybody may take the mark away (end) and the destination's rows of
@@ -47,8 +48,9 @@ struct move_range {
  * could be made. */
 int move_prepare(const struct shard_row *destination, const struct move_range *range,
                  uint64_t source, struct shard_row *out_next);
-int move_mark(const struct shard_row *source, const struct move_range *range, uint64_t destination,
-              uint32_t patience_ms, struct shard_row *out_next);
+int move_announce(const struct shard_row *source, const struct move_range *range,
+                  uint64_t destination, struct shard_row *out_next);
+int move_mark(const struct shard_row *source, uint32_t patience_ms, struct shard_row *out_next);
 int move_complete(const struct shard_row *destination, const struct shard_count *count,
                   struct shard_row *out_next);
 int move_flip(const struct shard_row *source, const struct shard_count *count,

@@ -99,7 +99,7 @@ static void play(struct model *m, uint64_t seed, unsigned acts)
     if (seed % 4 != 0) { /* shards split and merge all the time */
         m->st.conf.shard_entries_max = 4 + (unsigned)(seed % 5);
         m->st.conf.split_batch_keys = 1 + (unsigned)(seed % 7);
-        m->st.conf.split_wait_ms = 5 + 40 * (unsigned)(seed % 3);
+        m->st.conf.split_wait_ms = 2 + 20 * (unsigned)(seed % 3);
     }
     for (unsigned i = 0; i < GATES; i++) {
         gate_start(&m->st, i);

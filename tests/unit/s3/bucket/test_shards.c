@@ -48,18 +48,22 @@ static void move_steps(struct pair *p, unsigned steps)
             p->made = true;
             break;
         case 1:
-            T_OK(move_mark(&p->s, &p->range, p->d.no, 60, &next));
+            T_OK(move_announce(&p->s, &p->range, p->d.no, &next));
             p->s = next;
             break;
         case 2:
+            T_OK(move_mark(&p->s, 60, &next));
+            p->s = next;
+            break;
+        case 3:
             T_OK(move_complete(&p->d, &some, &next));
             p->d = next;
             break;
-        case 3:
+        case 4:
             T_OK(move_flip(&p->s, &some, &next));
             p->s = next;
             break;
-        case 4:
+        case 5:
             T_OK(move_adopt(&p->d, &p->s, &next));
             p->d = next;
             break;
@@ -116,7 +120,7 @@ T(shard_move, left_at_any_step_ends_with_one_owner_for_each_key)
     static const char *const keys[] = {"a", "lz", "m", "n", "s", "zz"};
 
     for (unsigned merge = 0; merge < 2; merge++)
-        for (unsigned steps = 0; steps <= 6; steps++)
+        for (unsigned steps = 0; steps <= 7; steps++)
             for (unsigned first = 0; first < 2; first++) {
                 struct pair p;
 
@@ -135,7 +139,7 @@ T(shard_move, left_at_any_step_ends_with_one_owner_for_each_key)
                 for (unsigned i = 0; i < ARRAY_LEN(keys); i++)
                     T_EQ(here(&p.s, keys[i]) + here(&p.d, keys[i]),
                          merge || strcmp(keys[i], "t") < 0);
-                T_EQ(here(&p.d, "n"), steps > 3); /* the flip decides */
+                T_EQ(here(&p.d, "n"), steps > 4); /* the flip decides */
             }
 }
 
@@ -144,7 +148,7 @@ T(shard_move, a_split_leaves_two_neighbours_and_a_merge_one_shard)
     struct pair p;
 
     split_begin(&p);
-    move_steps(&p, 6);
+    move_steps(&p, 7);
     T_EQ(p.s.next, 2);
     T_EQ(p.d.next, 9);
     T_TRUE(bytes_equal(p.s.to, p.d.from) && bytes_equal(p.d.to, BYTES_STR("t")));
@@ -153,13 +157,13 @@ T(shard_move, a_split_leaves_two_neighbours_and_a_merge_one_shard)
     p.s.to = BYTES_STR("x");
     p.s.next = 7;
     p.range.hi = BYTES_STR("p"); /* a part of it first */
-    move_steps(&p, 6);
+    move_steps(&p, 7);
     T_TRUE(bytes_equal(p.s.from, BYTES_STR("p")) && bytes_equal(p.d.to, BYTES_STR("p")));
     T_EQ(p.d.next, 1);
     T_EQ(p.s.mapped, MAPPED_OTHER);
     T_TRUE(bytes_equal(p.s.mapped_from, BYTES_STR("m")));
     p.range = (struct move_range){token_b, BYTES_STR("p"), BYTES_STR("x")};
-    move_steps(&p, 6);
+    move_steps(&p, 7);
     T_EQ(p.s.state, SHARD_EMPTY);
     T_EQ(p.d.next, 7);
     T_TRUE(bytes_equal(p.d.to, BYTES_STR("x")));
@@ -172,8 +176,12 @@ T(shard_move, steps_out_of_place_are_refused)
     struct pair p;
 
     split_begin(&p);
+    T_LT(move_mark(&p.s, 60, &next), 0); /* not announced */
     move_steps(&p, 2);
-    T_LT(move_mark(&p.s, &p.range, 2, 60, &next), 0); /* marked already */
+    T_LT(move_flip(&p.s, &some, &next), 0); /* not marked */
+    split_begin(&p);
+    move_steps(&p, 3);
+    T_LT(move_announce(&p.s, &p.range, 2, &next), 0); /* marked already */
     T_LT(move_prepare(&p.d, &p.range, 1, &next), 0);  /* prepared already */
     T_LT(move_adopt(&p.d, &p.s, &next), 0);           /* not given */
     move_steps(&p, 0);
@@ -181,14 +189,14 @@ T(shard_move, steps_out_of_place_are_refused)
     T_LT(move_adopt(&p.d, &next, &p.s), 0); /* not complete */
     split_begin(&p);
     p.s.state = SHARD_CLOSED;
-    T_LT(move_mark(&p.s, &p.range, 2, 60, &next), 0);
+    T_LT(move_announce(&p.s, &p.range, 2, &next), 0);
     split_begin(&p);
     p.range.hi = BYTES_STR("s"); /* not where they meet */
-    T_LT(move_mark(&p.s, &p.range, 2, 60, &next), 0);
+    T_LT(move_announce(&p.s, &p.range, 2, &next), 0);
     T_LT(move_prepare(&p.d, &p.range, 1, &next), 0);
     merge_begin(&p);
     p.range = (struct move_range){token_a, BYTES_STR("n"), BYTES_STR("o")};
-    T_LT(move_mark(&p.s, &p.range, 2, 60, &next), 0);
+    T_LT(move_announce(&p.s, &p.range, 2, &next), 0);
     T_LT(move_prepare(&p.d, &p.range, 1, &next), 0);
 }
 
@@ -197,7 +205,13 @@ T(shard_move, a_range_on_its_way_is_read_at_its_source_and_written_nowhere)
     struct pair p;
 
     split_begin(&p);
-    move_steps(&p, 3);
+    move_steps(&p, 2);
+    T_EQ(shard_route(&p.s, BYTES_STR("n"), true), ROUTE_HERE); /* announced: as ever */
+    T_EQ(move_judge(&p.d, true, &p.s, false), SETTLE_WAIT);
+    T_EQ(move_judge(&p.s, false, NULL, false), SETTLE_WAIT);
+    T_EQ(move_judge(&p.s, false, NULL, true), SETTLE_UNMARK);
+    split_begin(&p);
+    move_steps(&p, 4);
     T_EQ(shard_route(&p.s, BYTES_STR("n"), true), ROUTE_WAIT);
     T_EQ(shard_route(&p.s, BYTES_STR("n"), false), ROUTE_HERE);
     T_EQ(shard_route(&p.s, BYTES_STR("a"), true), ROUTE_HERE);
