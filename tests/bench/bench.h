@@ -64,10 +64,12 @@ struct load_test {
     size_t bytes;
     unsigned depth;
     double seconds;
+    unsigned first; /* object with which a `create` begins */
     unsigned names; /* how many objects there are; reads need all of them */
     bool create;    /* each name once, instead of for some seconds */
     size_t needs;   /* objects of this size; 0: none */
     bool doomed;    /* other names: those that deletes are measured on */
+    bool anywhere;  /* LOAD_LIST: pages from anywhere among the names, not the first one */
 };
 struct load_result {
     uint64_t ops;

@@ -222,6 +222,21 @@ static void part_put(struct connection *k, unsigned part)
         bench_die("S3: a part without an ETag");
 }
 
+/* A page from behind some name.  None begins with a 9, so that a page is always full. */
+static void page_anywhere(struct connection *k, uint64_t i)
+{
+    uint64_t name = (i + 1) * UINT64_C(0x9e3779b97f4a7c15) % k->sh->t->names;
+    char query[PATH_BYTES], *body, *digit;
+
+    snprintf(query, sizeof(query), LIST_QUERY "&start-after=0-%llu", (unsigned long long)name);
+    digit = strrchr(query, '-') + 1;
+    if (*digit == '9')
+        *digit = '8';
+    (void)request(k, "GET", "/bench", query, NULL, 0, &body);
+    if (!strstr(body, "<KeyCount>1000</KeyCount>"))
+        bench_die("%s: not 1,000 keys", k->sh->t->name);
+}
+
 /* Request i of the test, answered as it must be. */
 static void once(struct connection *k, uint64_t i)
 {
@@ -233,6 +248,10 @@ static void once(struct connection *k, uint64_t i)
 
     if (t->verb == LOAD_PARTS) {
         part_put(k, (unsigned)i);
+        return;
+    }
+    if (t->anywhere) {
+        page_anywhere(k, i);
         return;
     }
     if (t->verb == LOAD_LIST) {
@@ -253,7 +272,7 @@ static void *connection_main(void *arg)
     const struct load_test *t = k->sh->t;
     bool ends = t->create || t->verb == LOAD_PARTS || t->verb == LOAD_DELETE; /* with the names */
 
-    for (uint64_t i = k->index;; i += t->depth) {
+    for (uint64_t i = t->first + k->index;; i += t->depth) {
         uint64_t started = bench_now_ns();
 
         if ((ends && i >= t->names) ||
@@ -327,7 +346,7 @@ void s3_run(const struct cluster *c, const struct load_test *t, struct load_resu
 {
     struct shared sh = {.c = c, .t = t, .body = bench_alloc(t->bytes)};
     struct connection *ks = bench_alloc(t->depth * sizeof(*ks));
-    char(*etags)[64] = bench_alloc(t->names * sizeof(*etags));
+    char(*etags)[64] = bench_alloc(t->verb == LOAD_PARTS ? t->names * sizeof(*etags) : 1);
     struct latencies all = {0};
     uint64_t start;
 

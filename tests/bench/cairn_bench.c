@@ -29,6 +29,9 @@ enum {
     LARGE = 4 << 20,
     PART = 16 << 20,
     PARTS = 64, /* 1 GiB */
+    REST_S = 10,
+    KEYS_FEW = 10000,
+    KEYS_AT_ONCE = 100000, /* signatures are made once for so many */
 };
 
 struct row {
@@ -41,6 +44,8 @@ struct row {
 };
 struct bench {
     bool json, quick, has_nginx;
+    unsigned keys;              /* --keys; 0: the ordinary table */
+    double fill_s, fill_cpu_ms; /* all keys; for each */
     double seconds;
     const char *only;
     char folder[CLUSTER_PATH_BYTES - 16]; /* ours, temporary */
@@ -221,6 +226,21 @@ static double switches_since(const struct cluster *c, uint64_t before)
     return now > before ? (double)(now - before) : 0;
 }
 
+/* Shards that split, rows that are compacted: what a load leaves to do belongs to it.  Waits until
+ * that is done, or for so long. */
+static void rest_wait(const struct cluster *c, double seconds)
+{
+    const struct timespec pause = {.tv_nsec = 200000000};
+    uint64_t until = bench_now_ns() + (uint64_t)(seconds * 1e9);
+    double cpu = cluster_cpu_s(c), before;
+
+    do {
+        before = cpu;
+        nanosleep(&pause, NULL);
+        cpu = cluster_cpu_s(c);
+    } while (cpu - before > 0.02 && bench_now_ns() < until);
+}
+
 static void row_run(struct bench *b, struct row *row)
 {
     const struct cluster *c = row->t.nginx ? &nginx : &cluster;
@@ -239,9 +259,11 @@ static void row_run(struct bench *b, struct row *row)
         s3_run(c, &row->t, &row->r);
     else
         objects_run(&row->t, &row->r);
-    row->cpu_ms = (cluster_cpu_s(c) - cpu) * 1e3 / (double)row->r.ops;
     row->client_ms = (own_cpu_s() - own) * 1e3 / (double)row->r.ops;
     row->switches = switches_since(c, switches) / (double)row->r.ops;
+    if (row->t.write)
+        rest_wait(c, REST_S);
+    row->cpu_ms = (cluster_cpu_s(c) - cpu) * 1e3 / (double)row->r.ops;
     row->ran = true;
 }
 
@@ -311,6 +333,52 @@ static void one_process_measure(struct bench *b)
     process_memory(&self, &own);
     b->own_peak_mb = own.peak_mb;
     objects_close();
+    cluster_stop(&cluster);
+}
+
+/* --- a bucket of many keys: are its pages as cheap as those of one with few? --- */
+
+static void keys_fill(struct bench *b, unsigned from, unsigned to)
+{
+    struct load_test t = {
+        .name = "fill", .s3 = true, .verb = LOAD_PUT, .create = true, .depth = 16};
+    struct load_result r;
+    uint64_t start = bench_now_ns();
+    double cpu = cluster_cpu_s(&cluster);
+
+    for (t.first = from; t.first < to; t.first = t.names) {
+        t.names = to - t.first < KEYS_AT_ONCE ? to : t.first + KEYS_AT_ONCE;
+        s3_run(&cluster, &t, &r);
+        fprintf(stderr, "  %u keys, %.0f a second, the slowest took %.0f ms     \n", t.names,
+                (double)r.ops / r.seconds, r.worst_ms);
+    }
+    b->fill_s = (double)(bench_now_ns() - start) / 1e9;
+    rest_wait(&cluster, 6 * REST_S);
+    b->fill_cpu_ms = (cluster_cpu_s(&cluster) - cpu) * 1e3 / (to - from);
+}
+
+static void keys_list(struct bench *b, unsigned keys)
+{
+    for (unsigned depth = 1; depth <= 16; depth += 15) {
+        struct row *row =
+            row_add(b, keys == KEYS_FEW ? "S3 LIST, few" : "S3 LIST, many", LOAD_LIST, 0, depth);
+
+        row->t.anywhere = true;
+        row->t.names = keys;
+        row_run(b, row);
+    }
+}
+
+static void keys_measure(struct bench *b)
+{
+    snprintf(cluster.folder, sizeof(cluster.folder), "%s/one", b->folder);
+    b->first_s = cluster_up(&cluster);
+    s3_prepare(&cluster);
+    keys_fill(b, 0, KEYS_FEW);
+    keys_list(b, KEYS_FEW);
+    keys_fill(b, KEYS_FEW, b->keys);
+    keys_list(b, b->keys);
+    process_memory(&cluster.processes[0], &b->loaded);
     cluster_stop(&cluster);
 }
 
@@ -414,6 +482,24 @@ static void rows_print(const struct bench *b)
                moves ? rate * (double)row->t.bytes / 1e6 : 0, row->r.p50_ms, row->r.p99_ms,
                row->cpu_ms, row->client_ms, row->switches, ratio, limit);
     }
+}
+
+static void keys_print(const struct bench *b)
+{
+    const struct row *few = b->rows, *many = b->rows + b->row_count / 2;
+
+    limits_print("before", &b->limits, b->load_first);
+    limits_print("after", &b->after, b->load_last);
+    printf("\n%u keys without data were put by 16 connections: %.0f a second, %.3f ms of CPU each\n"
+           "at most %.0f MiB\n\n",
+           b->keys - KEYS_FEW, (b->keys - KEYS_FEW) / b->fill_s, b->fill_cpu_ms, b->loaded.peak_mb);
+    rows_print(b);
+    for (unsigned i = 0; i < b->row_count / 2; i++)
+        printf(
+            "depth %2u: a page among %u keys takes %.2f times the CPU, %.2f times the time of one "
+            "among %u\n",
+            few[i].t.depth, b->keys, many[i].cpu_ms / few[i].cpu_ms,
+            many[i].r.p50_ms / few[i].r.p50_ms, KEYS_FEW);
 }
 
 static void table_print(const struct bench *b)
@@ -525,6 +611,9 @@ static int help(FILE *to, int status)
         "  --quick          in about a minute: half a second a row, one process only\n"
         "  --only WORDS     only rows whose \"NAME BYTES DEPTH\" contains this, such as\n"
         "                   \"object write 4096 16\"; one process only\n"
+        "  --keys N         only this: what a page of a listing costs among 10,000 keys, and "
+        "among\n"
+        "                   N (which takes minutes to make for each million)\n"
         "  --seconds N      of load for each row (3)\n"
         "  --dir FOLDER     where the cluster is made (TMPDIR or /tmp): the disk that is measured\n"
         "  --bin FOLDER     where cairn and cairnd are (the build that this program is of)\n",
@@ -536,8 +625,11 @@ static void measure(struct bench *b)
 {
     b->load_first = machine_load();
     limits_measure(b->folder, b->quick ? 0.5 : 1, &b->limits);
-    one_process_measure(b);
-    if (!b->only && !b->quick)
+    if (b->keys)
+        keys_measure(b);
+    else
+        one_process_measure(b);
+    if (!b->keys && !b->only && !b->quick)
         roles_measure(b);
     limits_measure(b->folder, b->quick ? 0.5 : 1, &b->after);
     b->load_last = machine_load();
@@ -545,10 +637,10 @@ static void measure(struct bench *b)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"json", 0, NULL, 'j'}, {"seconds", 1, NULL, 's'},
-                                            {"dir", 1, NULL, 'd'},  {"bin", 1, NULL, 'b'},
-                                            {"only", 1, NULL, 'o'}, {"quick", 0, NULL, 'q'},
-                                            {"help", 0, NULL, 'h'}, {0}};
+    static const struct option options[] = {
+        {"json", 0, NULL, 'j'}, {"seconds", 1, NULL, 's'}, {"dir", 1, NULL, 'd'},
+        {"bin", 1, NULL, 'b'},  {"only", 1, NULL, 'o'},    {"quick", 0, NULL, 'q'},
+        {"keys", 1, NULL, 'k'}, {"help", 0, NULL, 'h'},    {0}};
     struct bench b = {.seconds = 3};
     const char *dir = NULL, *bin = NULL;
     int c;
@@ -566,6 +658,8 @@ int main(int argc, char **argv)
             bin = optarg;
         else if (c == 'o')
             b.only = optarg;
+        else if (c == 'k' && atol(optarg) > KEYS_FEW && atol(optarg) <= INT_MAX)
+            b.keys = (unsigned)atol(optarg);
         else
             return c == 'h' ? help(stdout, 0) : help(stderr, 2);
     }
@@ -577,10 +671,13 @@ int main(int argc, char **argv)
     signal(SIGTERM, on_signal);
     signal(SIGPIPE, SIG_IGN);
     folders_find(&b, dir, bin);
-    rows_make(&b);
+    if (!b.keys)
+        rows_make(&b);
     measure(&b);
     if (b.json)
         json_print(&b);
+    else if (b.keys)
+        keys_print(&b);
     else
         table_print(&b);
     clean_up();
