@@ -7,12 +7,15 @@
  *   CLOSE   each shard, from the first to the one that each names as the next, to closed(token):
  *           nothing can be linked in it from then on; a move that it is in is ended before
  *   LOOK    whether it has an entry, guarded on our closed(token)
+ *   WIDE    after the first one: all that we know of, some at a time (closers.c); the way along the
+ *           chain then closes what was passed over
  *   REMOVE  the record, guarded on our DELETING: the bucket is gone
  *   or BACK record LIVE, when there are entries; then REOPEN the shards that we closed and the
  *           owner's row away
  *
  * Whoever meets a closed shard may turn the record back to LIVE (resolve.c); then our guard at
  * REMOVE fails and we begin anew, a few times.  The shards stay for the collector. */
+#include "s3/bucket/closers.h"
 #include "s3/bucket/registry.h"
 #include "s3/bucket/settle.h"
 
@@ -28,6 +31,7 @@ enum drop_stage {
     DROP_CLOSE_READ,
     DROP_CLOSED,
     DROP_LOOK,
+    DROP_WIDE,
     DROP_END_RECORD,
     DROP_BACK,
     DROP_REOPEN,
@@ -41,13 +45,11 @@ struct drop_req {
     struct uuid token;
     uint32_t tries, close_tries;
     uint64_t others_since_ns;
-    bool has_entries;
     struct uuid id; /* of the bucket */
     uint64_t created_ns;
-    uint64_t shard;                 /* the one being closed, or opened again */
-    struct shard_view *view;        /* ref: its row; NULL: not read yet */
-    struct shard_view **closed_row; /* owned, refs: those that we closed, in order */
-    uint32_t closed_count, closed_cap;
+    uint64_t shard;          /* the one being closed */
+    struct shard_view *view; /* ref: its row; NULL: not read yet */
+    struct closers closers;  /* ... and all that were */
     struct settle settle;
     struct writer was; /* record as read */
     struct writer live, marked;
@@ -166,66 +168,14 @@ static int shard_read(struct drop_req *q)
     return 0;
 }
 
-/* From what the row is to closed(our token), or back to open. */
-static int shard_switch(struct drop_req *q, struct shard_view *from, bool close)
+static int shard_switch(struct drop_req *q)
 {
-    struct shard_row row = from->row;
-    AUTO(writer) w = {0};
+    struct shard_row row;
     int rc;
 
-    row.state = close ? SHARD_CLOSED : SHARD_OPEN;
-    row.generation++;
-    memset(&row.token, 0, sizeof(row.token));
-    if (close)
-        row.token = q->token;
-    (void)row_replace(&q->call, from, &row, &rc); /* the submit says when there is no memory */
-    if (!close || rc < 0)
-        return rc;
-    shard_row_encode(&row, &w);
-    rc = w.rc;
-    if (rc == 0) {
-        view_drop(q);
-        q->view = shard_view_create(written(&w), &rc);
-    }
-    return rc;
-}
-
-/* Has the shard that we closed an entry?  Not asked as it is closed: the answer to a repeat of a
- * write tells no rows, and an entry would be taken for none. */
-static int shard_look(struct drop_req *q)
-{
-    struct cairn_op *op = call_begin(&q->call, CALL_INDEX);
-    uint8_t from = ROW_ENTRY, to = ROW_ENTRY + 1;
-
-    name_shard(q->call.name, &q->id, q->shard);
-    if (!op)
-        return -ENOMEM;
-    cairn_op_cmp_xattr(op, "shard", CAIRN_EQ, q->view->value, q->view->bytes);
-    cairn_op_omap_range(op, &from, 1, &to, 1, 1);
-    return 0;
-}
-
-static int closed_add(struct drop_req *q)
-{
-    struct shard_view **grown = q->closed_row;
-
-    if (q->closed_count == q->closed_cap) {
-        uint32_t cap = q->closed_cap ? 2 * q->closed_cap : 4;
-
-        grown = mem_realloc(q->closed_row, cap * sizeof(struct shard_view *));
-        if (!grown)
-            return -ENOMEM;
-        q->closed_row = grown;
-        q->closed_cap = cap;
-    }
-    grown[q->closed_count++] = shard_view_ref(q->view);
-    return 0;
-}
-
-static void closed_drop(struct drop_req *q)
-{
-    while (q->closed_count)
-        shard_view_unref(q->closed_row[--q->closed_count]);
+    shard_row_closed(&q->view->row, &q->token, &row);
+    (void)row_replace(&q->call, q->view, &row, &rc); /* the submit says when there is no memory */
+    return rc < 0 ? rc : shard_view_next(&q->view, &row);
 }
 
 static void shard_settled(struct settle *s, int rc)
@@ -260,7 +210,7 @@ static void shard_close(struct drop_req *q)
     else if (q->view->row.move != MOVE_NONE)
         settle_run(&q->settle, &q->id, q->shard, true, shard_settled);
     else
-        drop_ask(q, DROP_CLOSED, shard_switch(q, q->view, true));
+        drop_ask(q, DROP_CLOSED, shard_switch(q));
 }
 
 static void close_begin(struct drop_req *q, uint64_t shard)
@@ -270,23 +220,62 @@ static void close_begin(struct drop_req *q, uint64_t shard)
     drop_ask(q, DROP_CLOSE_READ, shard_read(q));
 }
 
-static void shard_looked(struct drop_req *q)
+/* All are closed and empty, or one is not. */
+static void shards_known(struct drop_req *q)
 {
     const struct writer nothing = {0};
-    const struct shard_row *r = &q->view->row;
-    int rc = closed_add(q);
+    bool back = q->closers.has_entries;
 
-    if (rc < 0) {
-        drop_end(q, rc);
-        return;
+    drop_ask(q, back ? DROP_BACK : DROP_END_RECORD,
+             record_replace(&q->call, q->r.bucket, &q->marked, back ? &q->live : &nothing));
+}
+
+/* From a shard that is closed along the chain, to one that is not, or to the end. */
+static void chain_follow(struct drop_req *q, const struct shard_row *r)
+{
+    while (r && r->to.len && !q->closers.has_entries) {
+        const struct shard_row *next = closers_find(&q->closers, r->next);
+
+        if (!next || !bytes_equal(next->from, r->to)) {
+            close_begin(q, r->next);
+            return;
+        }
+        r = next;
     }
-    q->has_entries = cairn_op_pair_count(q->call.op, 1, NULL) > 0 && !PLANTED(PLANT_DROP_UNSEEN);
-    if (r->to.len && !q->has_entries)
-        close_begin(q, r->next);
-    else
-        drop_ask(q, q->has_entries ? DROP_BACK : DROP_END_RECORD,
-                 record_replace(&q->call, q->r.bucket, &q->marked,
-                                q->has_entries ? &q->live : &nothing));
+    shards_known(q);
+}
+
+static void wide_over(struct closers *s)
+{
+    REQ_WAKE(s, struct drop_req, closers);
+}
+
+/* Those that the cache knows; 1: it is under way, 0: there is nothing to do. */
+static int wide_begin(struct drop_req *q)
+{
+    struct bucket *b = bucket_cached(q->r.l, q->r.bucket);
+    int rc = 0;
+
+    if (b && uuid_equal(&b->id, &q->id) && b->shard_count > 1) {
+        q->stage = DROP_WIDE;
+        rc = closers_close(&q->closers, b, wide_over);
+        rc = rc < 0 ? rc : 1;
+    }
+    bucket_unref(b);
+    return rc;
+}
+
+static void shard_looked(struct drop_req *q)
+{
+    int rc = closers_add(&q->closers, q->view);
+
+    q->closers.has_entries = shard_has_entries(&q->call);
+    if (rc == 0 && q->shard == 0 && q->view->row.to.len && !q->closers.has_entries)
+        rc = wide_begin(q);
+    if (rc < 0)
+        drop_end(q, rc);
+    else if (rc == 0)
+        chain_follow(q, &q->view->row);
 }
 
 static void shards_close(struct drop_req *q)
@@ -299,26 +288,12 @@ static void shards_close(struct drop_req *q)
         shard_close(q);
     else if (rc < 0)
         drop_end(q, rc);
-    else if (q->stage == DROP_CLOSED)
-        drop_ask(q, DROP_LOOK, shard_look(q));
-    else
+    else if (q->stage == DROP_LOOK)
         shard_looked(q);
-}
-
-/* The record is LIVE again.  Each shard has still what we wrote, or somebody else has opened it. */
-static void shards_reopen(struct drop_req *q)
-{
-    struct shard_view *v;
-    int rc;
-
-    if (q->closed_count == 0) {
-        drop_end(q, -R_BUCKET_NOT_EMPTY);
-        return;
+    else {
+        shard_look(&q->call, q->view);
+        drop_ask(q, DROP_LOOK, 0);
     }
-    v = q->closed_row[--q->closed_count];
-    rc = shard_switch(q, v, false);
-    shard_view_unref(v);
-    drop_ask(q, DROP_REOPEN, rc);
 }
 
 /* ---- the way ---- */
@@ -336,8 +311,7 @@ static void drop_run(struct op *op)
         was_read(q);
         break;
     case DROP_OWN:
-        q->has_entries = false;
-        closed_drop(q);
+        closers_begin(&q->closers, &q->id, &q->token);
         if (rc == -R_GUARD_FAILED)
             drop_again(q);
         else if (rc < 0)
@@ -356,6 +330,9 @@ static void drop_run(struct op *op)
     case DROP_LOOK:
         shards_close(q);
         break;
+    case DROP_WIDE:
+        chain_follow(q, &q->view->row);
+        break;
     case DROP_END_RECORD:
         if (rc == -R_GUARD_FAILED)
             drop_again(q);
@@ -366,13 +343,15 @@ static void drop_run(struct op *op)
                      own_settle(&q->call, q->r.who.name, q->r.bucket, &q->own, false));
         break;
     case DROP_BACK:
-        if (rc < 0 && rc != -R_GUARD_FAILED)
+        if (rc < 0 && rc != -R_GUARD_FAILED) {
             drop_end(q, rc);
-        else
-            shards_reopen(q);
+        } else {
+            q->stage = DROP_REOPEN;
+            closers_reopen(&q->closers, wide_over);
+        }
         break;
-    case DROP_REOPEN: /* if it did not work the next visitor of the shard does it */
-        shards_reopen(q);
+    case DROP_REOPEN:
+        drop_end(q, -R_BUCKET_NOT_EMPTY);
         break;
     case DROP_DONE:
         op_finish(op);
@@ -395,8 +374,7 @@ static void drop_fini(struct req *r)
     call_fini(&q->call);
     settle_fini(&q->settle);
     view_drop(q);
-    closed_drop(q);
-    mem_free(q->closed_row);
+    closers_fini(&q->closers);
     writer_fini(&q->was);
     writer_fini(&q->live);
     writer_fini(&q->marked);
@@ -415,6 +393,7 @@ int bucket_delete(struct bucket_layer *l, const struct s3_principal *who, struct
     q->arg = arg;
     call_init(&q->call, l);
     settle_init(&q->settle, l);
+    closers_init(&q->closers, l);
     env_timer_init(&q->pause, drop_paused);
     req_start(&q->r, drop_finish, drop_fini);
     return 0;

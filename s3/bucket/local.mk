@@ -9,6 +9,7 @@ s3_bucket_sources = \
 	s3/bucket/bucket_query.c \
 	s3/bucket/bucket_usage.c \
 	s3/bucket/call.c \
+	s3/bucket/closers.c \
 	s3/bucket/collect.c \
 	s3/bucket/collect_garbage.c \
 	s3/bucket/collect_int.h \

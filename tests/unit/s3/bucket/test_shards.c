@@ -501,6 +501,57 @@ static void split_left(uint64_t after_ns, enum fate fate, bool drop, unsigned *o
     stage_end(&st);
 }
 
+static unsigned closed_shards(struct stage *st)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < st->fake.count[FAKE_INDEX]; i++) {
+        const struct fake_row *x =
+            fake_row_find(&st->fake.object[FAKE_INDEX][i]->xattrs, "shard", 5);
+        struct shard_row r;
+
+        if (x) {
+            T_OK(shard_row_decode((struct bytes){x->value, (uint32_t)x->value_bytes}, &r));
+            n += r.state == SHARD_CLOSED;
+        }
+    }
+    return n;
+}
+
+T(bucket, many_shards_are_closed_beside_each_other)
+{
+    struct stage st;
+    uint64_t from_ns, took_ns, one_ns;
+    unsigned shards;
+    char key[32];
+
+    small_begin(&st);
+    put_many(&st);
+    stage_run(&st, NS_PER_S);
+    shards = usage(&st, 0).shards;
+    T_GT(shards, 12);
+    st.fake.delay_max_ns = 20 * NS_PER_MS;
+    for (unsigned i = 0; i < MANY; i++) { /* but for one key, in one of the last shards */
+        key_of(i, key);
+        if (strcmp(key, "k085") != 0)
+            T_OK(do_delete(&st, 0, key));
+    }
+    T_EQ(do_drop(&st, 0, "box"), -R_BUCKET_NOT_EMPTY);
+    T_EQ(closed_shards(&st), 0);
+    T_OK(do_put(&st, 1, "k001", 7, 50));
+    T_OK(do_delete(&st, 1, "k001"));
+    T_OK(do_delete(&st, 0, "k085"));
+    from_ns = sim_now_ns(st.sim);
+    T_OK(do_create(&st, 0, "other"));
+    one_ns = sim_now_ns(st.sim) - from_ns;
+    from_ns = sim_now_ns(st.sim);
+    T_OK(do_drop(&st, 0, "box"));
+    took_ns = sim_now_ns(st.sim) - from_ns;
+    T_EQ(closed_shards(&st), shards);
+    T_LT(took_ns, one_ns * 5); /* one after the other: an operation for each of 3 * shards */
+    stage_fini(&st);
+}
+
 T(bucket, a_gateway_may_die_at_any_moment_of_a_split)
 {
     unsigned undone = 0;
