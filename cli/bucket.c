@@ -244,14 +244,16 @@ static int stat_print(const struct cli *cli, const struct bucket_record *r,
     uuid_text(&r->row.id, id);
     if (cli->json)
         return json_out(json_pack(
-            "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "bucket", r->name, "owner", owner,
+            "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "bucket", r->name, "owner", owner,
             "id", id, "created", (json_int_t)(r->row.created_ns / NS_PER_S), "objects",
-            (json_int_t)u->objects, "bytes", (json_int_t)u->bytes, "index_bytes",
-            (json_int_t)u->index_bytes, "shards", (json_int_t)u->shards, "quota", quota_json(q)));
+            (json_int_t)u->objects, "bytes", (json_int_t)u->bytes, "part_bytes",
+            (json_int_t)u->part_bytes, "index_bytes", (json_int_t)u->index_bytes, "shards",
+            (json_int_t)u->shards, "quota", quota_json(q)));
     time_print(r->row.created_ns, created);
     printf("%-14s %s\n%-14s %s\n%-14s %s\n", "bucket", r->name, "owner", owner, "created", created);
     printf("%-14s %s\n%-14s %llu\n", "id", id, "objects", (unsigned long long)u->objects);
     size_out("bytes", u->bytes);
+    size_out("parts", u->part_bytes); /* of unfinished uploads */
     printf("%-14s %u, %s of index\n", "shards", u->shards, bytes_print(u->index_bytes, bytes));
     quota_print("quota ", q);
     return 0;

@@ -206,7 +206,8 @@ void bucket_owner_known(struct bucket_layer *l, struct bytes bucket,
                         char out_owner[S3_USER_NAME_MAX + 1]);
 
 struct bucket_usage {
-    uint64_t objects, bytes; /* of whole objects; parts of uploads in progress are not among them */
+    uint64_t objects, bytes; /* of whole objects */
+    uint64_t part_bytes;     /* of uploads in progress */
     uint64_t index_bytes;
     uint32_t shards;
 };
@@ -225,8 +226,9 @@ int bucket_usage(struct bucket_layer *l, const struct s3_principal *who, struct 
  * quota by what they store within that time.  Nobody is refused by what was counted before he came:
  * what was deleted counts as free at once.
  *
- * A replaced object counts until the next reading, as if it stayed.  Parts are checked one by one,
- * and all of them when they become an object; those of unfinished uploads are not added up. */
+ * A replaced object counts until the next reading, as if it stayed: to replace one there must be
+ * room for both.  Parts count from when they are stored until their upload is completed or aborted;
+ * so completing one needs no more bytes. */
 struct bucket_grant; /* room for one request */
 /* rc 0: go on, and end the grant (NULL where nothing is limited) when it is over; -R_QUOTA; -EAGAIN
  * and others: it cannot be told, now. */
@@ -235,8 +237,7 @@ typedef void bucket_admit_fn(void *arg, int rc, struct bucket_grant *grant);
 /* `more`: bytes, or S3_BYTES_UNKNOWN, and objects. */
 int bucket_admit(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                  const struct s3_quota *more, bucket_admit_fn *done, void *arg);
-/* Bytes that were unknown: 0 or -R_QUOTA (nothing changes).  Completing an upload does this by
- * itself. */
+/* Bytes that were unknown: 0 or -R_QUOTA (nothing changes). */
 int bucket_grant_more(struct bucket_grant *g, uint64_t bytes);
 /* `stored`: it took place, or nobody knows. */
 void bucket_grant_end(struct bucket_grant *g, bool stored);

@@ -337,9 +337,6 @@ int entry_info(const struct entry_row *e, struct arena *arena, struct object_inf
 
 int quotas_init(struct bucket_layer *l);
 void quotas_fini(struct bucket_layer *l);
-/* So many bytes become an object now: counted, or -R_QUOTA. */
-int quota_count(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                uint64_t bytes);
 int users_init(struct bucket_layer *l);
 void users_fini(struct bucket_layer *l);
 int collector_create(struct bucket_layer *l);

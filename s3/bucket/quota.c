@@ -200,7 +200,7 @@ static void counted(void *arg, int rc, const struct bucket_usage *usage)
 
     q->rc = rc == -R_NO_BUCKET ? 0 : rc;
     if (rc == 0) {
-        q->sum.bytes = sum(q->sum.bytes, usage->bytes);
+        q->sum.bytes = sum(q->sum.bytes, sum(usage->bytes, usage->part_bytes));
         q->sum.objects = sum(q->sum.objects, usage->objects);
     }
     op_wake(&q->r.op);
@@ -486,22 +486,6 @@ int bucket_grant_more(struct bucket_grant *g, uint64_t bytes)
         if (g->of[i])
             g->of[i]->held.bytes += bytes;
     g->held.bytes += bytes;
-    return 0;
-}
-
-int quota_count(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
-                uint64_t bytes)
-{
-    struct account *of[] = {account_find(l, false, bucket),
-                            account_find(l, true, BYTES_STR(who->name))};
-    struct s3_quota more = {.bytes = bytes};
-
-    for (unsigned i = 0; i < ARRAY_LEN(of); i++)
-        if (of[i] && of[i]->known && !fits(of[i], &more))
-            return -R_QUOTA;
-    for (unsigned i = 0; i < ARRAY_LEN(of); i++)
-        if (of[i])
-            of[i]->since.bytes += bytes;
     return 0;
 }
 

@@ -38,7 +38,6 @@ struct complete_req {
     struct object_info info;
     object_info_fn *done;
     void *arg;
-    bool counted; /* against quotas */
 };
 
 static struct access *access_of(struct complete_req *q)
@@ -219,9 +218,6 @@ static void link_parts(struct complete_req *q)
 {
     int rc = object_make(q);
 
-    if (rc == 0 && !q->counted)
-        rc = quota_count(q->r.l, &q->r.who, q->r.bucket, q->entry.size);
-    q->counted = rc == 0;
     if (rc < 0) {
         complete_end(q, rc);
         return;

@@ -27,12 +27,17 @@ static void admitted(void *arg, int rc, struct bucket_grant *grant)
     request_drop(r);
 }
 
-/* How much becomes known: of copies when the source is found, of an upload from its parts. */
+/* How much of a copy becomes known when its source is found.  Parts that become an object count
+ * already. */
 static void gate_room(struct s3_request *r)
 {
     bool part = request_arg(r, "partNumber") != NULL;
     bool told = r->op == &op_put_object || r->op == &op_upload_part || r->op == &op_post_object;
-    struct s3_quota more = {.bytes = told ? r->want.bytes : S3_BYTES_UNKNOWN, .objects = !part};
+    bool done = r->op == &op_complete_upload;
+    struct s3_quota more = {.bytes = told   ? r->want.bytes
+                                     : done ? 0
+                                            : S3_BYTES_UNKNOWN,
+                            .objects = !part};
     int rc;
 
     if (!r->stores) {

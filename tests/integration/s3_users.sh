@@ -78,6 +78,15 @@ answers '^204$' "$ACCESS" "$SECRET" DELETE /anns/a || fail "DELETE: $(cat answer
 put c 40000 || fail "PUT after a DELETE: $(cat answer)"
 put d 0 || fail "the third object: $(cat answer)"
 put e 0 QuotaExceeded || fail "the fourth object: $(cat answer)"
+ok c bucket quota anns objects none
+answers '<UploadId>' "$ACCESS" "$SECRET" POST "/anns/parts?uploads=" || fail "an upload: $(cat answer)"
+upload=$(sed -n 's/.*<UploadId>\([^<]*\)<.*/\1/p' answer)
+head -c 10000 /dev/zero >body
+answers '^200$' "$ACCESS" "$SECRET" PUT "/anns/parts?partNumber=1&uploadId=$upload" --data-binary @body || fail "a part: $(cat answer)"
+same 10000 "$(c bucket stat anns --json | jq .part_bytes)" "bytes of parts"
+put c 15000 QuotaExceeded || fail "PUT beside a part: $(cat answer)"
+answers '^204$' "$ACCESS" "$SECRET" DELETE "/anns/parts?uploadId=$upload" || fail "abort: $(cat answer)"
+put c 15000 || fail "PUT after an abort: $(cat answer)"
 ok c bucket quota anns bytes 2T objects 10K
 c bucket quota anns >quota.txt || fail "bucket quota"
 same "bytes 2199023255552 (2.0 TiB) objects 10000" "$(tr -s ' \n' ' ' <quota.txt | sed 's/ $//')" "bucket quota"

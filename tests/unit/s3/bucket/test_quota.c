@@ -287,38 +287,106 @@ T(quota, what_is_known_later_is_judged_by_a_count_made_after_the_request)
     stage_end(&st);
 }
 
-T(quota, an_upload_that_would_pass_it_does_not_become_an_object)
+/* An upload and one part of it, admitted as requests are. */
+static int part_put(struct stage *st, struct act *up, const char *key, uint64_t size)
 {
+    struct act part = {.kind = ACT_PUT, .seed = 5, .size = size, .part_number = 1};
+    struct ask a = {.more = {size, 0}};
+    int rc = 0;
+
+    if (!up->upload[0]) {
+        up->kind = ACT_UPLOAD;
+        strcpy(up->key, key);
+        T_OK(act_do(st, 0, up));
+    }
+    strcpy(part.key, key);
+    strcpy(part.upload, up->upload);
+    rc = ask(st, 0, &a);
+    if (rc == 0) {
+        T_OK(act_do(st, 0, &part));
+        end(&a, true);
+    }
+    act_fini(&part);
+    return rc;
+}
+
+static int upload_end(struct stage *st, const struct act *up, enum act_kind kind)
+{
+    struct act complete = {.kind = kind};
+    struct ask a = {.more = {0, 1}};
+    int rc = 0;
+
+    strcpy(complete.key, up->key);
+    strcpy(complete.upload, up->upload);
+    if (kind == ACT_COMPLETE) {
+        complete.part_count = 1;
+        complete.parts[0].number = 1;
+        md5_of_seed(5, complete.parts[0].md5);
+        rc = ask(st, 0, &a);
+    }
+    if (rc == 0)
+        T_OK(act_do(st, 0, &complete));
+    if (kind == ACT_COMPLETE)
+        end(&a, rc == 0);
+    act_fini(&complete);
+    return rc;
+}
+
+T(quota, parts_of_unfinished_uploads_count)
+{
+    struct act one = {0}, two = {0};
     struct stage st;
-    struct ask a = {.more = {S3_BYTES_UNKNOWN, 1}};
-    struct act up = {.kind = ACT_UPLOAD, .key = "big"},
-               complete = {.kind = ACT_COMPLETE, .key = "big"};
-    struct act part = {.kind = ACT_PUT, .key = "big", .seed = 5, .size = 70000, .part_number = 1};
 
     stage_begin(&st);
-    T_OK(act_do(&st, 0, &up));
-    strcpy(part.upload, up.upload);
-    strcpy(complete.upload, up.upload);
-    T_OK(act_do(&st, 0, &part));
-    complete.part_count = 1;
-    complete.parts[0].number = 1;
-    md5_of_seed(5, complete.parts[0].md5);
-    quota_set(&st, "box", 69999, 0);
-    T_OK(ask(&st, 0, &a));
-    T_EQ(act_do(&st, 0, &complete), -R_QUOTA);
-    end(&a, false);
-    T_EQ(do_get(&st, 0, "big", NULL), -R_NO_KEY);
-    quota_set(&st, "box", 70000, 0);
-    T_OK(ask(&st, 0, &a));
-    T_OK(act_do(&st, 0, &complete));
-    end(&a, true);
-    T_OK(act_do(&st, 0, &complete)); /* the same answer, and nothing more is counted */
+    quota_set(&st, "box", 100000, 0);
+    T_OK(part_put(&st, &one, "big", 70000));
+    T_EQ(put(&st, 0, "k", 40000), -R_QUOTA);
+    T_EQ(put(&st, 1, "k", 40000), -R_QUOTA); /* another gateway reads it */
+    T_EQ(part_put(&st, &two, "more", 40000), -R_QUOTA);
+    T_OK(part_put(&st, &two, "more", 30000));
+    stage_run(&st, 6 * NS_PER_S); /* what the other gateway knows is old */
+    T_EQ(put(&st, 1, "k", 1), -R_QUOTA);
+    T_OK(upload_end(&st, &one, ACT_COMPLETE)); /* full, and it needs no more */
+    T_EQ(put(&st, 0, "k", 1), -R_QUOTA);
+    T_EQ(put(&st, 1, "k", 1), -R_QUOTA);
+    T_OK(upload_end(&st, &two, ACT_ABORT));
+    T_OK(put(&st, 1, "k", 30000));
+    stage_run(&st, 6 * NS_PER_S);
     T_EQ(put(&st, 0, "k", 1), -R_QUOTA);
     T_OK(do_delete(&st, 0, "big"));
-    T_OK(put(&st, 0, "k", 70000));
-    act_fini(&up);
-    act_fini(&part);
-    act_fini(&complete);
+    T_OK(put(&st, 0, "l", 70000));
+    act_fini(&one);
+    act_fini(&two);
+    stage_end(&st);
+}
+
+/* More uploads than a page has, and on one key several; those that are over do not count, though
+ * the rows of their parts are still there. */
+T(quota, parts_are_found_however_many_uploads_there_are)
+{
+    enum { UPLOADS = 1100 };
+    struct act usage = {.kind = ACT_USAGE};
+    struct stage st;
+    uint64_t bytes = 0;
+    char key[32];
+
+    stage_begin(&st);
+    for (unsigned i = 0; i < UPLOADS; i++) {
+        struct act up = {0};
+
+        (void)snprintf(key, sizeof(key), "k%03u", i / 3 % 400);
+        T_OK(part_put(&st, &up, key, 100 + i));
+        if (i % 3 == 0)
+            T_OK(part_put(&st, &up, key, 200 + i)); /* again: the first is gone */
+        if (i % 5 == 1)
+            T_OK(upload_end(&st, &up, i % 2 ? ACT_COMPLETE : ACT_ABORT));
+        else
+            bytes += (i % 3 == 0 ? 200 : 100) + i;
+        act_fini(&up);
+    }
+    T_OK(act_do(&st, 1, &usage));
+    T_EQ(usage.usage.part_bytes, bytes);
+    act_fini(&usage);
     stage_end(&st);
 }
 
