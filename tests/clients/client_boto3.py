@@ -405,7 +405,8 @@ def dummy(shape, name=""):
     if shape.type_name == "map":
         return {"a": dummy(shape.value)}
     if shape.type_name == "string":
-        return {"Bucket": BUCKET, "CopySource": f"{BUCKET}/x"}.get(name) or (shape.enum or ["x"])[0]
+        return {"Bucket": BUCKET, "CopySource": f"{BUCKET}/x"}.get(name) or (
+            shape.enum or ["x" * shape.metadata.get("min", 1)])[0]
     return {"integer": 1, "long": 1, "boolean": True, "blob": b"x"}.get(shape.type_name, "2040-01-01")
 
 
