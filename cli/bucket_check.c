@@ -1,7 +1,8 @@
 /* bucket_check.c - `cairn bucket check`: reads index and data, and has them held against each
  * other.
  *
- * A pass reads the names of all data objects first, then record, map and shards of each bucket, and
+ * A pass reads the names of all data objects first, with who shares them, then record, map and
+ * shards of each bucket, and
  * feeds them to the checker (s3/bucket/verify.h).  Gateways work meanwhile; what a pass has found
  * is believed when the next one, a little later, finds the same. */
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "cli/buckets.h"
 #include "core/base/json.h"
 #include "core/base/reason.h"
+#include "s3/bucket/refs.h"
 #include "s3/bucket/verify.h"
 
 enum { NOTE_ROWS = 1000, INDEX_ROWS = 1000, PAUSE_S = 3 };
@@ -193,6 +195,27 @@ static int object_seen(void *arg, const void *name, size_t name_bytes, const str
     return verify_object(k->v, bytes_of(name, name_bytes), st->bytes);
 }
 
+/* Who shares it, if anybody does. */
+static int first_seen(void *arg, const char *name)
+{
+    struct check *k = arg;
+    struct cairn_op *op = cairn_op_create();
+    uint8_t value[REFS_MAX * UUID_BYTES + 64];
+    size_t bytes = 0;
+    int rc;
+
+    if (!op)
+        return -ENOMEM;
+    (void)cairn_op_xattr_get(op, REFS_XATTR);
+    rc = cairn_run(k->data, name, strlen(name), op);
+    if (rc == 0)
+        bytes = MIN(cairn_op_data(op, 0, 0, value, sizeof(value)), sizeof(value));
+    cairn_op_destroy(op);
+    if (rc == -ENODATA || rc == -ENOENT)
+        return 0;
+    return rc < 0 ? rc : verify_refs(k->v, bytes_of(name, strlen(name)), bytes_of(value, bytes));
+}
+
 static int row_seen(struct check *k, struct cairn_pair p)
 {
     return verify_row(k->v, bytes_of(p.key, p.key_bytes), bytes_of(p.value, p.value_bytes));
@@ -274,6 +297,8 @@ static int pass(struct check *k)
     if (!k->v)
         return -ENOMEM;
     rc = k->data ? cairn_list(k->data, object_seen, k) : 0;
+    if (rc == 0)
+        rc = verify_firsts(k->v, first_seen, k);
     if (rc == 0)
         rc = notes_read(k);
     for (size_t i = 0, n; i < k->note_count && rc == 0; i += n) {

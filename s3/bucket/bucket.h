@@ -13,7 +13,7 @@
  *   NO_BUCKET BUCKET_EXISTS (another's) BUCKET_YOURS BUCKET_NOT_EMPTY BAD_BUCKET_NAME BUCKET_BUSY
  *   NO_KEY KEY_TOO_LONG BAD_KEY PRECONDITION NO_UPLOAD BAD_PART BAD_PART_ORDER PART_TOO_SMALL
  *   ENTITY_TOO_LARGE META_TOO_LARGE BAD_DIGEST SUM_KIND SIZE_DIFFERS DENIED NO_USER INTENT_LOST
- *   DATA_LOST
+ *   DATA_LOST COPIES_FULL
  *   -ENOMEM, -EAGAIN and the client's own (NO_POOL, STOPPED, -ETIMEDOUT, ...): 503, try again.
  * After such a failure of a change nobody knows whether it took place, as with any S3 error 5xx.
  *
@@ -107,6 +107,7 @@ void bucket_layer_stop(struct bucket_layer *l, void (*stopped)(void *arg), void 
 
 struct bucket_counters {
     struct counter puts, puts_inline, puts_aborted, gets, deletes, heads, lists;
+    struct counter copies;          /* without their bytes */
     struct counter link_retries;    /* the entry had changed meanwhile */
     struct counter shard_refreshes; /* a shard's row had changed meanwhile */
     struct counter renewals;        /* of readers and of intents */
@@ -373,6 +374,19 @@ typedef void object_piece_fn(void *arg, int rc, struct buf *data);
 int object_get_next(struct object_get *g, object_piece_fn *piece, void *arg);
 /* At any time after object_get_open returned 0, callbacks included; no callback comes after it. */
 void object_get_close(struct object_get *g);
+
+/* ---- copies ----
+ *
+ * A new object of all the bytes that `from` has open, which are not touched: both refer to the same
+ * data objects from then on, and either may go.  It has the source's ETag, checksum and parts, and
+ * what `args` says of names, headers, tags, ACL and condition.  The source may be closed at any
+ * time. */
+/* Whether it is worth it, and possible: not when the bytes lie in the index, or could. */
+bool object_copy_may(const struct object_get *from);
+/* -R_COPIES_FULL: too many share them already; copy the bytes. */
+int object_copy(struct bucket_layer *l, const struct s3_principal *who,
+                const struct object_get *from, const struct object_put_args *args,
+                object_info_fn *done, void *arg);
 
 /* ---- listings ---- */
 

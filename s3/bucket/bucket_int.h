@@ -333,6 +333,18 @@ int bytes_dup(struct arena *arena, struct bytes b, struct bytes *out); /* 0 or -
 /* What an entry says, for callbacks; headers and tags in the arena unless it is NULL. */
 int entry_info(const struct entry_row *e, struct arena *arena, struct object_info *out_info);
 
+/* ---- copies ---- */
+
+/* What an opened GET reads; borrowed until it is closed. */
+struct get_source {
+    const struct entry_row *entry; /* its headers and tags are not there */
+    const struct stripes *parts;
+    const struct object_part *told; /* of a manifest */
+    uint32_t part_count;
+    uint32_t inline_bytes_max;
+};
+struct get_source object_get_source(const struct object_get *g);
+
 /* ---- files of the layer that others start and stop ---- */
 
 int quotas_init(struct bucket_layer *l);

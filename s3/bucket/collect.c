@@ -275,6 +275,7 @@ int collector_create(struct bucket_layer *l)
     call_init(&c->job.call, l);
     call_init(&c->job.parts, l);
     arena_init(&c->job.arena);
+    release_init(&c->job.release, l);
     eraser_init(&c->job.eraser, l);
     settle_init(&c->job.settle, l);
     map_fix_init(&c->job.fix, l);
@@ -311,6 +312,7 @@ void collector_destroy(struct collector *c)
     call_fini(&c->job.call);
     call_fini(&c->job.parts);
     arena_fini(&c->job.arena);
+    release_fini(&c->job.release);
     eraser_fini(&c->job.eraser);
     settle_fini(&c->job.settle);
     map_fix_fini(&c->job.fix);

@@ -2,11 +2,17 @@
  *
  *   CLAIM    the row becomes CLAIMED, guarded on what was read: no reader can re-date it any more
  *   then, by kind:
- *   stripes  delete them; row away, or dated anew for its second pass
- *   manifest read it, delete the stripes of all parts; manifest and row away
+ *   stripes  release them; row away, or dated anew for its second pass
+ *   manifest read it, release the stripes of all parts; manifest and row away, or dated anew
  *   parts    page by page: part rows away, garbage for stripes that the manifest does not name; row
- * away. A manifest that is gone was collected itself: nobody refers to any part then. result result
- * row and row away
+ *            away
+ *   result   result row and row away
+ *
+ * To release is to leave them to others, or to erase them: release.c.
+ *
+ * What is left of an upload's parts goes before the manifest that they were made into: without it
+ * nobody knew which of them are in use, by copies that have it still.  So a claim of a manifest is
+ * guarded on there being no such row.
  *
  * Every change is guarded on the shard row and the claimed row; each is a step that another
  * collector may have done already, and may do again. */
@@ -59,7 +65,7 @@ static void row_remove(struct job *j)
                    &j->gid);
         gone[n++] = pair_of(key_bytes(&key), (struct bytes){0});
     }
-    if (op && j->g.kind == GARBAGE_STRIPES && j->g.passes) {
+    if (op && j->g.passes) {
         struct garbage_row again = j->g;
 
         again.state = GARBAGE_WAITING;
@@ -74,14 +80,50 @@ static void row_remove(struct job *j)
     call_submit_if(&j->call, w.rc, row_gone);
 }
 
+static void first_erased(struct release *r, int rc)
+{
+    struct job *j = CONTAINER_OF(r, struct job, release);
+
+    if (rc < 0)
+        garbage_end(j, rc);
+    else
+        row_remove(j);
+}
+
 static void erased(struct eraser *e)
 {
     struct job *j = CONTAINER_OF(e, struct job, eraser);
 
     if (e->rc < 0)
         garbage_end(j, e->rc);
-    else
+    else if (j->release.orders == REFS_DELETE)
         row_remove(j);
+    else
+        release_end(&j->release, first_erased);
+}
+
+static void list_released(struct release *r, int rc)
+{
+    struct job *j = CONTAINER_OF(r, struct job, release);
+
+    if (rc < 0)
+        garbage_end(j, rc);
+    else if (r->orders == REFS_KEEP || r->orders == REFS_WRITE)
+        row_remove(j);
+    else
+        eraser_run(&j->eraser, j->list, j->list_count, j->first, erased);
+}
+
+/* The version at hand leaves the stripes of the list, which `origin` wrote. */
+static void list_release(struct job *j, const struct uuid *origin)
+{
+    j->first = 0;
+    while (j->first < j->list_count && !j->list[j->first].size)
+        j->first++;
+    if (j->first == j->list_count)
+        row_remove(j);
+    else
+        release_run(&j->release, &j->list[j->first], origin, &j->gid, list_released);
 }
 
 /* ---- parts ---- */
@@ -98,8 +140,11 @@ static void parts_changed(struct call *c)
         parts_page(j);
 }
 
+/* Without the manifest, which should be there, nobody can tell: nothing is erased then. */
 static bool in_manifest(const struct job *j, const struct uuid *id)
 {
+    if (!uuid_none(&j->g.origin) && !j->list_count)
+        return true;
     for (uint32_t i = 0; i < j->list_count; i++)
         if (uuid_equal(&j->list[i].id, id) && !PLANTED(PLANT_PARTS_ALL))
             return true;
@@ -202,7 +247,7 @@ static void manifest_read(struct call *c)
     else if (j->g.kind == GARBAGE_PARTS)
         parts_page(j);
     else
-        eraser_run(&j->eraser, j->list, j->list_count, erased);
+        list_release(j, &j->g.origin);
 }
 
 static void manifest_ask(struct job *j, const struct uuid *version)
@@ -223,23 +268,22 @@ static void manifest_ask(struct job *j, const struct uuid *version)
 
 static void garbage_go(struct job *j)
 {
-    static const struct uuid none = {{0}};
-
     arena_fini(&j->arena);
     j->list_count = 0;
     switch (j->g.kind) {
     case GARBAGE_STRIPES:
         j->list = &j->g.stripes;
-        eraser_run(&j->eraser, &j->g.stripes, 1, erased);
+        j->list_count = 1;
+        list_release(j, &j->g.stripes.id);
         break;
     case GARBAGE_MANIFEST:
         manifest_ask(j, &j->gid);
         break;
     case GARBAGE_PARTS:
-        if (uuid_equal(&j->g.manifest, &none))
+        if (uuid_none(&j->g.origin))
             parts_page(j);
         else
-            manifest_ask(j, &j->g.manifest);
+            manifest_ask(j, &j->g.origin);
         break;
     default:
         row_remove(j);
@@ -262,6 +306,7 @@ void garbage_work(struct job *j, void (*done)(struct job *j, int rc))
     struct garbage_row g = j->g;
     struct cairn_op *op = NULL;
     struct cairn_pair next;
+    struct row_key parts;
 
     j->garbage_done = done;
     g.state = GARBAGE_CLAIMED;
@@ -272,6 +317,9 @@ void garbage_work(struct job *j, void (*done)(struct job *j, int rc))
         next = pair_of(garbage_key(j), written(&j->claimed));
         cairn_op_cmp_omap(op, j->pair.key, j->pair.key_bytes, CAIRN_EQ, j->pair.value,
                           j->pair.value_bytes);
+        row_key_garbage(&parts, j->gkey, GARBAGE_PARTS, &j->gid);
+        if (j->g.kind == GARBAGE_MANIFEST)
+            cairn_op_cmp_omap(op, parts.b, parts.len, CAIRN_ABSENT, NULL, 0);
         if (j->g.state == GARBAGE_WAITING)
             cairn_op_omap_set(op, &next, 1);
     }

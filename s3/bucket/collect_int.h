@@ -1,9 +1,10 @@
 /* collect_int.h - the collector: rounds over all shards (collect.c), the work on one
- * (collect_shard.c, collect_garbage.c), and deleting data objects (eraser.c). */
+ * (collect_shard.c, collect_garbage.c), and deleting data objects (release.c, eraser.c). */
 #ifndef S3_BUCKET_COLLECT_INT_H
 #define S3_BUCKET_COLLECT_INT_H
 
 #include "s3/bucket/map_fix.h"
+#include "s3/bucket/refs.h"
 #include "s3/bucket/registry.h"
 #include "s3/bucket/settle.h"
 
@@ -28,7 +29,24 @@ struct watch {
 void watch_see(struct watch *w, uint64_t epoch, uint64_t now_ns);
 bool watch_ripe(const struct watch *w, uint64_t epoch, uint64_t need_ns, uint64_t now_ns);
 
-/* Deletes the stripes of a list, some at a time.  Missing ones are fine. */
+/* A version leaves its data objects.  `done` (0): by what `orders` says there is nothing more to
+ * do; or all but the first are to be erased, then (release_end) the first, if it is still there. */
+struct release {
+    struct call call;
+    struct stripes first; /* the run of stripes whose first object tells */
+    struct uuid origin, who;
+    struct writer was, next; /* the xattr: as we believe it to be, as it is to be */
+    enum refs_orders orders;
+    uint32_t tries;
+    void (*done)(struct release *r, int rc);
+};
+void release_init(struct release *r, struct bucket_layer *l);
+void release_fini(struct release *r);
+void release_run(struct release *r, const struct stripes *first, const struct uuid *origin,
+                 const struct uuid *who, void (*done)(struct release *r, int rc));
+void release_end(struct release *r, void (*done)(struct release *r, int rc));
+
+/* Deletes the stripes of a list but one, some at a time.  Missing ones are fine. */
 struct eraser {
     struct bucket_layer *l;
     struct erase {
@@ -37,6 +55,7 @@ struct eraser {
     } erase[ERASERS];
     const struct stripes *list; /* borrowed until done */
     uint32_t count, at;
+    uint32_t spared; /* in the list: whose first one is left */
     uint64_t stripe;
     uint32_t flying;
     int rc;
@@ -44,7 +63,7 @@ struct eraser {
 };
 void eraser_init(struct eraser *e, struct bucket_layer *l);
 void eraser_fini(struct eraser *e);
-void eraser_run(struct eraser *e, const struct stripes *list, uint32_t count,
+void eraser_run(struct eraser *e, const struct stripes *list, uint32_t count, uint32_t spared,
                 void (*done)(struct eraser *e));
 
 /* One shard in one round. */
@@ -76,9 +95,9 @@ struct job {
     struct uuid gid;    /* ... and whose version or upload it is */
     struct arena arena; /* the manifest */
     struct stripes *list;
-    uint32_t list_count;
-    bool has_manifest;
+    uint32_t list_count, first; /* in the list: the first that has data */
     struct call parts;
+    struct release release;
     struct eraser eraser;
     void (*garbage_done)(struct job *j, int rc);
     void (*done)(struct job *j);

@@ -244,9 +244,10 @@ static void intent_changed(struct call *c)
 static void intent_give_up(struct job *j, struct cairn_pair p, const struct intent_row *i)
 {
     struct garbage_row g = {.state = GARBAGE_WAITING,
-                            .kind = GARBAGE_STRIPES,
+                            .kind = i->kind,
                             .passes = 1,
                             .stripes = i->stripes,
+                            .origin = i->origin,
                             .epoch = j->row.epoch};
     struct cairn_op *op = job_change(j, &j->call);
     struct cairn_pair gone = pair_of(pair_key(p), (struct bytes){0}), set;

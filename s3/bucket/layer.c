@@ -331,6 +331,7 @@ static const struct {
     ROW(puts, "s3_puts_total", "Objects and parts that became visible"),
     ROW(puts_inline, "s3_puts_inline_total", "Of these, kept in the index"),
     ROW(puts_aborted, "s3_puts_aborted_total", "PUTs that failed or were given up"),
+    ROW(copies, "s3_copies_total", "Objects made by a copy that shares its source's data"),
     ROW(gets, "s3_gets_total", "Objects opened for reading"),
     ROW(deletes, "s3_deletes_total", "Objects deleted"),
     ROW(heads, "s3_heads_total", "Objects looked up"),

@@ -119,7 +119,9 @@ static void drop_before(struct link *k, struct link_rows *r)
     }
     g.kind = k->was.place == ENTRY_STRIPES ? GARBAGE_STRIPES : GARBAGE_MANIFEST;
     if (k->was.place == ENTRY_STRIPES)
-        g.stripes = (struct stripes){k->was.version, k->was.size, k->was.stripe};
+        g.stripes = (struct stripes){k->was.origin, k->was.size, k->was.stripe};
+    else
+        g.origin = k->was.origin;
     link_garbage(r, k->a.key, &k->was.version, &g);
 }
 

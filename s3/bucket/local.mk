@@ -27,6 +27,7 @@ s3_bucket_sources = \
 	s3/bucket/mover_plan.c \
 	s3/bucket/names.c \
 	s3/bucket/object_change.c \
+	s3/bucket/object_copy.c \
 	s3/bucket/object_get.c \
 	s3/bucket/object_list.c \
 	s3/bucket/object_put.c \
@@ -35,8 +36,11 @@ s3_bucket_sources = \
 	s3/bucket/put_intent.c \
 	s3/bucket/put_link.c \
 	s3/bucket/quota.c \
+	s3/bucket/refs.c \
+	s3/bucket/refs.h \
 	s3/bucket/registry.c \
 	s3/bucket/registry.h \
+	s3/bucket/release.c \
 	s3/bucket/req.c \
 	s3/bucket/resolve.c \
 	s3/bucket/rows.c \

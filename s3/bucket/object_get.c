@@ -527,7 +527,7 @@ static int stripes_take(struct object_get *g)
     if (!s)
         return -ENOMEM;
     g->garbage_kind = GARBAGE_STRIPES;
-    *s = (struct stripes){g->e.version, g->e.size, g->e.stripe};
+    *s = (struct stripes){g->e.origin, g->e.size, g->e.stripe};
     return parts_set(g, s, 1);
 }
 
@@ -627,6 +627,13 @@ const struct object_part *object_get_parts(const struct object_get *g, uint32_t 
 {
     *out_count = g->told ? g->part_count : 0;
     return g->told;
+}
+
+struct get_source object_get_source(const struct object_get *g)
+{
+    ASSERT(g->stage != GET_OPENING);
+    return (struct get_source){
+        &g->e, g->parts, g->told, g->part_count, g->l->conf.inline_bytes_max};
 }
 
 void object_get_range(struct object_get *g, uint64_t off, uint64_t bytes)

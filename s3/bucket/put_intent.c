@@ -33,7 +33,8 @@ static void renew_later(struct object_put *p)
 
 static int intent_value(const struct object_put *p, struct writer *w)
 {
-    struct intent_row row = {.instance = p->l->instance, .epoch = access_epoch(&p->ia)};
+    struct intent_row row = {
+        .instance = p->l->instance, .kind = GARBAGE_STRIPES, .epoch = access_epoch(&p->ia)};
 
     row.stripes = (struct stripes){p->id, p->promised_asked, p->l->conf.stripe_bytes};
     intent_row_encode(&row, w);

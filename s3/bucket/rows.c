@@ -390,6 +390,7 @@ static struct bytes cur_tags(struct cursor *c)
 void entry_row_encode(const struct entry_row *r, struct writer *w)
 {
     size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
+    bool copied = !uuid_none(&r->origin) && !uuid_equal(&r->origin, &r->version);
 
     wr_uuid(w, &r->version);
     wr_u8(w, r->place);
@@ -398,6 +399,9 @@ void entry_row_encode(const struct entry_row *r, struct writer *w)
     wr_raw(w, r->etag.md5, 16);
     wr_u32(w, r->etag.parts);
     wr_u32(w, r->stripe);
+    wr_bool(w, copied);
+    if (copied)
+        wr_uuid(w, &r->origin);
     wr_bytes(w, r->headers);
     wr_u8(w, r->acl);
     wr_sum(w, &r->sum);
@@ -409,6 +413,7 @@ int entry_row_decode(struct bytes value, struct entry_row *out_row)
 {
     struct cursor c, body;
     struct entry_row r = {0};
+    bool copied;
     int rc;
 
     open_row(value, &c, &body);
@@ -419,11 +424,16 @@ int entry_row_decode(struct bytes value, struct entry_row *out_row)
     cur_md5(&body, r.etag.md5);
     r.etag.parts = cur_u32(&body);
     r.stripe = cur_u32(&body);
+    copied = cur_bool(&body);
+    r.origin = copied ? cur_uuid(&body) : r.version;
     r.headers = cur_headers(&body);
     r.acl = cur_choice(&body, S3_ACL_PRIVATE, S3_ACL_PUBLIC_READ);
     r.sum = cur_sum(&body);
     r.tags = cur_tags(&body);
     if (body.rc == 0 && (r.size > S3_OBJECT_BYTES_MAX || (r.place == ENTRY_STRIPES) != !!r.stripe))
+        cur_fail(&body, -R_MALFORMED);
+    if (body.rc == 0 && copied &&
+        (r.place == ENTRY_INLINE || uuid_none(&r.origin) || uuid_equal(&r.origin, &r.version)))
         cur_fail(&body, -R_MALFORMED);
     rc = close_row(&c, &body);
     if (rc == 0)
@@ -533,7 +543,9 @@ void intent_row_encode(const struct intent_row *r, struct writer *w)
     size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
 
     wr_u64(w, r->instance);
+    wr_u8(w, r->kind);
     wr_stripes(w, &r->stripes);
+    wr_uuid(w, &r->origin);
     wr_u64(w, r->epoch);
     wr_end(w, mark);
 }
@@ -546,7 +558,9 @@ int intent_row_decode(struct bytes value, struct intent_row *out_row)
 
     open_row(value, &c, &body);
     r.instance = cur_u64(&body);
+    r.kind = cur_choice(&body, GARBAGE_STRIPES, GARBAGE_MANIFEST);
     r.stripes = cur_stripes(&body);
+    r.origin = cur_uuid(&body);
     r.epoch = cur_u64(&body);
     rc = close_row(&c, &body);
     if (rc == 0)
@@ -562,7 +576,7 @@ void garbage_row_encode(const struct garbage_row *r, struct writer *w)
     wr_u8(w, r->kind);
     wr_u8(w, r->passes);
     wr_stripes(w, &r->stripes);
-    wr_uuid(w, &r->manifest);
+    wr_uuid(w, &r->origin);
     wr_u64(w, r->epoch);
     wr_end(w, mark);
 }
@@ -578,7 +592,7 @@ int garbage_row_decode(struct bytes value, struct garbage_row *out_row)
     r.kind = cur_choice(&body, GARBAGE_STRIPES, GARBAGE_RESULT);
     r.passes = cur_u8(&body);
     r.stripes = cur_stripes(&body);
-    r.manifest = cur_uuid(&body);
+    r.origin = cur_uuid(&body);
     r.epoch = cur_u64(&body);
     rc = close_row(&c, &body);
     if (rc == 0)

@@ -24,6 +24,12 @@ static inline bool uuid_equal(const struct uuid *a, const struct uuid *b)
 {
     return memcmp(a->b, b->b, UUID_BYTES) == 0;
 }
+static inline bool uuid_none(const struct uuid *u)
+{
+    static const struct uuid none;
+
+    return uuid_equal(u, &none);
+}
 void uuid_text(const struct uuid *u, char out[2 * UUID_BYTES + 1]);
 int uuid_parse(struct bytes text, struct uuid *out_uuid); /* 0 or -EINVAL */
 
@@ -134,6 +140,9 @@ int headers_decode(struct bytes raw, struct arena *arena, const struct s3_header
 enum entry_place { ENTRY_INLINE = 1, ENTRY_STRIPES, ENTRY_MANIFEST };
 struct entry_row {
     struct uuid version;
+    /* Whose data objects they are, unless it is inline: an earlier version's, of a copy.  None, when
+     * encoding: its own. */
+    struct uuid origin;
     uint8_t place;
     uint64_t size, mtime_ns;
     struct s3_etag etag;
@@ -157,20 +166,23 @@ int manifest_decode(struct bytes value, struct arena *arena, struct stripes **ou
 int manifest_parts_decode(struct bytes value, struct arena *arena, struct object_part **out_parts,
                           uint32_t *out_count);
 
+/* What a version or part has in s3.data, as an intent or a garbage row says it. */
+enum garbage_kind { GARBAGE_STRIPES = 1, GARBAGE_MANIFEST, GARBAGE_PARTS, GARBAGE_RESULT };
 struct intent_row {
     uint64_t instance;
-    struct stripes stripes;
-    uint64_t epoch; /* of the shard when it was written or renewed */
+    uint8_t kind;           /* stripes, or a manifest that stands beside the intent: a copy's */
+    struct stripes stripes; /* of another id than the intent: a copy's */
+    struct uuid origin;     /* of a manifest's data objects */
+    uint64_t epoch;         /* of the shard when it was written or renewed */
 };
 void intent_row_encode(const struct intent_row *r, struct writer *w);
 int intent_row_decode(struct bytes value, struct intent_row *out_row);
 
 enum garbage_state { GARBAGE_WAITING = 1, GARBAGE_CLAIMED };
-enum garbage_kind { GARBAGE_STRIPES = 1, GARBAGE_MANIFEST, GARBAGE_PARTS, GARBAGE_RESULT };
 struct garbage_row {
     uint8_t state, kind, passes;
-    struct stripes stripes;
-    struct uuid manifest;
+    struct stripes stripes; /* as in an intent */
+    struct uuid origin;     /* likewise; of parts: the version that they were made into, or none */
     uint64_t epoch; /* of the shard when it was written, or renewed by a reader */
 };
 void garbage_row_encode(const struct garbage_row *r, struct writer *w);

@@ -19,7 +19,8 @@ enum { COMPLETE_TRIES_MAX = 30, PART_ROWS = S3_PART_NUMBER_MAX };
 struct complete_req {
     struct req r;
     struct link link; /* its access serves all stages */
-    struct uuid id, version;
+    struct uuid id; /* of the upload, and of the version that it becomes: so the garbage of both is
+                       found from either */
     struct upload_end end;
     struct upload_part *parts; /* in the arena, as are the three below */
     struct stripes *stripes;   /* of each part asked for */
@@ -101,7 +102,7 @@ static void complete_rows(struct link *k, struct link_rows *rows)
     struct complete_req *q = CONTAINER_OF(k, struct complete_req, link);
     struct garbage_row parts = {.state = GARBAGE_WAITING,
                                 .kind = GARBAGE_PARTS,
-                                .manifest = q->version,
+                                .origin = q->id,
                                 .epoch = access_epoch(&k->a)};
     struct garbage_row result = {
         .state = GARBAGE_WAITING, .kind = GARBAGE_RESULT, .epoch = access_epoch(&k->a)};
@@ -115,7 +116,7 @@ static void complete_rows(struct link *k, struct link_rows *rows)
     memcpy(r.request, q->request, 16);
     row_key_of(link_gone(rows), ROW_UPLOAD, q->r.key, &q->id);
     w = link_set(rows, &key);
-    row_key_of(key, ROW_MANIFEST, q->r.key, &q->version);
+    row_key_of(key, ROW_MANIFEST, q->r.key, &q->id);
     wr_raw(w, q->manifest.data, q->manifest.len);
     w = link_set(rows, &key);
     row_key_of(key, ROW_RESULT, q->r.key, &q->id);
@@ -193,8 +194,7 @@ static int object_make(struct complete_req *q)
 
     if (rc < 0)
         return rc;
-    q->version = layer_uuid(q->r.l);
-    q->entry = (struct entry_row){.version = q->version,
+    q->entry = (struct entry_row){.version = q->id,
                                   .place = ENTRY_MANIFEST,
                                   .size = size,
                                   .mtime_ns = env_wall_ns(q->r.l->env),

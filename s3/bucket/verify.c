@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "core/base/hash.h"
+#include "s3/bucket/refs.h"
 #include "s3/bucket/verify_int.h"
 
 /* ---- findings ---- */
@@ -108,6 +109,7 @@ int verify_object(struct verify *v, struct bytes name, uint64_t bytes)
         d->last_no = no;
         d->last_bytes = bytes;
     }
+    d->has_first |= no == 0;
     d->count++;
     d->bytes += bytes;
     d->largest = MAX(d->largest, bytes);
@@ -133,6 +135,78 @@ void verify_refer(struct verify *v, const struct stripes *s, bool must, const ch
     else if (d->count > want || d->bytes != s->size || d->largest > s->stripe ||
              d->last_no != want - 1 || d->last_bytes != s->size - (want - 1) * s->stripe)
         verify_found(v, "%s of %s: its data objects o.%s.* are of other sizes", by,
+                     verify_key(key, text), id);
+}
+
+/* ---- who shares them ---- */
+
+struct firsts {
+    int (*ask)(void *arg, const char *name);
+    void *arg;
+    int rc;
+};
+
+static void first_ask(struct hnode *n, void *arg)
+{
+    const struct data *d = CONTAINER_OF(n, struct data, node);
+    struct firsts *f = arg;
+    char name[NAME_BYTES];
+
+    if (!d->has_first || f->rc < 0)
+        return;
+    name_stripe(name, &d->id, 0);
+    f->rc = f->ask(f->arg, name);
+}
+
+int verify_firsts(struct verify *v, int (*ask)(void *arg, const char *name), void *arg)
+{
+    struct firsts f = {ask, arg, 0};
+
+    htable_each(&v->data, first_ask, &f);
+    return f.rc;
+}
+
+int verify_refs(struct verify *v, struct bytes name, struct bytes value)
+{
+    struct refs refs;
+    struct data *d;
+    struct uuid id;
+    char text[80];
+    uint64_t no;
+
+    if (stripe_parse(name, &id, &no) < 0 || refs_decode(value, &refs) < 0) {
+        verify_found(v, "who refers to %s cannot be read", verify_key(name, text));
+        return 0;
+    }
+    d = data_find(v, &id);
+    if (!d || d->listed)
+        return 0;
+    d->name = mem_calloc(MAX(refs.count, 1u), sizeof(*d->name));
+    if (!d->name)
+        return -ENOMEM;
+    d->listed = true;
+    d->name_count = refs.count;
+    for (uint32_t i = 0; i < refs.count; i++)
+        memcpy(d->name[i].id.b, refs.ids + (size_t)i * UUID_BYTES, UUID_BYTES);
+    return 0;
+}
+
+void verify_holds(struct verify *v, const struct stripes *first, const struct uuid *origin,
+                  const struct uuid *version, bool must, struct bytes key)
+{
+    struct data *d = v->has_data ? data_find(v, &first->id) : NULL;
+    char text[80], id[2 * UUID_BYTES + 1];
+    bool held;
+
+    if (!d)
+        return; /* what is missing is found elsewhere */
+    held = !d->listed && uuid_equal(version, origin);
+    for (uint32_t i = 0; i < d->name_count; i++)
+        if (uuid_equal(&d->name[i].id, version))
+            held = d->name[i].seen = true;
+    uuid_text(&first->id, id);
+    if (must && !held)
+        verify_found(v, "%s is not among those for whom the data objects o.%s.* are kept",
                      verify_key(key, text), id);
 }
 
@@ -311,6 +385,14 @@ static void data_check(struct hnode *n, void *arg)
     if (!d->referred)
         verify_found(arg, "nobody refers to the %llu data objects o.%s.*, %llu bytes",
                      (unsigned long long)d->count, id, (unsigned long long)d->bytes);
+    for (uint32_t i = 0; i < d->name_count; i++) {
+        char name[2 * UUID_BYTES + 1];
+
+        uuid_text(&d->name[i].id, name);
+        if (!d->name[i].seen)
+            verify_found(arg, "the data objects o.%s.* are kept for %s, which is not there", id,
+                         name);
+    }
 }
 
 void verify_end(struct verify *v, bool whole)
@@ -347,8 +429,11 @@ void verify_destroy(struct verify *v)
     if (!v)
         return;
     while ((n = htable_any(&v->data))) {
+        struct data *d = CONTAINER_OF(n, struct data, node);
+
         htable_remove(&v->data, n);
-        mem_free(CONTAINER_OF(n, struct data, node));
+        mem_free(d->name);
+        mem_free(d);
     }
     htable_fini(&v->data);
     arena_fini(&v->arena);

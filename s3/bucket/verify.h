@@ -3,6 +3,7 @@
  * Pure: whoever has the pools feeds what lies in them, in this order:
  *
  *     every object of s3.data           verify_object          (optional)
+ *     of each that comes first          verify_refs            (verify_firsts names them)
  *     for each bucket                   verify_bucket
  *         its map                       verify_map_row
  *         each shard ever made of it    verify_shard, verify_row for each row in order,
@@ -26,6 +27,10 @@ void verify_destroy(struct verify *v);
 
 /* Each: 0 or -ENOMEM.  What cannot be read is a finding. */
 int verify_object(struct verify *v, struct bytes name, uint64_t bytes);
+/* Each data object that may carry a list of references (refs.h), by name; `ask` says 0, or ends it.
+ */
+int verify_firsts(struct verify *v, int (*ask)(void *arg, const char *name), void *arg);
+int verify_refs(struct verify *v, struct bytes name, struct bytes value);
 /* A bucket that is gone, `live` false, has no map, and its shards go one by one. */
 int verify_bucket(struct verify *v, struct bytes name, const struct uuid *id, bool live);
 int verify_map_row(struct verify *v, struct bytes key, struct bytes value);

@@ -12,6 +12,7 @@ struct fact {
     struct bytes key;     /* in the arena */
     struct uuid id;
     struct stripes stripes; /* entry, part, intent, garbage: what it refers to */
+    struct uuid origin;     /* of what an entry, an intent or garbage refers to */
     uint64_t size;          /* of an entry, of inline data; of all that a manifest names */
 };
 /* The data objects of one uuid. */
@@ -19,7 +20,12 @@ struct data {
     struct hnode node;
     struct uuid id;
     uint64_t count, bytes, last_no, last_bytes, largest;
-    bool referred;
+    bool referred, has_first, listed; /* listed: the first one carries a list of references */
+    struct named {
+        struct uuid id;
+        bool seen;
+    } * name; /* owned: who is in it */
+    uint32_t name_count;
 };
 struct verify {
     void (*found)(void *arg, const char *text);
@@ -52,6 +58,10 @@ PRINTF_LIKE(2, 3) void verify_found(struct verify *v, const char *fmt, ...);
 /* Somebody refers to these stripes; `must` they be there? */
 void verify_refer(struct verify *v, const struct stripes *s, bool must, const char *by,
                   struct bytes key);
+/* May this version refer to data objects of that origin, which begin with `first`?  `must` it be in
+ * the list? */
+void verify_holds(struct verify *v, const struct stripes *first, const struct uuid *origin,
+                  const struct uuid *version, bool must, struct bytes key);
 void verify_facts(struct verify *v); /* of a shard, held against each other */
 /* Room for one more in an array. */
 int verify_grow(void **array, uint32_t count, uint32_t *cap, size_t bytes);

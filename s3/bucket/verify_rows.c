@@ -2,8 +2,10 @@
  *
  *   entry     inline: has a data row of its version and size.  Striped: refers.  Manifest: there is
  *             one of its version, and the sizes in it make the entry's
+ *             What it shares with others is kept for it, too
  *   data row, manifest
- *             belong to the entry; a manifest also to the garbage row that will delete it
+ *             belong to the entry; a manifest also to the garbage row that will delete it, or to the
+ *             intent of a copy
  *   part      belongs to an upload, or to the garbage row of one that was completed or given up
  *   result    has the garbage row that ends it
  *   intent, garbage
@@ -42,7 +44,8 @@ static int entry_fact(struct verify *v, struct bytes k, struct bytes value, stru
     f->kind = e.place;
     f->id = e.version;
     f->size = e.size;
-    f->stripes = (struct stripes){e.version, e.size, e.stripe};
+    f->stripes = (struct stripes){e.origin, e.size, e.stripe};
+    f->origin = e.origin;
     return 0;
 }
 
@@ -80,6 +83,7 @@ static int garbage_fact(struct bytes k, struct bytes value, struct fact *f)
         return rc;
     f->kind = g.kind;
     f->stripes = g.stripes;
+    f->origin = g.kind == GARBAGE_STRIPES ? g.stripes.id : g.origin;
     return 0;
 }
 
@@ -122,9 +126,12 @@ static int fact_fill(struct verify *v, struct bytes k, struct bytes value, struc
         rc = row_key_parse(k, &key, &f->id);
         if (rc == 0)
             rc = intent_row_decode(value, &intent);
-        if (rc == 0)
-            f->stripes = intent.stripes;
-        return rc;
+        if (rc < 0)
+            return rc;
+        f->kind = intent.kind;
+        f->stripes = intent.stripes;
+        f->origin = intent.kind == GARBAGE_STRIPES ? intent.stripes.id : intent.origin;
+        return 0;
     case ROW_UPLOAD:
         rc = row_key_parse(k, &key, &f->id);
         return rc < 0 ? rc : upload_row_decode(value, &upload);
@@ -204,12 +211,35 @@ static const struct fact *find(const struct verify *v, uint8_t letter, struct by
     return NULL;
 }
 
+/* The stripes of the first part of a version that is not empty, or NULL. */
+static const struct stripes *first_part(const struct verify *v, struct bytes key,
+                                        const struct uuid *id)
+{
+    const struct fact *end = v->fact + v->fact_count;
+
+    for (const struct fact *f = first_of(v, ROW_MANIFEST, key);
+         f < end && fact_compare(f, ROW_MANIFEST, key) == 0; f++)
+        if (uuid_equal(&f->id, id) && f->kind == 1 && f->stripes.size)
+            return &f->stripes;
+    return NULL;
+}
+
+static void holder_check(struct verify *v, const struct fact *f, bool manifest, bool must)
+{
+    const struct stripes *first = manifest ? first_part(v, f->key, &f->id) : &f->stripes;
+
+    if (first)
+        verify_holds(v, first, &f->origin, &f->id, must, f->key);
+}
+
 static void entry_check(struct verify *v, const struct fact *e)
 {
     const struct fact *d = find(v, ROW_DATA, e->key, &e->id, 0), *m = NULL;
     const struct fact *end = v->fact + v->fact_count;
     char text[80];
 
+    if (e->kind != ENTRY_INLINE)
+        holder_check(v, e, e->kind == ENTRY_MANIFEST, true);
     if (e->kind == ENTRY_STRIPES) {
         verify_refer(v, &e->stripes, true, "the object", e->key);
     } else if (e->kind == ENTRY_INLINE) {
@@ -245,7 +275,8 @@ static void fact_check(struct verify *v, const struct fact *f)
             verify_refer(v, &f->stripes, find(v, ROW_ENTRY, f->key, &f->id, ENTRY_MANIFEST),
                          "a part", f->key);
         else if (!find(v, ROW_ENTRY, f->key, &f->id, ENTRY_MANIFEST) &&
-                 !find(v, ROW_GARBAGE, f->key, &f->id, GARBAGE_MANIFEST))
+                 !find(v, ROW_GARBAGE, f->key, &f->id, GARBAGE_MANIFEST) &&
+                 !find(v, ROW_INTENT, f->key, &f->id, GARBAGE_MANIFEST))
             verify_found(v, "a list of parts of %s that is not its object's",
                          verify_key(f->key, text));
         break;
@@ -264,9 +295,12 @@ static void fact_check(struct verify *v, const struct fact *f)
     case ROW_GARBAGE:
         if (f->kind == GARBAGE_STRIPES)
             verify_refer(v, &f->stripes, false, "garbage", f->key);
+        if (f->kind <= GARBAGE_MANIFEST)
+            holder_check(v, f, f->kind == GARBAGE_MANIFEST, false);
         break;
     case ROW_INTENT:
         verify_refer(v, &f->stripes, false, "an intent", f->key);
+        holder_check(v, f, f->kind == GARBAGE_MANIFEST, false);
         break;
     default:
         break;

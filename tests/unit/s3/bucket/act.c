@@ -294,21 +294,26 @@ static void put_feed(struct act *a)
     env_timer_after(a->g->env, &a->timer, a->pause_ns);
 }
 
+static struct object_put_args put_args(struct act *a)
+{
+    return (struct object_put_args){.bucket = str(a->bucket),
+                                    .key = str(a->key),
+                                    .headers = a->headers,
+                                    .header_count = a->header_count,
+                                    .size = a->unknown_size ? UINT64_MAX : a->size,
+                                    .upload = str(a->upload),
+                                    .part_number = a->part_number,
+                                    .tags = a->tags,
+                                    .tag_count = a->tag_count,
+                                    .acl = a->acl,
+                                    .cond = a->cond,
+                                    .room = on_room,
+                                    .arg = a};
+}
+
 static int put_go(struct act *a, const struct s3_principal *who)
 {
-    struct object_put_args args = {.bucket = str(a->bucket),
-                                   .key = str(a->key),
-                                   .headers = a->headers,
-                                   .header_count = a->header_count,
-                                   .size = a->unknown_size ? UINT64_MAX : a->size,
-                                   .upload = str(a->upload),
-                                   .part_number = a->part_number,
-                                   .tags = a->tags,
-                                   .tag_count = a->tag_count,
-                                   .acl = a->acl,
-                                   .cond = a->cond,
-                                   .room = on_room,
-                                   .arg = a};
+    struct object_put_args args = put_args(a);
     int rc = object_put_open(a->g->l, who, &args, &a->put);
 
     if (rc == 0) {
@@ -387,6 +392,66 @@ static void on_opened(void *arg, int rc, const struct object_info *info)
     get_next(a);
 }
 
+/* ---- a copy ---- */
+
+static struct s3_principal principal(const struct act *a)
+{
+    struct s3_principal who = {.anonymous = false};
+
+    snprintf(who.name, sizeof(who.name), "%s", a->who ? a->who : "alice");
+    return who;
+}
+
+static void on_copied(void *arg, int rc, const struct object_info *info)
+{
+    struct act *a = arg;
+
+    info_take(a, info);
+    get_end(a, rc);
+}
+
+/* What lies in the index comes as one piece. */
+static void on_small(void *arg, int rc, struct buf *data)
+{
+    struct act *a = arg;
+    uint8_t md5[16];
+
+    if (rc == 0 && data->bytes)
+        rc = object_put_write(a->put, data);
+    if (rc < 0) {
+        object_put_abort(TAKE(a->put));
+        get_end(a, rc);
+        return;
+    }
+    md5_of_seed(a->id, md5);
+    object_put_commit(TAKE(a->put), md5, NULL, on_copied, a);
+}
+
+static void on_source(void *arg, int rc, const struct object_info *info)
+{
+    struct act *a = arg;
+    struct s3_principal who = principal(a);
+    struct object_put_args args = put_args(a);
+
+    if (rc < 0) {
+        get_end(a, rc);
+        return;
+    }
+    info_take(a, info);
+    args.size = info->size;
+    if (object_copy_may(a->get)) {
+        rc = object_copy(a->g->l, &who, a->get, &args, on_copied, a);
+    } else {
+        rc = object_put_open(a->g->l, &who, &args, &a->put);
+        if (rc == 0) {
+            object_get_range(a->get, 0, info->size);
+            (void)object_get_next(a->get, on_small, a);
+        }
+    }
+    if (rc < 0)
+        get_end(a, rc);
+}
+
 /* ---- starting ---- */
 
 static int act_call(struct act *a, const struct s3_principal *who)
@@ -421,6 +486,9 @@ static int act_call(struct act *a, const struct s3_principal *who)
     case ACT_GET:
         env_timer_init(&a->timer, get_paused);
         return object_get_open(l, who, bucket, key, on_opened, a, &a->get);
+    case ACT_COPY:
+        return object_get_open(l, who, a->from_bucket[0] ? str(a->from_bucket) : bucket,
+                               str(a->from), on_source, a, &a->get);
     case ACT_HEAD:
         return object_head(l, who, bucket, key, on_info, a);
     case ACT_DELETE:
@@ -477,11 +545,9 @@ static int act_call(struct act *a, const struct s3_principal *who)
 static void act_in(void *arg)
 {
     struct act *a = arg;
-    struct s3_principal who = {.anonymous = false};
-    int rc;
+    struct s3_principal who = principal(a);
+    int rc = act_call(a, &who);
 
-    snprintf(who.name, sizeof(who.name), "%s", a->who ? a->who : "alice");
-    rc = act_call(a, &who);
     if (rc < 0)
         act_end(a, rc);
 }

@@ -1,6 +1,7 @@
 /* audit.c - holds what lies in the data pool against what the index refers to. */
 #include <stdio.h>
 
+#include "s3/bucket/refs.h"
 #include "s3/bucket/shard_move.h"
 #include "tests/unit/s3/bucket/stage.h"
 
@@ -8,11 +9,47 @@ struct audit {
     struct stage *st;
     struct shard_row shard; /* of the object at hand */
     bool has_more;          /* its copies are its own: the source has given them away */
-    bool *referred;         /* of each data object */
+    enum { NOBODY, SOMEBODY, AN_OBJECT } *referred; /* to each data object */
     unsigned faults, intents, garbage, shards;
 };
 
-static void refer(struct audit *x, const struct stripes *s, bool must_exist, const char *by)
+static void fault(struct audit *x, const char *what)
+{
+    printf("audit: %s\n", what);
+    x->faults++;
+}
+
+/* The list that the first of these data objects carries; false: none. */
+static bool refs_at(struct audit *x, const struct stripes *s, struct refs *out_refs)
+{
+    const struct fake_object *o;
+    const struct fake_row *r;
+    char name[NAME_BYTES];
+
+    name_stripe(name, &s->id, 0);
+    o = fake_find(&x->st->fake, FAKE_DATA, name);
+    r = o ? fake_row_find(&o->xattrs, REFS_XATTR, strlen(REFS_XATTR)) : NULL;
+    if (!r)
+        return false;
+    if (refs_decode((struct bytes){r->value, (uint32_t)r->value_bytes}, out_refs) < 0)
+        fault(x, "a list of references cannot be read");
+    return true;
+}
+
+/* An object that shares its data stands in the list of those who do. */
+static bool shared(struct audit *x, const struct entry_row *e, const struct stripes *first)
+{
+    struct refs refs = {0};
+    bool any = refs_at(x, first, &refs);
+
+    if (any ? !refs_have(&refs, &e->version) : !uuid_equal(&e->version, &e->origin))
+        fault(x, "an entry is not among those who refer to its data");
+    return any;
+}
+
+/* `own`: and nobody else does. */
+static void refer(struct audit *x, const struct stripes *s, bool must_exist, bool own,
+                  const char *by)
 {
     struct fake *f = &x->st->fake;
 
@@ -29,19 +66,13 @@ static void refer(struct audit *x, const struct stripes *s, bool must_exist, con
         }
         for (size_t i = 0; o && i < f->count[FAKE_DATA]; i++)
             if (f->object[FAKE_DATA][i] == o) {
-                if (must_exist && x->referred[i]) {
+                if (must_exist && own && x->referred[i] == AN_OBJECT) {
                     printf("audit: %s: %s is referred to twice\n", by, name);
                     x->faults++;
                 }
-                x->referred[i] = true;
+                x->referred[i] = MAX(x->referred[i], must_exist ? AN_OBJECT : SOMEBODY);
             }
     }
-}
-
-static void fault(struct audit *x, const char *what)
-{
-    printf("audit: %s\n", what);
-    x->faults++;
 }
 
 static void entry_audit(struct audit *x, const struct fake_object *o, const struct fake_row *r)
@@ -67,8 +98,8 @@ static void entry_audit(struct audit *x, const struct fake_object *o, const stru
          !uuid_equal(&version, &e.version) || data.len != e.size))
         fault(x, "a data row is not its entry's");
     if (e.place == ENTRY_STRIPES) {
-        one = (struct stripes){e.version, e.size, e.stripe};
-        refer(x, &one, true, "entry");
+        one = (struct stripes){e.origin, e.size, e.stripe};
+        refer(x, &one, true, !shared(x, &e, &one), "entry");
     }
     row_key_of(&k, ROW_MANIFEST, (struct bytes){r->key + 1, (uint32_t)r->key_bytes - 1},
                &e.version);
@@ -76,19 +107,71 @@ static void entry_audit(struct audit *x, const struct fake_object *o, const stru
         fault(x, "an entry's manifest is missing");
 }
 
-/* A manifest belongs to an entry, or to a garbage row that may be half worked off. */
-static bool has_entry(const struct fake_object *o, const struct uuid *version)
+/* A manifest belongs to an entry, or to an intent, or to a garbage row that may be half worked off.
+ */
+static bool has_entry(const struct fake_object *o, const struct uuid *version,
+                      struct entry_row *out_entry)
 {
     for (size_t i = 0; i < o->omap.count; i++) {
         const struct fake_row *r = &o->omap.row[i];
-        struct entry_row e;
 
         if (r->key[0] == ROW_ENTRY &&
-            entry_row_decode((struct bytes){r->value, (uint32_t)r->value_bytes}, &e) == 0 &&
-            uuid_equal(&e.version, version))
+            entry_row_decode((struct bytes){r->value, (uint32_t)r->value_bytes}, out_entry) == 0 &&
+            uuid_equal(&out_entry->version, version))
             return true;
     }
     return false;
+}
+
+/* The version, upload or part that a row is of; false: of none. */
+static bool row_id(const struct fake_row *r, struct uuid *out_id)
+{
+    struct bytes k = {r->key, (uint32_t)r->key_bytes}, key;
+    struct entry_row e;
+
+    switch (r->key[0]) {
+    case ROW_ENTRY:
+        if (entry_row_decode((struct bytes){r->value, (uint32_t)r->value_bytes}, &e) < 0)
+            return false;
+        *out_id = e.version;
+        return true;
+    case ROW_GARBAGE:
+        return row_key_garbage_parse(k, &key, out_id) == 0;
+    case ROW_INTENT:
+        return row_key_parse(k, &key, out_id) == 0;
+    default:
+        return false;
+    }
+}
+
+static bool lives(struct audit *x, const struct uuid *version)
+{
+    struct fake *f = &x->st->fake;
+    struct uuid id;
+
+    for (size_t i = 0; i < f->count[FAKE_INDEX]; i++)
+        for (size_t n = 0; n < f->object[FAKE_INDEX][i]->omap.count; n++)
+            if (strncmp(f->object[FAKE_INDEX][i]->name, "shard.", 6) == 0 &&
+                row_id(&f->object[FAKE_INDEX][i]->omap.row[n], &id) && uuid_equal(&id, version))
+                return true;
+    return false;
+}
+
+/* Each name in a list is of somebody who will leave it. */
+static void refs_audit(struct audit *x, const char *object)
+{
+    struct stripes s = {.size = 1, .stripe = 1};
+    struct refs refs = {0};
+    struct uuid id;
+
+    if (uuid_parse((struct bytes){(const uint8_t *)object + 2, 2 * UUID_BYTES}, &s.id) < 0 ||
+        strcmp(object + 2 + 2 * UUID_BYTES, ".0") != 0 || !refs_at(x, &s, &refs))
+        return;
+    for (uint32_t i = 0; i < refs.count; i++) {
+        memcpy(id.b, refs.ids + i * UUID_BYTES, UUID_BYTES);
+        if (!lives(x, &id))
+            fault(x, "a list of references names somebody who is not there");
+    }
 }
 
 static void manifest_audit(struct audit *x, const struct fake_object *o, const struct fake_row *r)
@@ -96,16 +179,21 @@ static void manifest_audit(struct audit *x, const struct fake_object *o, const s
     struct stripes *rows;
     struct arena arena;
     struct uuid version;
+    struct entry_row e;
     struct bytes key;
     uint32_t n;
+    bool linked, own;
 
     arena_init(&arena);
     if (row_key_parse((struct bytes){r->key, (uint32_t)r->key_bytes}, &key, &version) < 0 ||
         manifest_decode((struct bytes){r->value, (uint32_t)r->value_bytes}, &arena, &rows, &n) < 0)
         fault(x, "a manifest cannot be read");
-    else
+    else {
+        linked = has_entry(o, &version, &e);
+        own = linked && !shared(x, &e, &rows[0]); /* the first of several parts is not empty */
         for (uint32_t i = 0; i < n; i++)
-            refer(x, &rows[i], has_entry(o, &version), "manifest");
+            refer(x, &rows[i], linked, own, "manifest");
+    }
     arena_fini(&arena);
 }
 
@@ -211,21 +299,21 @@ static void row_audit(struct audit *x, const struct fake_object *o, const struct
         break;
     case ROW_PART: /* of an upload, or left over by its completion: then the manifest refers, too */
         if (part_row_decode(value, &p) == 0)
-            refer(x, &p.stripes, false, "part");
+            refer(x, &p.stripes, false, true, "part");
         break;
     case ROW_GARBAGE:
         x->garbage++;
         if (garbage_row_decode(value, &g) < 0)
             fault(x, "a garbage row cannot be read");
         else if (g.kind == GARBAGE_STRIPES)
-            refer(x, &g.stripes, false, "garbage");
+            refer(x, &g.stripes, false, true, "garbage");
         break;
     case ROW_INTENT:
         x->intents++;
         if (intent_row_decode(value, &i) < 0)
             fault(x, "an intent cannot be read");
-        else
-            refer(x, &i.stripes, false, "intent");
+        else if (i.kind == GARBAGE_STRIPES)
+            refer(x, &i.stripes, false, true, "intent");
         break;
     case ROW_DATA:
         row_key_named(&k, ROW_ENTRY, (struct bytes){r->key + 1, (uint32_t)r->key_bytes - 1});
@@ -245,7 +333,7 @@ static void count_audit(struct audit *x, const struct fake_object *o)
 
     for (size_t i = 0; i < o->omap.count; i++) {
         const struct fake_row *r = &o->omap.row[i];
-        struct entry_row e;
+        struct entry_row e, linked;
         struct shard_count n;
 
         if (!own_row(x, r, false))
@@ -256,7 +344,8 @@ static void count_audit(struct audit *x, const struct fake_object *o)
             struct uuid id;
 
             memcpy(k.b, r->key, r->key_bytes);
-            if (row_key_parse((struct bytes){k.b, k.len}, &key, &id) == 0 && has_entry(o, &id))
+            if (row_key_parse((struct bytes){k.b, k.len}, &key, &id) == 0 &&
+                has_entry(o, &id, &linked))
                 want.row_bytes += r->key_bytes + r->value_bytes;
         }
         if (r->key[0] == ROW_DATA)
@@ -282,7 +371,7 @@ unsigned stage_audit(struct stage *st, unsigned *out_intents, unsigned *out_garb
     struct fake *f = &st->fake;
     struct audit x = {.st = st};
 
-    x.referred = calloc(f->count[FAKE_DATA] + 1, sizeof(bool));
+    x.referred = calloc(f->count[FAKE_DATA] + 1, sizeof(*x.referred));
     for (size_t i = 0; i < f->count[FAKE_INDEX]; i++) {
         struct fake_object *o = f->object[FAKE_INDEX][i];
 
@@ -298,7 +387,9 @@ unsigned stage_audit(struct stage *st, unsigned *out_intents, unsigned *out_garb
                 row_audit(&x, o, &o->omap.row[n]);
     }
     for (size_t i = 0; i < f->count[FAKE_DATA]; i++)
-        if (!x.referred[i]) {
+        refs_audit(&x, f->object[FAKE_DATA][i]->name);
+    for (size_t i = 0; i < f->count[FAKE_DATA]; i++)
+        if (x.referred[i] == NOBODY) {
             printf("audit: nobody refers to %s\n", f->object[FAKE_DATA][i]->name);
             x.faults++;
         }

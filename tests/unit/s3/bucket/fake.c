@@ -341,7 +341,9 @@ static int run_steps(struct frun *run)
     for (i = 0; i < run->steps; i++) {
         struct fstep *st = &run->step[i];
 
-        if (st->kind == CMP_XATTR)
+        if (st->kind == ASSERT_EXISTS)
+            st->rc = o ? 0 : -R_NO_OBJECT;
+        else if (st->kind == CMP_XATTR)
             st->rc = guard(st, o ? &o->xattrs : NULL);
         else if (st->kind == CMP_OMAP)
             st->rc = guard(st, o ? &o->omap : NULL);

@@ -8,6 +8,7 @@
 enum { STEPS = 64, PAIRS_MAX = 10000 };
 
 enum kind {
+    ASSERT_EXISTS,
     CMP_XATTR,
     CMP_OMAP,
     READ,

@@ -112,6 +112,11 @@ static int pairs_add(struct cairn_op *op, enum kind kind, const struct cairn_pai
     return (int)op->run->steps - 1;
 }
 
+int cairn_op_assert_exists(struct cairn_op *op)
+{
+    return step_add(op, ASSERT_EXISTS) ? (int)op->run->steps - 1 : op->rc;
+}
+
 int cairn_op_cmp_xattr(struct cairn_op *op, const char *name, enum cairn_cmp cmp, const void *value,
                        size_t bytes)
 {

@@ -14,6 +14,10 @@ check_PROGRAMS += tests/unit/s3/bucket/test_uploads
 tests_unit_s3_bucket_test_uploads_SOURCES = tests/unit/s3/bucket/test_uploads.c $(s3_bucket_stage)
 tests_unit_s3_bucket_test_uploads_LDADD = $(LINK_s3_bucket)
 
+check_PROGRAMS += tests/unit/s3/bucket/test_copies
+tests_unit_s3_bucket_test_copies_SOURCES = tests/unit/s3/bucket/test_copies.c $(s3_bucket_stage)
+tests_unit_s3_bucket_test_copies_LDADD = $(LINK_s3_bucket)
+
 check_PROGRAMS += tests/unit/s3/bucket/test_faults
 tests_unit_s3_bucket_test_faults_SOURCES = tests/unit/s3/bucket/test_faults.c $(s3_bucket_stage)
 tests_unit_s3_bucket_test_faults_LDADD = $(LINK_s3_bucket)

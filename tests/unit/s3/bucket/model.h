@@ -63,7 +63,7 @@ struct model {
     bool dropped;                    /* a deletion of the bucket was tried */
     unsigned splits, merges, undone; /* of gateways that are gone */
     unsigned kills, drops, completes, repeats, gone, raced, outlived, cut;
-    unsigned ended[ACT_USAGE + 1];
+    unsigned ended[ACT_KINDS];
 };
 
 /* Take in what has ended; with `fill`, start something new in each free slot. */

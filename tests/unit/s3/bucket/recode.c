@@ -1,6 +1,8 @@
 /* recode.c - one decoder and its encoder after the other. */
 #include "tests/unit/s3/bucket/recode.h"
 
+#include "s3/bucket/refs.h"
+
 #define RECODE(type, name)                                                                         \
     do {                                                                                           \
         struct type row;                                                                           \
@@ -109,6 +111,8 @@ int row_recode(enum row_kind kind, struct bytes value, struct writer *w)
         RECODE(part_row, part_row);
     case KIND_RESULT:
         RECODE(result_row, result_row);
+    case KIND_REFS:
+        RECODE(refs, refs);
     case ROW_KINDS:
         break;
     }

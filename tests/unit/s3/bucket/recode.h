@@ -21,6 +21,7 @@ enum row_kind {
     KIND_UPLOAD,
     KIND_PART,
     KIND_RESULT,
+    KIND_REFS,
     ROW_KINDS
 };
 

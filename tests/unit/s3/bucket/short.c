@@ -1,6 +1,7 @@
 /* short.c - short forms of what the tests do most. */
 #include <stdio.h>
 
+#include "s3/bucket/refs.h"
 #include "tests/unit/s3/bucket/stage.h"
 
 int do_create(struct stage *st, unsigned gate, const char *bucket)
@@ -55,6 +56,15 @@ void do_collect(struct stage *st, unsigned gate)
     T_OK(act_do(st, gate, &a));
 }
 
+int do_copy(struct stage *st, unsigned gate, const char *from, const char *key)
+{
+    struct act a = {.kind = ACT_COPY};
+
+    strcpy(a.from, from);
+    strcpy(a.key, key);
+    return act_do(st, gate, &a);
+}
+
 /* A stage with the bucket "box". */
 void stage_begin(struct stage *st)
 {
@@ -85,6 +95,17 @@ void collect_all(struct stage *st, unsigned gate)
 unsigned data_objects(const struct stage *st)
 {
     return (unsigned)st->fake.count[FAKE_DATA];
+}
+
+unsigned refs_of(struct stage *st, size_t data_object)
+{
+    const struct fake_row *r =
+        fake_row_find(&st->fake.object[FAKE_DATA][data_object]->xattrs, REFS_XATTR, 4);
+    struct refs refs = {0};
+
+    if (r)
+        T_OK(refs_decode((struct bytes){r->value, (uint32_t)r->value_bytes}, &refs));
+    return refs.count;
 }
 
 char *listing(struct stage *st, const char *prefix, const char *delimiter, const char *after,

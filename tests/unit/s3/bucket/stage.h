@@ -57,6 +57,8 @@ enum act_kind {
     ACT_COLLECT,
     ACT_USER,
     ACT_USAGE,
+    ACT_COPY,
+    ACT_KINDS
 };
 struct act_row {
     char name[S3_KEY_MAX + 1];
@@ -72,6 +74,7 @@ struct act {
     unsigned life; /* of the gate */
     const char *who;
     char bucket[80], key[S3_KEY_MAX + 8];
+    char from[S3_KEY_MAX + 8], from_bucket[80]; /* of a copy; no bucket: the same */
     /* in */
     uint64_t seed, size, chunk, pause_ns; /* put; get: pause between pieces */
     bool unknown_size, give_up, short_body;
@@ -149,6 +152,7 @@ int do_create(struct stage *st, unsigned gate, const char *bucket);
 int do_drop(struct stage *st, unsigned gate, const char *bucket);
 int do_put(struct stage *st, unsigned gate, const char *key, uint64_t seed, uint64_t size);
 int do_delete(struct stage *st, unsigned gate, const char *key);
+int do_copy(struct stage *st, unsigned gate, const char *from, const char *key);
 /* rc of a GET whose bytes were checked; *out_id which version. */
 int do_get(struct stage *st, unsigned gate, const char *key, uint64_t *out_id);
 void do_collect(struct stage *st, unsigned gate);
@@ -159,6 +163,8 @@ void stage_end(struct stage *st);
 /* Everything that can be collected is. */
 void collect_all(struct stage *st, unsigned gate);
 unsigned data_objects(const struct stage *st);
+/* Versions that refer to the data objects of this id; 0: there is no list of them. */
+unsigned refs_of(struct stage *st, size_t data_object);
 /* a row of names: names, common prefixes with a star, and where a cut page goes on. */
 char *listing(struct stage *st, const char *prefix, const char *delimiter, const char *after,
               uint32_t max, char *out);

@@ -207,6 +207,14 @@ static void before_abort(struct stage *st, struct act *a)
     a->kind = ACT_ABORT;
 }
 
+static void before_copy(struct stage *st, struct act *a)
+{
+    struct act c;
+
+    upload_begin(st, &c, a->from, three_parts, 3);
+    T_OK(act_do(st, 1, &c));
+}
+
 static void before_part(struct stage *st, struct act *a)
 {
     struct act c;
@@ -237,6 +245,9 @@ T(bucket, lack_of_memory_at_any_moment_fails_cleanly)
         {{.kind = ACT_DROP, .bucket = "other"}, before_drop},
         {{.kind = ACT_UPLOAD, .key = "u", .headers = h, .header_count = 1}, NULL},
         {{.kind = ACT_UPLOADS, .max = 10}, NULL},
+        {{.kind = ACT_COPY, .from = "s", .key = "copy"}, NULL},
+        {{.kind = ACT_COPY, .from = "l", .key = "copy", .headers = h, .header_count = 1}, NULL},
+        {{.kind = ACT_COPY, .from = "mp", .key = "copy"}, before_copy},
         {{.kind = ACT_COMPLETE}, before_complete},
         {{.kind = ACT_ABORT}, before_abort},
         {{.kind = ACT_PUT, .key = "mp", .seed = 100003000, .size = 3000, .part_number = 1},
@@ -251,6 +262,7 @@ T(bucket, lack_of_memory_at_any_moment_fails_cleanly)
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
         starve(&st, rows[i].a, rows[i].before);
     T_EQ(do_delete(&st, 0, "mp"), 0);
+    T_EQ(do_delete(&st, 0, "copy"), 0);
     for (unsigned i = 0; i < 3; i++)
         collect_all(&st, 0);
     T_EQ(stage_audit(&st, &intents, NULL, NULL), 0);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/base/crc.h"
+#include "s3/bucket/refs.h"
 #include "tests/unit/s3/bucket/recode.h"
 #include "tests/unit/t.h"
 
@@ -96,6 +97,7 @@ static void samples_objects(struct samples *s)
     AUTO(writer) raw = {0};
     AUTO(writer) tags = {0};
     struct entry_row entry = {.version = id_a,
+                              .origin = id_b,
                               .place = ENTRY_STRIPES,
                               .size = 10000000,
                               .mtime_ns = 1700000000000000002,
@@ -103,7 +105,7 @@ static void samples_objects(struct samples *s)
                               .stripe = 4194304,
                               .acl = S3_ACL_PUBLIC_READ,
                               .sum = sum_sha};
-    struct intent_row intent = {0x0102030405060708, stripes, 9};
+    struct intent_row intent = {0x0102030405060708, GARBAGE_MANIFEST, stripes, id_b, 9};
 
     T_OK(buf_append_copy(&data, "data", 4));
     inline_row_encode(&id_a, &data, &s->w);
@@ -136,6 +138,8 @@ static void samples_uploads(struct samples *s)
                                 .mtime_ns = 1700000000000000005,
                                 .etag = {SIXTEEN(0xe3), 2},
                                 .sum = sum_sha};
+    static const struct uuid both[] = {{SIXTEEN(0xa0)}, {SIXTEEN(0xb0)}};
+    struct refs refs = {2, both[0].b};
 
     garbage_row_encode(&garbage, &s->w);
     s->end[KIND_GARBAGE] = s->w.len;
@@ -147,6 +151,8 @@ static void samples_uploads(struct samples *s)
     s->end[KIND_PART] = s->w.len;
     result_row_encode(&result, &s->w);
     s->end[KIND_RESULT] = s->w.len;
+    refs_encode(&refs, &s->w);
+    s->end[KIND_REFS] = s->w.len;
 }
 
 static void key_put(struct samples *s, const struct row_key *k)
@@ -255,6 +261,7 @@ T(bucket_rows, a_state_or_place_that_there_is_not_is_refused)
     } rows[] = {
         {KIND_BUCKET, 16, 1, 3}, {KIND_OWN, 0, 0, 1},     {KIND_SHARD, 32, 1, 3},
         {KIND_GARBAGE, 0, 1, 2}, {KIND_GARBAGE, 1, 1, 4}, {KIND_UPLOAD, 0, 1, 2},
+        {KIND_INTENT, 8, 1, 2},  {KIND_ENTRY, 16, 2, 2}, /* its fields are of that place */
     };
     enum { HEAD = 12, CRC_AT = 8 };
     struct samples s;
@@ -304,4 +311,109 @@ T(bucket_rows, keys_sort_by_the_objects_key_first_and_give_it_back)
     T_TRUE(bytes_equal(key, BYTES_STR("a")) && uuid_equal(&id, &id_a));
     T_EQ(number, 256);
     T_LT(row_key_part_parse((struct bytes){b.b, b.len - 1}, &key, &id, &number), 0);
+}
+
+/* ---- lists of references ---- */
+
+struct named {
+    struct writer w;
+};
+
+static struct bytes now(const struct named *l)
+{
+    return (struct bytes){l->w.data, (uint32_t)l->w.len};
+}
+
+static void becomes(struct named *l, struct writer *next)
+{
+    writer_fini(&l->w);
+    l->w = *next;
+    *next = (struct writer){0};
+}
+
+static int comes(struct named *l, const struct uuid *who)
+{
+    AUTO(writer) next = {0};
+    int rc = refs_add(now(l), &id_a, who, &next);
+
+    if (rc == 0)
+        becomes(l, &next);
+    return rc;
+}
+
+static int leaves(struct named *l, const struct uuid *who)
+{
+    AUTO(writer) next = {0};
+    int rc = refs_release(now(l), &id_a, who, &next);
+
+    if (rc == REFS_WRITE || rc == REFS_LAST)
+        becomes(l, &next);
+    else
+        T_EQ(next.len, 0);
+    return rc;
+}
+
+T(bucket_refs, what_was_never_copied_goes_with_its_version)
+{
+    struct named l = {0};
+
+    T_EQ(leaves(&l, &id_a), REFS_DELETE);
+    T_EQ(leaves(&l, &id_b), REFS_KEEP); /* a copy that did not come so far */
+    T_EQ(refs_release_absent(&id_a, &id_a), REFS_DELETE);
+    T_EQ(refs_release_absent(&id_a, &id_b), REFS_KEEP);
+}
+
+T(bucket_refs, only_the_last_one_erases_in_any_order)
+{
+    static const struct uuid id_c = {SIXTEEN(0xc0)};
+    const struct uuid *who[] = {&id_a, &id_b, &id_c};
+
+    for (unsigned i = 0; i < 27; i++) {
+        unsigned a = i % 3, b = i / 3 % 3, c = i / 9;
+        struct named l = {0};
+        struct refs refs;
+
+        if (a == b || b == c || a == c)
+            continue;
+        T_OK(comes(&l, &id_b));
+        T_OK(comes(&l, &id_c));
+        T_OK(comes(&l, &id_b)); /* again: it is there once */
+        T_OK(refs_decode(now(&l), &refs));
+        T_EQ(refs.count, 3);
+        T_EQ(leaves(&l, who[a]), REFS_WRITE);
+        T_EQ(leaves(&l, who[a]), REFS_KEEP);
+        T_EQ(leaves(&l, who[b]), REFS_WRITE);
+        T_EQ(leaves(&l, who[c]), REFS_LAST);
+        T_EQ(leaves(&l, who[c]), REFS_ERASE); /* a collector died: another goes on */
+        T_EQ(leaves(&l, who[a]), REFS_ERASE);
+        T_EQ(comes(&l, who[1]), -R_DATA_LOST);
+        writer_fini(&l.w);
+    }
+}
+
+T(bucket_refs, a_list_is_bounded)
+{
+    struct named l = {0};
+    struct uuid id = {{1}};
+
+    for (unsigned i = 1; i < REFS_MAX; i++) {
+        id.b[1] = (uint8_t)i;
+        id.b[2] = (uint8_t)(i >> 8);
+        T_OK(comes(&l, &id));
+    }
+    T_EQ(comes(&l, &id_b), -R_COPIES_FULL);
+    T_LE(l.w.len, 65536); /* of an xattr */
+    T_EQ(leaves(&l, &id), REFS_WRITE);
+    T_OK(comes(&l, &id_b));
+    writer_fini(&l.w);
+}
+
+T(bucket_refs, a_list_that_cannot_be_read_erases_nothing)
+{
+    static const uint8_t rot[20] = {1};
+    AUTO(writer) next = {0};
+
+    T_LT(refs_release((struct bytes){rot, sizeof(rot)}, &id_a, &id_a, &next), 0);
+    T_LT(refs_add((struct bytes){rot, sizeof(rot)}, &id_a, &id_b, &next), 0);
+    T_EQ(next.len, 0);
 }

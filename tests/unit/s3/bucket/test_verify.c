@@ -1,7 +1,7 @@
 /* test_verify.c - the checker finds each kind of damage, and nothing in what is whole. */
 #include <stdio.h>
 
-#include "s3/bucket/rows.h"
+#include "s3/bucket/refs.h"
 #include "tests/unit/s3/bucket/fake_int.h"
 #include "tests/unit/s3/bucket/stage.h"
 
@@ -135,6 +135,64 @@ T(bucket_verify, each_kind_of_damage_is_found)
         if (!stage_verify(&st, text))
             T_FAIL("damage %u is not found", kind);
         printf("# %u: %s\n", kind, text);
+        stage_fini(&st);
+    }
+}
+
+/* Lists of references: one is gone, one forgets a copy, one names somebody who never was. */
+T(bucket_verify, a_list_of_references_that_is_wrong_is_found)
+{
+    static const char *const wanted[] = {"is not among those for whom",
+                                         "is not among those for whom", "which is not there",
+                                         "cannot be read"};
+
+    for (unsigned kind = 0; kind < 2 * ARRAY_LEN(wanted); kind++) {
+        struct refs two = {0};
+        struct uuid name[3] = {{{1}}};
+        AUTO(writer) next = {0};
+        struct fake_object *o;
+        const struct fake_row *r;
+        struct stage st;
+        struct act c;
+        char text[512];
+
+        stage_begin(&st);
+        upload_begin(&st, &c, "parts", three_parts, 2);
+        T_OK(act_do(&st, 0, &c));
+        if (kind / ARRAY_LEN(wanted))
+            T_OK(do_delete(&st, 0, "parts"));
+        else
+            T_OK(do_copy(&st, 1, "parts", "copy"));
+        collect_all(&st, 0);
+        if (kind / ARRAY_LEN(wanted)) {
+            T_OK(do_put(&st, 0, "k", 7, 9000));
+            T_OK(do_copy(&st, 1, "k", "copy"));
+        }
+        T_EQ(stage_verify(&st, text), 0);
+        o = st.fake.object[FAKE_DATA][0];
+        for (size_t i = 0; i < data_objects(&st); i++)
+            if (refs_of(&st, i))
+                o = st.fake.object[FAKE_DATA][i];
+        r = fake_row_find(&o->xattrs, REFS_XATTR, 4);
+        T_TRUE(r != NULL);
+        T_OK(refs_decode((struct bytes){r->value, (uint32_t)r->value_bytes}, &two));
+        T_EQ(two.count, 2);
+        memcpy(&name[1], two.ids, 2 * sizeof(name[0]));
+        refs_encode(&(struct refs){kind % 4 == 2 ? 3 : 1, kind % 4 == 2 ? name[0].b : name[1].b},
+                    &next);
+        if (kind % 4 == 3)
+            next.data[20] ^= 1;
+        if (kind % 4 == 0)
+            o->xattrs.count = 0; /* it has no other */
+        else
+            fake_xattr_set(&st.fake, FAKE_DATA, o->name, REFS_XATTR,
+                           (struct bytes){next.data, (uint32_t)next.len});
+        T_GT(stage_verify(&st, text), 0);
+        if (kind % 4 < 3)
+            T_TRUE(strstr(text, wanted[kind % 4]) != NULL);
+        printf("# %u: %s\n", kind, text);
+        if (kind % 4 == 0)
+            fake_row_free(&o->xattrs.row[0]);
         stage_fini(&st);
     }
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "s3/bucket/refs.h"
 #include "tests/unit/s3/bucket/stage.h"
 
 static void found(void *arg, const char *text)
@@ -86,9 +87,23 @@ static void dead_feed(struct verify *v, struct fake *f, size_t at)
     shards_feed(v, f, &id);
 }
 
+struct refs_feed {
+    struct fake *f;
+    struct verify *v;
+};
+
+static int refs_feed(void *arg, const char *name)
+{
+    struct refs_feed *x = arg;
+    struct bytes refs = value_of(&fake_find(x->f, FAKE_DATA, name)->xattrs, REFS_XATTR);
+
+    return refs.len ? verify_refs(x->v, BYTES_STR(name), refs) : 0;
+}
+
 unsigned stage_verify(struct stage *st, char text[512])
 {
     struct fake *f = &st->fake;
+    struct refs_feed feed;
     struct verify *v;
     unsigned n;
 
@@ -98,6 +113,8 @@ unsigned stage_verify(struct stage *st, char text[512])
     for (size_t i = 0; i < f->count[FAKE_DATA]; i++)
         T_OK(verify_object(v, BYTES_STR(f->object[FAKE_DATA][i]->name),
                            f->object[FAKE_DATA][i]->bytes));
+    feed = (struct refs_feed){f, v};
+    T_OK(verify_firsts(v, refs_feed, &feed));
     for (size_t i = 0; i < f->count[FAKE_INDEX]; i++)
         bucket_feed(v, f, f->object[FAKE_INDEX][i]);
     for (size_t i = 0; i < f->count[FAKE_INDEX]; i++)
