@@ -1,6 +1,6 @@
 /* object_copy.c - an object of the bytes that another one has: it shares their data objects.
  *
- *   INTENT  on the shard of the new key, before anything else: "this version may refer to those".  A
+ *   INTENT  on the shard of the new key, before anything else: "this version may refer to those". A
  *           manifest of its own comes with it, since whoever gives the intent up has to know all
  *           that may have to be erased
  *   REFER   the version comes into the list that the first of the data objects carries (refs.h),
@@ -12,8 +12,8 @@
  * the list, if we have come so far.  The source may be replaced or deleted meanwhile: the list
  * counts, not its entry.
  *
- * We must not come into the list after that garbage was worked off, nobody would take us out: so the
- * intent must be young when we ask, and the asking has a time to live. */
+ * We must not come into the list after that garbage was worked off, nobody would take us out: so
+ * the intent must be young when we ask, and the asking has a time to live. */
 #include "s3/bucket/bucket_int.h"
 #include "s3/bucket/refs.h"
 

@@ -632,8 +632,8 @@ const struct object_part *object_get_parts(const struct object_get *g, uint32_t 
 struct get_source object_get_source(const struct object_get *g)
 {
     ASSERT(g->stage != GET_OPENING);
-    return (struct get_source){
-        &g->e, g->parts, g->told, g->part_count, g->l->conf.inline_bytes_max};
+    return (struct get_source){&g->e, g->parts, g->told, g->part_count,
+                               g->l->conf.inline_bytes_max};
 }
 
 void object_get_range(struct object_get *g, uint64_t off, uint64_t bytes)

@@ -1,9 +1,9 @@
 /* refs.c - references to shared data objects come and go (refs.h).
  *
  * That a list is never empty but at the end, and that nobody comes in then, is what keeps shared
- * bytes: erasing begins with the step that finds the last one leaving, and from that step on no copy
- * can begin.  Leaving twice, or without having come, changes nothing: collectors do so after one
- * that died, and on behalf of copies that died before they came. */
+ * bytes: erasing begins with the step that finds the last one leaving, and from that step on no
+ * copy can begin.  Leaving twice, or without having come, changes nothing: collectors do so after
+ * one that died, and on behalf of copies that died before they came. */
 #include "s3/bucket/refs.h"
 
 enum { REFS_VERSION = 1 };

@@ -34,7 +34,8 @@ enum refs_orders {
     REFS_WRITE,  /* replace the xattr: `who` leaves, others stay */
     REFS_LAST,   /* replace it: the last one leaves; then as REFS_ERASE */
     REFS_ERASE,  /* nobody refers to them: erase all, the first one last */
-    REFS_DELETE, /* there is no xattr and the origin leaves: delete the first one, then the others */
+    REFS_DELETE, /* there is no xattr and the origin leaves: delete the first one, then the others
+                  */
 };
 /* `who` leaves.  One of these, or a negative code. */
 int refs_release(struct bytes was, const struct uuid *origin, const struct uuid *who,

@@ -1,10 +1,10 @@
 /* release.c - a version leaves the data objects that it refers to.
  *
  * Who else has them stands with the first of them (refs.h), so one guarded operation on that object
- * finds out and decides.  Almost always nothing was ever copied: then that operation deletes it, and
- * the others follow.  When the last of several leaves, the first object is marked and deleted after
- * the others: as long as it is there, a collector that died in between is followed by one that
- * knows. */
+ * finds out and decides.  Almost always nothing was ever copied: then that operation deletes it,
+ * and the others follow.  When the last of several leaves, the first object is marked and deleted
+ * after the others: as long as it is there, a collector that died in between is followed by one
+ * that knows. */
 #include "s3/bucket/collect_int.h"
 
 enum { RELEASE_TRIES_MAX = 50 };

@@ -140,8 +140,8 @@ int headers_decode(struct bytes raw, struct arena *arena, const struct s3_header
 enum entry_place { ENTRY_INLINE = 1, ENTRY_STRIPES, ENTRY_MANIFEST };
 struct entry_row {
     struct uuid version;
-    /* Whose data objects they are, unless it is inline: an earlier version's, of a copy.  None, when
-     * encoding: its own. */
+    /* Whose data objects they are, unless it is inline: an earlier version's, of a copy.  None,
+     * when encoding: its own. */
     struct uuid origin;
     uint8_t place;
     uint64_t size, mtime_ns;
@@ -183,7 +183,7 @@ struct garbage_row {
     uint8_t state, kind, passes;
     struct stripes stripes; /* as in an intent */
     struct uuid origin;     /* likewise; of parts: the version that they were made into, or none */
-    uint64_t epoch; /* of the shard when it was written, or renewed by a reader */
+    uint64_t epoch;         /* of the shard when it was written, or renewed by a reader */
 };
 void garbage_row_encode(const struct garbage_row *r, struct writer *w);
 int garbage_row_decode(struct bytes value, struct garbage_row *out_row);

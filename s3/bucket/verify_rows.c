@@ -4,12 +4,10 @@
  *             one of its version, and the sizes in it make the entry's
  *             What it shares with others is kept for it, too
  *   data row, manifest
- *             belong to the entry; a manifest also to the garbage row that will delete it, or to the
- *             intent of a copy
- *   part      belongs to an upload, or to the garbage row of one that was completed or given up
- *   result    has the garbage row that ends it
- *   intent, garbage
- *             may refer to what was never written or is deleted already
+ *             belong to the entry; a manifest also to the garbage row that will delete it, or to
+ * the intent of a copy part      belongs to an upload, or to the garbage row of one that was
+ * completed or given up result    has the garbage row that ends it intent, garbage may refer to
+ * what was never written or is deleted already
  *
  * Rows outside the shard's range are copies on their way while it is in a move, else a finding. */
 #include "s3/bucket/verify_int.h"

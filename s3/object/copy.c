@@ -1,11 +1,14 @@
-/* copy.c - CopyObject and UploadPartCopy: a read and a write, piece by piece, without the client in
- * between.
+/* copy.c - CopyObject and UploadPartCopy, without the client in between.
  *
- *     open the source -> check its conditions -> open the target -> { next piece, hash, write }
- *     -> commit
+ *     open the source -> check its conditions -> share its data
+ *                                              \-> open the target -> { next piece, hash, write }
+ *                                                  -> commit
  *
- * One step is out at a time.  The MD5 of a whole source that was put in one go is known; of a part
- * of it, or of a multipart one, it is made here, on a worker. */
+ * A copy shares the data of its source (object_copy), and has its ETag, parts and checksum.  Its
+ * bytes are read and written, piece by piece, when they are few, when it is to have another
+ * checksum than the source, and for a part of an upload.  One step is out at a time.  The MD5 of a
+ * whole source that was put in one go is known; of a part of it, or of a multipart one, it is made
+ * here, on a worker. */
 #include "s3/gateway.h"
 #include "s3/object/meta.h"
 #include "s3/object/route.h"
@@ -15,8 +18,9 @@
 struct copy_state {
     struct s3_request *r; /* borrowed: it has us */
     struct bytes bucket, key;
-    struct object_get *get; /* owned */
-    struct object_put *put; /* owned */
+    struct object_get *get;         /* owned */
+    const struct object_info *info; /* of the source: the get's */
+    struct object_put *put;         /* owned */
     struct meta meta;
     struct bytes upload; /* UploadPartCopy: ... */
     uint32_t part_number;
@@ -67,7 +71,7 @@ static void copied(void *arg, int rc, const struct object_info *info)
     xml_begin(&r->xml, root);
     xml_put_time(&r->xml, "LastModified", info->mtime_ns);
     xml_put_etag(&r->xml, &info->etag);
-    xml_put_sum(&r->xml, &info->sum, 0);
+    xml_put_sum(&r->xml, &info->sum, info->etag.parts);
     if (!s->part_number)
         xml_put_str(&r->xml, "ChecksumType", sum_type_name(info->sum.type));
     xml_close(&r->xml, root);
@@ -233,7 +237,7 @@ static int sum_begin(struct s3_request *r, const struct object_info *info)
     return checksum_begin(&s->checksum, &r->g->kit, kind);
 }
 
-static enum s3_error target_open(struct s3_request *r, const struct object_info *info)
+static struct object_put_args target_args(struct s3_request *r, const struct object_info *info)
 {
     struct copy_state *s = r->state;
     bool replace = replaces(r, "x-amz-metadata-directive");
@@ -254,17 +258,33 @@ static enum s3_error target_open(struct s3_request *r, const struct object_info 
         .arg = r,
     };
 
-    if (s->part_number) {
+    if (s->part_number)
         args.header_count = args.tag_count = 0; /* the upload has them */
-    } else if (!replace && !request_field(r, "x-amz-storage-class") &&
-               bytes_equal(s->bucket, r->bucket) && bytes_equal(s->key, r->key)) {
+    return args;
+}
+
+static enum s3_error target_check(struct s3_request *r)
+{
+    struct copy_state *s = r->state;
+
+    if (!s->part_number && !replaces(r, "x-amz-metadata-directive") &&
+        !request_field(r, "x-amz-storage-class") && bytes_equal(s->bucket, r->bucket) &&
+        bytes_equal(s->key, r->key)) {
         r->why = "This copy request is illegal because it is trying to copy an object to itself "
                  "without changing the object's metadata, storage class, website redirect location "
                  "or encryption attributes.";
         return S3_InvalidRequest;
     }
-    if (bucket_grant_more(r->grant, s->size) < 0)
-        return S3_QuotaExceeded;
+    return bucket_grant_more(r->grant, s->size) < 0 ? S3_QuotaExceeded : S3_OK;
+}
+
+/* The bytes are to be copied: begin. */
+static enum s3_error target_open(struct s3_request *r)
+{
+    struct copy_state *s = r->state;
+    const struct object_info *info = s->info;
+    struct object_put_args args = target_args(r, info);
+
     s->etag = info->etag;
     s->hashed = info->etag.parts > 0 || s->size != info->size;
     if (s->hashed && hash_begin(&s->md5, &r->g->kit, HASH_MD5) < 0)
@@ -272,6 +292,52 @@ static enum s3_error target_open(struct s3_request *r, const struct object_info 
     if (sum_begin(r, info) < 0)
         return S3_ServiceUnavailable;
     return s3_error_of(object_put_open(r->g->buckets, &r->who, &args, &s->put));
+}
+
+static void stream(struct s3_request *r)
+{
+    struct copy_state *s = r->state;
+    enum s3_error e = target_open(r);
+
+    if (e != S3_OK) {
+        request_reply_error(r, e);
+        request_drop(r);
+        return;
+    }
+    if (s->size)
+        object_get_range(s->get, s->off, s->size);
+    next_piece(r);
+}
+
+/* Has the source what the copy is to have, as it is? */
+static bool may_share(struct s3_request *r)
+{
+    const struct bytes *name = request_field(r, "x-amz-checksum-algorithm");
+    const struct copy_state *s = r->state;
+    enum checksum_kind kind = s->info->sum.kind;
+
+    return !s->part_number && object_copy_may(s->get) && kind != CHECKSUM_NONE &&
+           (!name || checksum_of_name(*name) == kind);
+}
+
+static void shared(void *arg, int rc, const struct object_info *info)
+{
+    struct s3_request *r = arg;
+
+    if (rc == -R_COPIES_FULL && request_open(r))
+        stream(r);
+    else
+        copied(r, rc, info);
+}
+
+static void share(struct s3_request *r)
+{
+    struct copy_state *s = r->state;
+    struct object_put_args args = target_args(r, s->info);
+    int rc = object_copy(r->g->buckets, &r->who, s->get, &args, shared, r);
+
+    if (rc < 0)
+        step_failed(r, rc);
 }
 
 static void opened(void *arg, int rc, const struct object_info *info)
@@ -288,15 +354,17 @@ static void opened(void *arg, int rc, const struct object_info *info)
     if (e == S3_OK)
         e = source_range(r, info);
     if (e == S3_OK)
-        e = target_open(r, info);
+        e = target_check(r);
     if (e != S3_OK) {
         request_reply_error(r, e);
         request_drop(r);
         return;
     }
-    if (s->size)
-        object_get_range(s->get, s->off, s->size);
-    next_piece(r);
+    s->info = info;
+    if (may_share(r))
+        share(r);
+    else
+        stream(r);
 }
 
 /* "/bucket/key" or "bucket/key", encoded; "?versionId=null" may follow. */

@@ -727,6 +727,53 @@ int object_get_next(struct object_get *g, object_piece_fn *piece, void *arg)
     return 0;
 }
 
+/* --- copies --- */
+
+bool object_copy_may(const struct object_get *from)
+{
+    return from->l->knobs.share_from && from->o->info.size >= from->l->knobs.share_from;
+}
+
+static struct fake_object *shared_with(const struct object_get *from,
+                                       const struct object_put_args *args)
+{
+    struct fake_object *o = mem_zalloc(sizeof(*o));
+
+    o->key = fake_own(args->key);
+    fake_must(buf_append(&o->data, &from->o->data, 0, from->o->data.bytes));
+    o->info = from->o->info;
+    o->info.headers = o->header;
+    o->info.header_count = args->header_count;
+    fake_own_headers(o->header, args->headers, args->header_count);
+    o->info.tags = o->tag;
+    o->info.tag_count = args->tag_count;
+    fake_own_headers(o->tag, args->tags, args->tag_count);
+    o->info.acl = args->acl;
+    memcpy(o->part, from->o->part, sizeof(o->part));
+    o->part_count = from->o->part_count;
+    return o;
+}
+
+int object_copy(struct bucket_layer *l, const struct s3_principal *who,
+                const struct object_get *from, const struct object_put_args *args,
+                object_info_fn *done, void *arg)
+{
+    struct fake_bucket *b = fake_bucket_find(l, args->bucket);
+    int rc = l->knobs.copy_rc;
+    struct call *c;
+
+    UNUSED(who);
+    if (rc == 0)
+        rc = fake_judge(&args->cond, fake_object_find(b, args->key));
+    c = fake_call(l, rc, fake_run_object, arg);
+    c->object = done;
+    if (rc == 0) {
+        c->o = shared_with(from, args);
+        fake_object_store(b, fake_object_copy(c->o));
+    }
+    return 0;
+}
+
 void object_get_close(struct object_get *g)
 {
     g->closed = true;

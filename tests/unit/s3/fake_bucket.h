@@ -21,6 +21,8 @@ struct fake_knobs {
     uint32_t requests_max;  /* at once; of the gateway */
     bool no_signature_v2;   /* of the gateway */
     uint64_t quota_bytes;   /* what one request may store; 0: no limit */
+    uint64_t share_from;    /* from so many bytes on copies share data; 0: never */
+    int copy_rc;            /* what such a copy fails with */
 };
 
 struct bucket_layer *fake_create(struct env *env);

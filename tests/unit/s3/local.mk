@@ -91,6 +91,10 @@ check_PROGRAMS += tests/unit/s3/test_op_stats
 tests_unit_s3_test_op_stats_SOURCES = tests/unit/s3/test_op_stats.c $(S3_WIRE)
 tests_unit_s3_test_op_stats_LDADD = $(LINK_s3) $(LINK_test)
 
+check_PROGRAMS += tests/unit/s3/test_copy
+tests_unit_s3_test_copy_SOURCES = tests/unit/s3/test_copy.c $(S3_WIRE)
+tests_unit_s3_test_copy_LDADD = $(LINK_s3) $(LINK_test)
+
 check_PROGRAMS += tests/unit/s3/test_calls
 tests_unit_s3_test_calls_SOURCES = tests/unit/s3/test_calls.c $(S3_WIRE)
 tests_unit_s3_test_calls_LDADD = $(LINK_s3) $(LINK_test)

@@ -9,7 +9,7 @@ struct audit {
     struct stage *st;
     struct shard_row shard; /* of the object at hand */
     bool has_more;          /* its copies are its own: the source has given them away */
-    enum { NOBODY, SOMEBODY, AN_OBJECT } *referred; /* to each data object */
+    enum { NOBODY, SOMEBODY, AN_OBJECT } * referred; /* to each data object */
     unsigned faults, intents, garbage, shards;
 };
 

@@ -166,8 +166,11 @@ T(bucket_copy, an_object_is_copied_onto_itself)
 T(bucket_copy, a_copy_outlives_the_bucket_of_its_source)
 {
     for (unsigned kind = 0; kind < SOURCES; kind++) {
-        struct act copy = {
-            .kind = ACT_COPY, .from_bucket = "box", .from = "src", .bucket = "other", .key = "copy"};
+        struct act copy = {.kind = ACT_COPY,
+                           .from_bucket = "box",
+                           .from = "src",
+                           .bucket = "other",
+                           .key = "copy"};
         struct act get = {.kind = ACT_GET, .bucket = "other", .key = "copy"};
         struct act gone = {.kind = ACT_DELETE, .bucket = "other", .key = "copy"};
         unsigned shards;
