@@ -12,6 +12,7 @@ INTEGRATION_TESTS = \
 	tests/integration/disk_full.sh \
 	tests/integration/bitrot.sh \
 	tests/integration/s3_access.sh \
+	tests/integration/s3_copies.sh \
 	tests/integration/s3_usage.sh \
 	tests/integration/s3_users.sh \
 	tests/integration/s3_shards.sh \
