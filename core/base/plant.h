@@ -31,6 +31,9 @@ enum plant {
     PLANT_LIST_SKIP,                    /* s3: skip keys at the border of a page */
     PLANT_LIST_SHARD,                   /* s3: skip keys at the border of a shard */
     PLANT_SPLIT_WRITES,                 /* s3: write to a range that is being copied */
+    PLANT_COPY_UNLISTED,                /* s3: share data without coming into its list */
+    PLANT_RELEASE_ALL,                  /* s3: erase shared data when the first one leaves */
+    PLANT_COPY_FORGOTTEN,               /* s3: leave a copy that died in the list */
     PLANT_COUNT
 };
 

@@ -265,7 +265,8 @@ static void intent_give_up(struct job *j, struct cairn_pair p, const struct inte
         set = pair_of(key_bytes(&key), written(&w));
         cairn_op_cmp_omap(op, p.key, p.key_bytes, CAIRN_EQ, p.value, p.value_bytes);
         cairn_op_omap_rm(op, &gone, 1);
-        cairn_op_omap_set(op, &set, 1);
+        if (!PLANTED(PLANT_COPY_FORGOTTEN) || uuid_equal(&i->stripes.id, &id))
+            cairn_op_omap_set(op, &set, 1);
         j->dated_now = true;
     }
     call_submit_if(&j->call, rc, intent_changed);

@@ -208,6 +208,7 @@ static int intent_build(struct access *a, struct cairn_op *op)
     AUTO(writer) w = {0};
     unsigned n = 0;
 
+    q->asked_ns = env_now_ns(a->l->env);
     q->intent.epoch = access_epoch(a);
     intent_row_encode(&q->intent, &w);
     if (w.rc < 0)
@@ -231,14 +232,16 @@ static void intent_written(struct access *a)
     }
     access_pin(&q->ia, &a->b->id); /* the intent and what it is for lie in one shard */
     access_pin(&q->link.a, &a->b->id);
-    refer(q);
+    if (PLANTED(PLANT_COPY_UNLISTED))
+        copy_link(q);
+    else
+        refer(q);
 }
 
 static void copy_run(struct op *op)
 {
     struct copy_req *q = CONTAINER_OF(op, struct copy_req, r.op);
 
-    q->asked_ns = env_now_ns(q->r.l->env);
     access_run(&q->ia, intent_build, intent_written);
 }
 

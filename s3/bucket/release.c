@@ -71,6 +71,8 @@ static void release_try(struct release *r)
 
     writer_fini(&r->next);
     rc = refs_release(written(&r->was), &r->origin, &r->who, &r->next);
+    if (PLANTED(PLANT_RELEASE_ALL) && rc == REFS_WRITE)
+        rc = REFS_LAST;
     if (rc >= 0)
         r->orders = (enum refs_orders)rc;
     if (rc < 0 || (r->was.len && (rc == REFS_KEEP || rc == REFS_ERASE))) {

@@ -91,6 +91,7 @@ static void layer_count(struct boxes *b, const struct gate *g)
     cov->link_retries += counter_get(&n->link_retries);
     cov->stale_intents += counter_get(&n->stale_intents);
     cov->collected += counter_get(&n->collected_objects);
+    cov->copies += counter_get(&n->copies);
 }
 
 static void client_count(struct workload *base, struct node *n)

@@ -51,6 +51,8 @@ static uint64_t *killed_act(struct coverage *cov, enum act_kind kind)
         return &cov->killed_puts;
     case ACT_DELETE:
         return &cov->killed_deletes;
+    case ACT_COPY:
+        return &cov->killed_sharing;
     case ACT_COMPLETE:
         return &cov->killed_completes;
     case ACT_ABORT:
@@ -139,7 +141,7 @@ static void act_some(struct boxes *b)
 
         if (!b->m.slot[i].busy || a->done || a->began_ns != now || spared(b, gate) ||
             (a->kind != ACT_CREATE && a->kind != ACT_DROP && a->kind != ACT_COMPLETE &&
-             a->kind != ACT_ABORT && !rng_chance(&b->m.rng, 1, 2)))
+             a->kind != ACT_COPY && a->kind != ACT_ABORT && !rng_chance(&b->m.rng, 1, 2)))
             continue;
         after = NS_PER_US << rng_below(&b->m.rng, 18);
         after += rng_below(&b->m.rng, after);

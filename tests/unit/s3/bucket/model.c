@@ -23,6 +23,16 @@ static void write_ended(struct model *m, struct slot *s)
     }
 }
 
+/* What is being copied is known once its source was opened, whatever becomes of it then. */
+static void copy_known(struct model *m, const struct slot *s)
+{
+    struct wr *w = &m->w[s->write];
+
+    w->id = s->a.id;
+    if (!w->id)
+        w->out = OUT_FAILED;
+}
+
 static unsigned key_no(const char *key)
 {
     for (unsigned k = 0; k < KEYS; k++)
@@ -77,7 +87,7 @@ static void rc_judge(struct model *m, const struct act *a)
     bool ok = rc == 0 || rc == -ETIMEDOUT || rc == -R_BUCKET_BUSY;
 
     ok |= rc == -R_NO_BUCKET && m->dropped;
-    ok |= rc == -R_NO_KEY && (a->kind == ACT_GET || a->kind == ACT_HEAD);
+    ok |= rc == -R_NO_KEY && (a->kind == ACT_GET || a->kind == ACT_HEAD || a->kind == ACT_COPY);
     ok |= rc == -R_NO_UPLOAD && a->upload[0];
     ok |= rc == -R_BAD_PART && a->kind == ACT_COMPLETE;
     ok |= rc == -R_BUCKET_YOURS && a->kind == ACT_CREATE;
@@ -85,7 +95,7 @@ static void rc_judge(struct model *m, const struct act *a)
     ok |= rc == -ECANCELED && a->give_up;
     ok |= rc == -EBUSY && a->kind == ACT_COLLECT;
     ok |= m->broken && unknown(rc);
-    ok |= m->broken && rc == -R_DATA_LOST && a->kind == ACT_GET &&
+    ok |= m->broken && rc == -R_DATA_LOST && (a->kind == ACT_GET || a->kind == ACT_COPY) &&
           a->ended_ns - a->began_ns > m->st.conf.reader_grace_ms * NS_PER_MS / 2; /* too slow */
     if (!ok)
         model_finding(m, "act %d on %s answers %s", a->kind, a->key, reason_name(rc));
@@ -125,6 +135,13 @@ static void seen(struct model *m, const struct act *a)
         model_read_new(m, key_no(a->key), a->rc == 0 ? a->id : 0, a);
 }
 
+/* So did a copy, of its source. */
+static void source_seen(struct model *m, const struct act *a)
+{
+    if (a->id || a->rc == -R_NO_KEY)
+        model_read_new(m, key_no(a->from), a->id, a);
+}
+
 void model_read(struct model *m, const struct act *a)
 {
     rc_judge(m, a);
@@ -142,6 +159,11 @@ static void slot_ended(struct model *m, struct slot *s)
     rc_judge(m, a);
     model_bucket_seen(m, a);
     m->ended[a->kind] += a->rc == 0;
+    if (a->kind == ACT_COPY) {
+        copy_known(m, s);
+        source_seen(m, a);
+        m->copies += a->rc == 0;
+    }
     if (s->write >= 0)
         write_ended(m, s);
     if (s->upload >= 0)
@@ -183,6 +205,14 @@ static void put_plan(struct model *m, struct slot *s)
     a->unknown_size = rng_chance(&m->rng, 1, 10);
     if (!a->give_up)
         s->write = model_write_new(m, key_no(a->key), a->seed);
+}
+
+static void copy_plan(struct model *m, struct slot *s)
+{
+    s->a.kind = ACT_COPY;
+    strcpy(s->a.from, model_keys[rng_below(&m->rng, KEYS)]);
+    s->write = model_write_new(m, key_no(s->a.key), ID_UNREAD);
+    m->w[s->write].copy = true;
 }
 
 static void part_plan(struct model *m, struct slot *s, struct upload *u)
@@ -274,9 +304,11 @@ static bool plan(struct model *m, struct slot *s)
     strcpy(a->key, model_keys[rng_below(&m->rng, KEYS)]);
     if (m->draining && what < 92)
         what = what < 70 ? 50 : what < 78 ? 40 : what < 80 ? 90 : what < 88 ? 92 : 95;
-    if (what < 25) {
+    if (what < 20) {
         put_plan(m, s);
-    } else if (what < 40) {
+    } else if (what < 30) {
+        copy_plan(m, s);
+    } else if (what < 42) {
         a->kind = ACT_GET;
         a->pause_ns = rng_chance(&m->rng, 1, 10) ? rng_below(&m->rng, 6 * NS_PER_S) : 0;
     } else if (what < 50) {
@@ -316,6 +348,8 @@ void model_gate_lost(struct model *m, unsigned gate)
         struct slot *s = &m->slot[i];
 
         if (s->busy && !s->a.done && s->a.g == &m->st.gate[gate]) {
+            if (s->a.kind == ACT_COPY)
+                copy_known(m, s);
             act_fini(&s->a);
             s->busy = false;
         }

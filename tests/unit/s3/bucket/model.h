@@ -17,10 +17,12 @@ enum { THE_BUCKET = KEYS }; /* as a key: created, dropped, seen */
 
 extern const char *const model_keys[KEYS + 1];
 
+#define ID_UNREAD (UINT64_MAX - 1)
 enum outcome { OUT_PENDING, OUT_OK, OUT_FAILED };
 struct wr {
     unsigned key;
     uint64_t id;        /* 0: a deletion */
+    bool copy;          /* its value is that of another write, of any key; ID_UNREAD till then */
     uint64_t inv, resp; /* resp UINT64_MAX: unknown */
     enum outcome out;
 };
@@ -62,7 +64,7 @@ struct model {
     bool draining;                   /* mostly deletions, so that the bucket gets empty */
     bool dropped;                    /* a deletion of the bucket was tried */
     unsigned splits, merges, undone; /* of gateways that are gone */
-    unsigned kills, drops, completes, repeats, gone, raced, outlived, cut;
+    unsigned kills, drops, completes, repeats, gone, raced, outlived, cut, copies;
     unsigned ended[ACT_KINDS];
 };
 

@@ -8,6 +8,7 @@ PRINTF_LIKE(2, 3) void model_finding(struct model *m, const char *fmt, ...);
 void model_bad(struct model *m, const char *what, unsigned key, uint64_t id);
 /* A write that begins now; its place in the table. */
 int model_write_new(struct model *m, unsigned key, uint64_t id);
+/* The PUT or the completion that made this value; copies of it may stand beside it. */
 const struct wr *model_write_of(const struct model *m, unsigned key, uint64_t id);
 void model_read_new(struct model *m, unsigned key, uint64_t id, const struct act *a);
 /* A listing has ended well. */

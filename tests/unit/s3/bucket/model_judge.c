@@ -42,7 +42,7 @@ int model_write_new(struct model *m, unsigned key, uint64_t id)
 const struct wr *model_write_of(const struct model *m, unsigned key, uint64_t id)
 {
     for (unsigned i = 0; i < m->writes; i++)
-        if (m->w[i].key == key && m->w[i].id == id)
+        if (m->w[i].key == key && m->w[i].id == id && !m->w[i].copy)
             return &m->w[i];
     return NULL;
 }
@@ -213,34 +213,64 @@ static bool may_be_absent(const struct model *m, const struct rd *r)
     return false;
 }
 
+/* Some write of this value to this key may be the one that was seen. */
+static bool value_may_be_seen(const struct model *m, const struct rd *r, bool *out_known)
+{
+    *out_known = false;
+    for (unsigned i = 0; i < m->writes; i++) {
+        const struct wr *v = &m->w[i];
+
+        if (v->key != r->key || v->id != r->id)
+            continue;
+        *out_known = true;
+        if (may_be_seen(m, v, r))
+            return true;
+    }
+    return false;
+}
+
 static void read_judge(struct model *m, const struct rd *r)
 {
-    const struct wr *v;
+    bool known;
 
     if (r->id == ID_ANY) {
         if (!some_may_be_seen(m, r))
             model_bad(m, "something that cannot be there", r->key, 0);
     } else if (r->id) {
-        v = model_write_of(m, r->key, r->id);
-        if (!v)
-            model_bad(m, "a value nobody wrote", r->key, r->id);
-        else if (!may_be_seen(m, v, r))
-            model_bad(m, "a value that cannot be there", r->key, r->id);
+        if (!value_may_be_seen(m, r, &known))
+            model_bad(m, known ? "a value that cannot be there" : "a value nobody wrote", r->key,
+                      r->id);
     } else if (!may_be_absent(m, r)) {
         model_bad(m, r->key == THE_BUCKET ? "the bucket is lost" : "an object is lost", r->key, 0);
     }
 }
 
+/* When a value was first asked to be written to a key, and when the last of its writes ended. */
+static bool written_between(const struct model *m, unsigned key, uint64_t id, uint64_t *out_inv,
+                            uint64_t *out_resp)
+{
+    bool found = false;
+
+    *out_inv = UINT64_MAX;
+    *out_resp = 0;
+    for (unsigned i = 0; i < m->writes; i++)
+        if (m->w[i].key == key && m->w[i].id == id) {
+            *out_inv = MIN(*out_inv, m->w[i].inv);
+            *out_resp = MAX(*out_resp, m->w[i].resp);
+            found = true;
+        }
+    return found;
+}
+
 static void order_judge(struct model *m, const struct rd *first, const struct rd *second)
 {
-    const struct wr *v1, *v2;
+    uint64_t inv1, inv2, resp1, resp2;
 
     if (first->key != second->key || first->id == second->id || !first->id || !second->id ||
         first->id == ID_ANY || second->id == ID_ANY || first->resp >= second->inv)
         return;
-    v1 = model_write_of(m, first->key, first->id);
-    v2 = model_write_of(m, second->key, second->id);
-    if (v1 && v2 && v2->resp < v1->inv)
+    if (written_between(m, first->key, first->id, &inv1, &resp1) &&
+        written_between(m, second->key, second->id, &inv2, &resp2) && resp2 < inv1)
         model_bad(m, "an older value came back", first->key, second->id);
 }
 

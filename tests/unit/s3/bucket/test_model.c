@@ -140,7 +140,7 @@ T(bucket_model, every_answer_is_possible_and_nothing_is_lost_or_left)
     uint64_t first = one ? strtoull(one, NULL, 10) : 1;
     unsigned seeds = one ? 1 : getenv("CAIRN_TEST_ALL") ? 300 : 25;
     unsigned kills = 0, completes = 0, repeats = 0, gone = 0, puts = 0, gets = 0, splits = 0;
-    unsigned merges = 0, undone = 0;
+    unsigned merges = 0, undone = 0, copies = 0;
     struct model *m = malloc(sizeof(*m));
 
     for (uint64_t seed = first; seed < first + seeds; seed++) {
@@ -154,20 +154,22 @@ T(bucket_model, every_answer_is_possible_and_nothing_is_lost_or_left)
         splits += m->splits;
         merges += m->merges;
         undone += m->undone;
+        copies += m->copies;
     }
     free(m);
     printf("# kills %u, completions %u, repeated %u, buckets deleted %u, puts %u, gets %u, "
-           "splits %u, merges %u, taken back %u\n",
-           kills, completes, repeats, gone, puts, gets, splits, merges, undone);
+           "splits %u, merges %u, taken back %u, copies %u\n",
+           kills, completes, repeats, gone, puts, gets, splits, merges, undone, copies);
     if (!one) { /* what is not exercised proves nothing */
         T_GT(kills, seeds);
         T_GT(completes, seeds);
         T_GT(repeats, seeds / 2);
         T_GT(gone, seeds / 5);
-        T_GT(splits, 4 * seeds);
+        T_GT(splits, 3 * seeds);
         T_GT(merges, seeds / 4);
         T_GT(undone, seeds);
         T_GT(puts, 50 * seeds);
-        T_GT(gets, 20 * seeds);
+        T_GT(copies, 10 * seeds);
+        T_GT(gets, 15 * seeds);
     }
 }
