@@ -51,7 +51,7 @@ static int manifest_fact(struct verify *v, struct bytes k, struct bytes value, s
 {
     struct stripes *rows;
     struct bytes key;
-    uint32_t count;
+    uint32_t count = 0;
     struct fact *part;
     int rc = row_key_parse(k, &key, &f->id);
 
