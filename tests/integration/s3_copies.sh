@@ -83,6 +83,12 @@ same 206 "$(s3 GET '/box/parts2?partNumber=2')" "a part of the copy"
 cmp -s body part2 || fail "the copy has other parts"
 ok c bucket check
 
+many()
+{
+    test "$(wc -l <rounds)" -ge 45
+}
+
+: >rounds
 step "everything is killed among many copies"
 (
     trap exit TERM
@@ -90,10 +96,11 @@ step "everything is killed among many copies"
         copy /other/copy "/box/n$((i % 40))" >/dev/null
         copy "/box/n$((i % 7))" /box/parts2 >/dev/null
         s3 DELETE "/box/n$((i % 13))" >/dev/null
+        echo >>rounds
     done
 ) &
 copies=$!
-sleep 4
+wait_for 120 "many copies" many
 kill_cluster
 kill $copies
 wait $copies 2>/dev/null
