@@ -76,6 +76,7 @@ struct listing {
     struct cairn_pool *index;
     const char *owner; /* of the rows at hand */
     json_t *rows;
+    size_t count;
     int rc;
 };
 
@@ -85,6 +86,7 @@ static int bucket_row_out(void *arg, const char *name, uint64_t created_ns)
     char created[32];
     json_t *one;
 
+    l->count++;
     time_print(created_ns, created);
     if (!l->cli->json) {
         printf("%s %-20s %s\n", created, l->owner, name);
@@ -118,7 +120,19 @@ static int object_seen(void *arg, const void *name, size_t name_bytes, const str
     return owner_list(l, owner);
 }
 
-static int ls(struct cli *cli, struct cairn_pool *index)
+/* 1, told: nobody has this name.  Buckets may have outlived their user, so this is asked only where
+ * there are none. */
+static int user_missing(struct cli *cli, struct cairn *c, const char *name)
+{
+    const char *const words[] = {"user", "info", name};
+    struct cairn_reply reply;
+    int rc = cairn_command(c, 3, words, NULL, 0, cli->timeout_ms, &reply);
+
+    cairn_reply_free(&reply);
+    return rc == -ENOENT ? cli_fail("there is no user %s, and no bucket of one", name) : 0;
+}
+
+static int ls(struct cli *cli, struct cairn *c, struct cairn_pool *index)
 {
     struct listing l = {.cli = cli, .index = index, .rows = json_array()};
     int rc = 0;
@@ -130,6 +144,10 @@ static int ls(struct cli *cli, struct cairn_pool *index)
     if (rc < 0) {
         json_decref(l.rows);
         return cli_fail("the buckets cannot be listed: %s", cli_error_text(rc));
+    }
+    if (l.count == 0 && cli->argc == 3 && user_missing(cli, c, cli->argv[2])) {
+        json_decref(l.rows);
+        return 1;
     }
     if (cli->json)
         return json_out(l.rows);
@@ -323,7 +341,7 @@ int cli_bucket(struct cli *cli)
         return 1;
     rc = buckets_open(c, &index);
     if (rc == 0)
-        rc = strcmp(cli->argv[1], "ls") == 0      ? ls(cli, index)
+        rc = strcmp(cli->argv[1], "ls") == 0      ? ls(cli, c, index)
              : strcmp(cli->argv[1], "check") == 0 ? bucket_check_run(cli, c, index, CHECK_PASSES)
                                                   : of_one(cli, index);
     if (index)

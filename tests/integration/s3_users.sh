@@ -49,6 +49,7 @@ wait_for $WITHIN "by both keys" answers AccessDenied "$ACCESS" "$SECRET" GET /
 c user list | grep -q 'ann.*suspended' || fail "the list does not say it: $(c user list)"
 ok c user enable ann
 wait_for $WITHIN "ann is served" answers anns MOVED.KEY a/secret+of=mine GET /
+wait_for $WITHIN "with both keys" answers anns "$ACCESS" "$SECRET" GET /
 
 step "a removed key is unknown, the other one goes on"
 ok c user key rm ann MOVED.KEY
@@ -67,6 +68,7 @@ put a 60000 || fail "PUT: $(cat answer)"
 c bucket stat anns >stat.txt || fail "bucket stat"
 same "ann 1 60000 null" "$(c bucket stat anns --json | jq -r '"\(.owner) \(.objects) \(.bytes) \(.quota.bytes)"')" "bucket stat anns"
 c bucket ls | grep -qE '^20[^ ]* ann +anns$' || fail "bucket ls: $(c bucket ls)"
+refuses 1 'no user nobody' c bucket ls nobody
 same anns "$(c bucket ls ann --json | jq -r '.[].bucket')" "bucket ls ann"
 ok c bucket quota anns bytes 100K --objects 3
 same "102400 3" "$(c bucket quota anns --json | jq -r '"\(.bytes) \(.objects)"')" "the quota of anns"
