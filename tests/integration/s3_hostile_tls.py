@@ -21,7 +21,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../clients"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from s3_hostile import Tap, Witness  # noqa: E402
-from s3sign import Raw, Signer, env_file  # noqa: E402
+from s3sign import UNSIGNED, Raw, Signer, env_file  # noqa: E402
 
 HALF_OPEN = 200
 SERVED_S_MAX = 10
@@ -175,6 +175,21 @@ def heads(setting):
 
 # --- many ------------------------------------------------------------------------------------------
 
+def slow_body(setting):
+    """A body of which a byte comes now and then: told on the encrypted connection, too, and cut."""
+    with TlsRaw(setting.signer, setting.context(), 2) as raw:
+        fields = setting.signer.fields("PUT", "/hostile-tls/slow", UNSIGNED, {"content-length": "1000"})
+        raw.send(Raw.text("PUT", "/hostile-tls/slow", fields))
+        for _ in range(60):
+            try:
+                answer = raw.answer()
+            except TimeoutError:
+                raw.send(b"x")
+                continue
+            return answer.code != "RequestTimeout" and repr(answer)
+        return "it was borne"
+
+
 def half_open(setting, tap, slow):
     """Handshakes that are begun and left: others are served; and after a minute they are gone."""
     kinds = unfinished()
@@ -271,6 +286,8 @@ def hostile(setting, slow, tap):
     tap.case(early_end(setting), "clients that leave in a handshake")
     tap.case(heads(setting), "heads that the guard refuses")
     half_open(setting, tap, slow)
+    if slow:
+        tap.case(slow_body(setting), "a body that creeps is told and cut")
     witness.stop.set()
     witness.join()
     tap.case(witness.wrong or not witness.served and "not once",
