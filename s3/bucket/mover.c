@@ -205,9 +205,8 @@ static void retreat_dst(struct settle *s, int rc)
     if (m->grains == 1)
         m->patience_ms = MIN(2 * m->patience_ms, (uint32_t)PATIENCE_MAX_MS);
     m->grains = MAX(m->grains / 2, 1u);
-    if (!made) { /* it has no range: the next try makes another one */
+    if (!made) /* it has no range, or is closed: the next try makes another one */
         shard_view_unref(TAKE(m->dst));
-    }
     settle_run(&m->settle, &m->job.id, m->src_no, false, batch_settled);
 }
 
@@ -437,6 +436,7 @@ static void dst_make(struct mover *m)
                             .next = m->src->row.next};
     int rc;
 
+    ASSERT(!m->job.merge); /* the neighbour's row would not know of it: the chain would break */
     do
         m->dst_no = env_random_u64(m->l->env);
     while (m->dst_no == 0);

@@ -630,28 +630,36 @@ T(bucket, a_bucket_may_be_deleted_while_it_is_split)
     }
 }
 
-/* Two shards with three keys left between them; one gateway merges, and dies or is cut off. */
-static void merge_left(uint64_t after_ns, bool late)
-{
-    static const char *const kept[] = {"k01", "k14", "k16"};
-    struct act collect = {.kind = ACT_COLLECT};
-    struct stage st;
-    char key[32];
-    uint64_t id;
+/* Two shards with three keys left between them: whoever collects will merge them. */
+static const char *const kept[] = {"k01", "k14", "k16"};
 
-    limit_begin(&st, 16);
-    st.fake.delay_max_ns = NS_PER_MS;
+static void two_small(struct stage *st)
+{
+    char key[32];
+
+    limit_begin(st, 16);
+    st->fake.delay_max_ns = NS_PER_MS;
     for (unsigned i = 0; i < 17; i++) {
         snprintf(key, sizeof(key), "k%02u", i);
-        T_OK(do_put(&st, 1, key, 10 + i, 10 + 600 * (i % 2)));
+        T_OK(do_put(st, 1, key, 10 + i, 10 + 600 * (i % 2)));
     }
-    stage_run(&st, NS_PER_S);
-    T_EQ(usage(&st, 1).shards, 2);
+    stage_run(st, NS_PER_S);
+    T_EQ(usage(st, 1).shards, 2);
     for (unsigned i = 0; i < 17; i++) {
         snprintf(key, sizeof(key), "k%02u", i);
         if (strcmp(key, kept[0]) != 0 && strcmp(key, kept[1]) != 0 && strcmp(key, kept[2]) != 0)
-            T_OK(do_delete(&st, 1, key));
+            T_OK(do_delete(st, 1, key));
     }
+}
+
+/* One gateway merges, and dies or is cut off. */
+static void merge_left(uint64_t after_ns, bool late)
+{
+    struct act collect = {.kind = ACT_COLLECT};
+    struct stage st;
+    uint64_t id;
+
+    two_small(&st);
     act_start(&st, 0, &collect); /* it finds them small */
     stage_run(&st, after_ns);
     if (late) {
@@ -697,6 +705,28 @@ T(bucket, what_a_merge_sent_may_arrive_late_from_any_moment)
 {
     for (uint64_t t = 0; t < 100; t++)
         merge_left(20 * NS_PER_MS + t * 150000, true);
+}
+
+T(bucket, a_deletion_refused_during_a_merge_leaves_every_key)
+{
+    for (uint64_t t = 0; t < 200; t++) {
+        struct act collect = {.kind = ACT_COLLECT};
+        struct stage st;
+
+        two_small(&st);
+        T_OK(do_delete(&st, 1, kept[0])); /* the left one is closed until the right one was seen */
+        st.fake.range_bytes_max = 60;     /* long enough for the copy to begin anew meanwhile */
+        act_start(&st, 0, &collect);
+        stage_run(&st, 20 * NS_PER_MS + t * 100000);
+        T_EQ(do_drop(&st, 1, "box"), -R_BUCKET_NOT_EMPTY);
+        stage_run(&st, NS_PER_S);
+        for (unsigned i = 0; i < 2; i++)
+            collect_all(&st, 1);
+        for (unsigned i = 1; i < ARRAY_LEN(kept); i++)
+            T_OK(do_get(&st, i % 2, kept[i], NULL));
+        T_EQ(list_many(&st, 0, 2), 2);
+        stage_end(&st);
+    }
 }
 
 /* Garbage comes to a shard whose epochs have long been counted: it must not look old there. */
