@@ -34,6 +34,8 @@ enum plant {
     PLANT_COPY_UNLISTED,                /* s3: share data without coming into its list */
     PLANT_RELEASE_ALL,                  /* s3: erase shared data when the first one leaves */
     PLANT_COPY_FORGOTTEN,               /* s3: leave a copy that died in the list */
+    PLANT_COND_EARLY,                   /* s3: judge a condition before the commit */
+    PLANT_COUNT_TWICE,                  /* s3: count what was replaced, too */
     PLANT_COUNT
 };
 

@@ -152,7 +152,7 @@ static int count_change(const struct link *k, struct cairn_op *op)
     int64_t numbers[3];
     int rc = 0;
 
-    if (k->had)
+    if (k->had && !(PLANTED(PLANT_COUNT_TWICE) && k->next.len))
         was = entry_count(k->a.key.len, k->before_bytes, &k->was);
     if (k->next.len) {
         rc = entry_row_decode(written(&k->next), &e);
@@ -234,7 +234,7 @@ static void link_ran(struct access *a)
     }
     counter_add(&a->l->n.link_retries, 1);
     rc = before_learn(k);
-    if (rc == 0 && k->had)
+    if (rc == 0 && k->had && !(PLANTED(PLANT_COND_EARLY) && k->tries))
         rc = condition_judge(k);
     if (rc == 0 && ++k->tries == LINK_TRIES_MAX)
         rc = -R_BUCKET_BUSY;

@@ -129,7 +129,9 @@ static bool act_ended(struct boxes *b, enum act_kind kind, const char *key, cons
         if (!b->m.st.gate[gate].l || !b->m.st.gate[gate].ready)
             continue;
         act_fini(&b->act);
-        b->act = (struct act){.kind = kind, .max = 1000};
+        b->act = (struct act){.kind = kind, .max = 1000, .more = {1, 1}, .quota = b->there};
+        b->act.quota.bytes += b->phase == ROOM;
+        b->act.quota.objects += b->phase == ROOM;
         snprintf(b->act.key, sizeof(b->act.key), "%s", key);
         snprintf(b->act.upload, sizeof(b->act.upload), "%s", upload);
         act_start(&b->m.st, gate, &b->act);
@@ -154,13 +156,55 @@ static void each_key(struct boxes *b, enum act_kind kind)
 {
     if (!act_ended(b, kind, model_keys[b->at], ""))
         return;
-    if (kind == ACT_GET)
+    if (kind == ACT_GET) {
         model_read(&b->m, &b->act);
-    else if (b->act.rc < 0 && b->act.rc != -R_NO_BUCKET)
+        b->there.objects += b->act.rc == 0;
+        b->there.bytes += b->act.rc == 0 ? b->act.got_size : 0;
+    } else if (b->act.rc < 0 && b->act.rc != -R_NO_BUCKET)
         cluster_broken(b->cl, "buckets: %s cannot be deleted: %s", model_keys[b->at],
                        reason_name(b->act.rc));
     if (++b->at == KEYS)
         next_phase(b);
+}
+
+/* All is quiet: what the shards count is what there is. */
+static void counted(struct boxes *b)
+{
+    const struct bucket_usage *u = &b->act.usage;
+
+    if (!act_ended(b, ACT_USAGE, "", ""))
+        return;
+    if (b->phase == EMPTY)
+        b->there = (struct s3_quota){0};
+    if (b->act.rc == 0) {
+        b->cl->cov.counted++;
+        if (u->objects != b->there.objects || u->bytes != b->there.bytes ||
+            (!u->objects && u->index_bytes))
+            cluster_broken(b->cl, "buckets: %llu objects of %llu bytes are counted as %llu of %llu",
+                           (unsigned long long)b->there.objects, (unsigned long long)b->there.bytes,
+                           (unsigned long long)u->objects, (unsigned long long)u->bytes);
+    } else if (b->act.rc != -R_NO_BUCKET || !b->m.dropped) {
+        cluster_broken(b->cl, "buckets: the bucket is not counted: %s", reason_name(b->act.rc));
+    }
+    next_phase(b);
+}
+
+/* A quota of just what there is keeps one more object out; one object more lets it in. */
+static void limited(struct boxes *b)
+{
+    int want = b->phase == FULL ? -R_QUOTA : 0;
+
+    if (!b->there.objects) {
+        next_phase(b);
+        return;
+    }
+    if (!act_ended(b, ACT_ADMIT, "", ""))
+        return;
+    b->cl->cov.quotas++;
+    if (b->act.rc != want)
+        cluster_broken(b->cl, "buckets: a quota %s: %s", want ? "that is full" : "with room",
+                       reason_name(b->act.rc));
+    next_phase(b);
 }
 
 static void uploads_seen(struct boxes *b)
@@ -261,6 +305,14 @@ static void play(struct boxes *b)
         model_read(&b->m, &b->act);
         next_phase(b);
         break;
+    case COUNT:
+    case EMPTY:
+        counted(b);
+        break;
+    case FULL:
+    case ROOM:
+        limited(b);
+        break;
     case UPLOADS:
         if (!act_ended(b, ACT_UPLOADS, "", ""))
             break;
@@ -344,6 +396,8 @@ static bool verify(struct workload *base, FILE *f)
     b->cl->cov.drops_raced += b->m.raced;
     b->cl->cov.outlived += b->m.outlived;
     b->cl->cov.reads_cut += b->m.cut;
+    b->cl->cov.conditions_held += b->m.held;
+    b->cl->cov.conditions_refused += b->m.refused;
     model_judge(&b->m);
     return !b->cl->broken;
 }

@@ -7,7 +7,24 @@
 
 enum { UPLOADS_LEFT_MAX = 64 };
 
-enum phase { MAKE, LOAD, SETTLE, READ, LIST, UPLOADS, ABORT, DELETE, DROP, COLLECT, STOP, DONE };
+enum phase {
+    MAKE,
+    LOAD,
+    SETTLE,
+    READ,
+    LIST,
+    COUNT,
+    FULL,
+    ROOM,
+    UPLOADS,
+    ABORT,
+    DELETE,
+    EMPTY,
+    DROP,
+    COLLECT,
+    STOP,
+    DONE
+};
 
 /* Where the split or merge of a gateway is (s3/bucket/mover.c). */
 enum move_step { MOVE_IDLE, MOVE_PREPARE, MOVE_MARK, MOVE_COPY, MOVE_ADOPT, MOVE_STEPS };
@@ -34,6 +51,7 @@ struct boxes {
     struct act act; /* of MAKE and of the end */
     unsigned at;    /* key or upload */
     bool finals, stop_asked;
+    struct s3_quota there; /* bytes and objects that were read at the end */
     unsigned left_count;
     struct {
         char key[S3_KEY_MAX + 1], upload[S3_UPLOAD_ID_LEN + 1];

@@ -23,7 +23,7 @@ enum {
 struct options {
     struct runner_conf run;
     uint64_t seeds, first;
-    bool seeds_given, first_given, verbose, plants;
+    bool seeds_given, first_given, verbose, plants, help;
     int report_fd;
     const char *regressions;
     const char *history;
@@ -190,18 +190,18 @@ static int run_plants(const struct options *o)
 
 /* --- options ---------------------------------------------------------------------------------- */
 
-static int usage(void)
+static int usage(FILE *f)
 {
-    fprintf(stderr,
+    fprintf(f,
             "usage: cairn-sim [--buckets] [--seeds N] [--seed FIRST] [--jobs J] [--each-step] "
             "[--regressions FILE]\n"
             "       cairn-sim [--buckets] --seed S [--verbose] [--history OBJECT] [--plant NAME]\n"
             "       cairn-sim --plants [--seeds N] [--plant NAME]\n"
             "planted bugs:");
     for (int p = 0; p < PLANT_COUNT; p++)
-        fprintf(stderr, " %s", plant_names[p]);
-    fprintf(stderr, "\n");
-    return 2;
+        fprintf(f, " %s", plant_names[p]);
+    fprintf(f, "\n");
+    return f == stdout ? 0 : 2;
 }
 
 static bool plant_take(struct options *o, const char *name)
@@ -216,13 +216,21 @@ static bool plant_take(struct options *o, const char *name)
 static bool options_take(struct options *o, int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"seeds", required_argument, NULL, 'n'},  {"seed", required_argument, NULL, 's'},
-        {"jobs", required_argument, NULL, 'j'},   {"verbose", no_argument, NULL, 'v'},
-        {"plant", required_argument, NULL, 'p'},  {"plants", no_argument, NULL, 'P'},
-        {"each-step", no_argument, NULL, 'e'},    {"regressions", required_argument, NULL, 'r'},
-        {"report", required_argument, NULL, 'R'}, {"history", required_argument, NULL, 'H'},
-        {"hints", required_argument, NULL, 'h'},  {"buckets", no_argument, NULL, 'b'},
-        {"hot", no_argument, NULL, 'o'},          {0},
+        {"seeds", required_argument, NULL, 'n'},
+        {"seed", required_argument, NULL, 's'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"plant", required_argument, NULL, 'p'},
+        {"plants", no_argument, NULL, 'P'},
+        {"each-step", no_argument, NULL, 'e'},
+        {"regressions", required_argument, NULL, 'r'},
+        {"report", required_argument, NULL, 'R'},
+        {"history", required_argument, NULL, 'H'},
+        {"hints", required_argument, NULL, 'h'},
+        {"buckets", no_argument, NULL, 'b'},
+        {"hot", no_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'u'},
+        {0},
     };
     int c;
 
@@ -268,6 +276,9 @@ static bool options_take(struct options *o, int argc, char **argv)
         case 'R':
             o->report_fd = (int)strtol(optarg, NULL, 10);
             break;
+        case 'u':
+            o->help = true;
+            return false;
         default:
             return false;
         }
@@ -289,7 +300,7 @@ int main(int argc, char **argv)
 
     mem_scopes_enable();
     if (!options_take(&o, argc, argv))
-        return usage();
+        return usage(o.help ? stdout : stderr);
     if (o.run.plant >= 0)
         o.run.buckets = o.run.plant >= PLANT_BUCKETS;
     plant_set(o.run.plant >= 0 ? 1u << o.run.plant : 0);

@@ -16,7 +16,8 @@ static const char *const plant_names[PLANT_COUNT] = {
     [PLANT_REOPEN_BLIND] = "reopen-blind",     [PLANT_LIST_SKIP] = "list-skip",
     [PLANT_LIST_SHARD] = "list-shard",         [PLANT_SPLIT_WRITES] = "split-writes",
     [PLANT_COPY_UNLISTED] = "copy-unlisted",   [PLANT_RELEASE_ALL] = "release-all",
-    [PLANT_COPY_FORGOTTEN] = "copy-forgotten",
+    [PLANT_COPY_FORGOTTEN] = "copy-forgotten", [PLANT_COND_EARLY] = "cond-early",
+    [PLANT_COUNT_TWICE] = "count-twice",
 };
 
 #endif

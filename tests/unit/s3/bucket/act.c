@@ -227,6 +227,13 @@ static void on_usage(void *arg, int rc, const struct bucket_usage *usage)
     act_end(a, rc);
 }
 
+static void on_admitted(void *arg, int rc, struct bucket_grant *grant)
+{
+    if (grant)
+        bucket_grant_end(grant, false);
+    act_end(arg, rc);
+}
+
 /* ---- a PUT, fed as room allows ---- */
 
 static void put_feed(struct act *a);
@@ -537,6 +544,12 @@ static int act_call(struct act *a, const struct s3_principal *who)
         return bucket_collect(l, on_done, a);
     case ACT_USAGE:
         return bucket_usage(l, who, bucket, on_usage, a);
+    case ACT_ADMIT: {
+        struct s3_principal limited = *who;
+
+        limited.quota = a->quota;
+        return bucket_admit(l, &limited, bucket, &a->more, on_admitted, a);
+    }
     default:
         return bucket_user(l, key, on_user, a);
     }

@@ -89,6 +89,8 @@ static void rc_judge(struct model *m, const struct act *a)
     ok |= rc == -R_NO_BUCKET && m->dropped;
     ok |= rc == -R_NO_KEY && (a->kind == ACT_GET || a->kind == ACT_HEAD || a->kind == ACT_COPY);
     ok |= rc == -R_NO_UPLOAD && a->upload[0];
+    ok |= rc == -R_PRECONDITION && model_conditional(a);
+    ok |= rc == -R_NO_KEY && a->cond.match;
     ok |= rc == -R_BAD_PART && a->kind == ACT_COMPLETE;
     ok |= rc == -R_BUCKET_YOURS && a->kind == ACT_CREATE;
     ok |= rc == -R_BUCKET_NOT_EMPTY && a->kind == ACT_DROP;
@@ -168,6 +170,8 @@ static void slot_ended(struct model *m, struct slot *s)
         write_ended(m, s);
     if (s->upload >= 0)
         upload_ended(m, s);
+    if (model_conditional(a))
+        model_condition(m, a, key_no(a->key));
     if (a->kind == ACT_GET || a->kind == ACT_HEAD)
         seen(m, a);
     m->outlived += a->kind == ACT_GET && a->rc == 0 && outlived(m, a);
@@ -191,6 +195,50 @@ static uint64_t new_id(struct model *m, uint64_t size)
     return ++m->next_id * 100000 + size;
 }
 
+/* One that is under way: two that want the same are worth more than each by itself. */
+static const struct act *rival(const struct model *m)
+{
+    for (unsigned i = 0; i < SLOTS; i++)
+        if (m->slot[i].busy && model_conditional(&m->slot[i].a))
+            return &m->slot[i].a;
+    return NULL;
+}
+
+/* Only if there is nothing, or what was put there last as far as we were told. */
+static void condition_plan(struct model *m, struct act *a, bool may_be_absent)
+{
+    const struct act *other = rng_chance(&m->rng, 1, 2) ? rival(m) : NULL;
+
+    if (other && (may_be_absent || other->cond.match)) {
+        strcpy(a->key, other->key);
+        a->cond = other->cond;
+        return;
+    }
+    if (may_be_absent && rng_chance(&m->rng, 1, 2)) {
+        a->cond.absent = true;
+        return;
+    }
+    for (unsigned i = m->writes; i > 0 && !a->cond.match; i--) {
+        const struct wr *w = &m->w[i - 1];
+
+        if (w->key != key_no(a->key) || !w->put || w->out != OUT_OK)
+            continue;
+        a->cond.match = true;
+        md5_of_seed(w->id, a->cond.etag.md5);
+    }
+}
+
+static void write_plan(struct model *m, struct slot *s, uint64_t id)
+{
+    struct wr *w;
+
+    s->write = model_write_new(m, key_no(s->a.key), id);
+    w = &m->w[s->write];
+    w->put = id != 0;
+    w->conditional = model_conditional(&s->a);
+    w->expected = s->a.cond.match ? etag_id(&s->a.cond.etag) : 0;
+}
+
 static void put_plan(struct model *m, struct slot *s)
 {
     struct act *a = &s->a;
@@ -203,8 +251,11 @@ static void put_plan(struct model *m, struct slot *s)
     a->pause_ns = rng_below(&m->rng, 20 * NS_PER_MS);
     a->give_up = rng_chance(&m->rng, 1, 10);
     a->unknown_size = rng_chance(&m->rng, 1, 10);
-    if (!a->give_up)
-        s->write = model_write_new(m, key_no(a->key), a->seed);
+    if (a->give_up)
+        return;
+    if (rng_chance(&m->rng, 1, 4))
+        condition_plan(m, a, true);
+    write_plan(m, s, a->seed);
 }
 
 static void copy_plan(struct model *m, struct slot *s)
@@ -317,7 +368,9 @@ static bool plan(struct model *m, struct slot *s)
         a->kind = ACT_DELETE;
         if (m->draining && rng_chance(&m->rng, 1, 3))
             strcpy(a->key, model_keys[m->sweep++ % KEYS]);
-        s->write = model_write_new(m, key_no(a->key), 0);
+        else if (rng_chance(&m->rng, 1, 6))
+            condition_plan(m, a, false);
+        write_plan(m, s, 0);
     } else if (what < 72) {
         list_plan(m, a);
     } else if (what < 90) {

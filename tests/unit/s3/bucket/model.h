@@ -25,12 +25,16 @@ struct wr {
     bool copy;          /* its value is that of another write, of any key; ID_UNREAD till then */
     uint64_t inv, resp; /* resp UINT64_MAX: unknown */
     enum outcome out;
+    bool put;          /* a PUT's: its ETag is known */
+    bool conditional;  /* it takes place only where there is ... */
+    uint64_t expected; /* ... this value; 0: nothing */
 };
 struct rd {
     unsigned key;
     uint32_t keys; /* bits of keys; several: ID_ANY is of one of them */
     uint64_t id;   /* 0: absent */
     uint64_t inv, resp;
+    uint64_t not_id; /* with ID_ANY: any but this */
 };
 struct upload {
     bool open;
@@ -65,6 +69,7 @@ struct model {
     bool dropped;                    /* a deletion of the bucket was tried */
     unsigned splits, merges, undone; /* of gateways that are gone */
     unsigned kills, drops, completes, repeats, gone, raced, outlived, cut, copies;
+    unsigned held, refused; /* conditions */
     unsigned ended[ACT_KINDS];
 };
 

@@ -13,6 +13,9 @@ const struct wr *model_write_of(const struct model *m, unsigned key, uint64_t id
 void model_read_new(struct model *m, unsigned key, uint64_t id, const struct act *a);
 /* A listing has ended well. */
 void model_page(struct model *m, const struct act *a);
+/* An act with a condition has ended: what does that say of what was there? */
+bool model_conditional(const struct act *a);
+void model_condition(struct model *m, const struct act *a, unsigned key);
 /* What an answer says of the bucket itself. */
 void model_bucket_seen(struct model *m, const struct act *a);
 

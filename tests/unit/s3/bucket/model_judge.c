@@ -64,7 +64,7 @@ static void read_add(struct model *m, struct rd r)
 
 void model_read_new(struct model *m, unsigned key, uint64_t id, const struct act *a)
 {
-    read_add(m, (struct rd){key, 1u << key, id, a->began_ns, a->ended_ns});
+    read_add(m, (struct rd){key, 1u << key, id, a->began_ns, a->ended_ns, 0});
 }
 
 /* ---- listings ---- */
@@ -148,6 +148,30 @@ void model_page(struct model *m, const struct act *a)
                       explained);
 }
 
+/* ---- conditions ---- */
+
+bool model_conditional(const struct act *a)
+{
+    return a->cond.absent || a->cond.match;
+}
+
+/* It was judged at one moment between beginning and end. */
+void model_condition(struct model *m, const struct act *a, unsigned key)
+{
+    uint64_t expected = a->cond.match ? etag_id(&a->cond.etag) : 0;
+
+    if (a->rc == 0) {
+        m->held++;
+        model_read_new(m, key, expected, a);
+    } else if (a->rc == -R_NO_KEY) {
+        m->refused++;
+        model_read_new(m, key, 0, a);
+    } else if (a->rc == -R_PRECONDITION) {
+        m->refused++;
+        read_add(m, (struct rd){key, 1u << key, ID_ANY, a->began_ns, a->ended_ns, expected});
+    }
+}
+
 /* ---- the bucket ---- */
 
 void model_bucket_seen(struct model *m, const struct act *a)
@@ -196,7 +220,8 @@ static bool may_be_seen(const struct model *m, const struct wr *v, const struct 
 static bool some_may_be_seen(const struct model *m, const struct rd *r)
 {
     for (unsigned i = 0; i < m->writes; i++)
-        if (r->keys >> m->w[i].key & 1 && m->w[i].id && may_be_seen(m, &m->w[i], r))
+        if (r->keys >> m->w[i].key & 1 && m->w[i].id && m->w[i].id != r->not_id &&
+            may_be_seen(m, &m->w[i], r))
             return true;
     return false;
 }
@@ -297,8 +322,34 @@ static void bucket_judge(struct model *m, const struct rd *second)
         model_bad(m, second->id ? "the bucket came back" : "the bucket went away", THE_BUCKET, 0);
 }
 
+/* Two that found the same there: somebody must have put it there again in between. */
+static void condition_judge(struct model *m, const struct wr *a, const struct wr *b)
+{
+    for (unsigned i = 0; i < m->writes; i++) {
+        const struct wr *w = &m->w[i];
+
+        if (w->key == a->key && w->id == a->expected && w->out != OUT_FAILED &&
+            w->inv < MAX(a->resp, b->resp) && w->resp > MIN(a->inv, b->inv))
+            return;
+    }
+    model_bad(m, "two writes found the same before them", a->key, a->expected);
+}
+
+static void conditions_judge(struct model *m)
+{
+    for (unsigned i = 0; i < m->writes; i++)
+        for (unsigned n = 0; n < i; n++) {
+            const struct wr *a = &m->w[i], *b = &m->w[n];
+
+            if (a->conditional && b->conditional && a->key == b->key &&
+                a->expected == b->expected && a->out == OUT_OK && b->out == OUT_OK)
+                condition_judge(m, a, b);
+        }
+}
+
 void model_judge(struct model *m)
 {
+    conditions_judge(m);
     for (unsigned i = 0; i < m->reads; i++) {
         read_judge(m, &m->r[i]);
         if (m->r[i].key == THE_BUCKET)

@@ -58,6 +58,7 @@ enum act_kind {
     ACT_USER,
     ACT_USAGE,
     ACT_COPY,
+    ACT_ADMIT,
     ACT_KINDS
 };
 struct act_row {
@@ -113,7 +114,8 @@ struct act {
     struct bucket_usage usage;
     char user[S3_USER_NAME_MAX + 1], secret[S3_SECRET_MAX + 1];
     bool suspended;
-    struct s3_quota quota;
+    struct s3_quota quota; /* an admission's: of the user; in */
+    struct s3_quota more;  /* ... what is asked for */
     /* under way */
     struct object_put *put;
     struct object_get *get;
