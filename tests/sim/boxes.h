@@ -27,7 +27,15 @@ enum phase {
 };
 
 /* Where the split or merge of a gateway is (s3/bucket/mover.c). */
-enum move_step { MOVE_IDLE, MOVE_PREPARE, MOVE_MARK, MOVE_COPY, MOVE_ADOPT, MOVE_STEPS };
+enum move_step {
+    MOVE_IDLE,
+    MOVE_PREPARE,
+    MOVE_ANNOUNCE,
+    MOVE_EARLY,
+    MOVE_COPY,
+    MOVE_ADOPT,
+    MOVE_STEPS
+};
 
 /* Who dies, stands still or is cut off, and when (boxes_hurt.c). */
 struct hurt {

@@ -31,12 +31,14 @@ static enum move_step move_step(const struct bucket_layer *l)
     if (!m || !m->busy || !m->src)
         return MOVE_IDLE;
     switch (m->src->row.move) {
+    case MOVE_SOON:
+        return MOVE_EARLY;
     case MOVE_OUT:
         return MOVE_COPY;
     case MOVE_GIVEN:
         return MOVE_ADOPT;
     default:
-        return m->dst && m->dst->row.move == MOVE_IN ? MOVE_MARK : MOVE_PREPARE;
+        return m->dst && m->dst->row.move == MOVE_IN ? MOVE_ANNOUNCE : MOVE_PREPARE;
     }
 }
 
@@ -74,8 +76,11 @@ void hurt_count(struct boxes *b, unsigned gate)
     case MOVE_PREPARE:
         cov->killed_prepares++;
         break;
-    case MOVE_MARK:
-        cov->killed_marks++;
+    case MOVE_EARLY:
+        cov->killed_earlies++;
+        break;
+    case MOVE_ANNOUNCE:
+        cov->killed_announces++;
         break;
     case MOVE_COPY:
         cov->killed_copies++;

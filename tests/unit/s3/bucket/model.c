@@ -207,7 +207,7 @@ static const struct act *rival(const struct model *m)
 /* Only if there is nothing, or what was put there last as far as we were told. */
 static void condition_plan(struct model *m, struct act *a, bool may_be_absent)
 {
-    const struct act *other = rng_chance(&m->rng, 1, 2) ? rival(m) : NULL;
+    const struct act *other = rng_chance(&m->rng, 3, 4) ? rival(m) : NULL;
 
     if (other && (may_be_absent || other->cond.match)) {
         strcpy(a->key, other->key);
@@ -253,7 +253,7 @@ static void put_plan(struct model *m, struct slot *s)
     a->unknown_size = rng_chance(&m->rng, 1, 10);
     if (a->give_up)
         return;
-    if (rng_chance(&m->rng, 1, 4))
+    if (rng_chance(&m->rng, 1, 5))
         condition_plan(m, a, true);
     write_plan(m, s, a->seed);
 }
@@ -361,7 +361,8 @@ static bool plan(struct model *m, struct slot *s)
         copy_plan(m, s);
     } else if (what < 42) {
         a->kind = ACT_GET;
-        a->pause_ns = rng_chance(&m->rng, 1, 10) ? rng_below(&m->rng, 6 * NS_PER_S) : 0;
+        a->pause_ns =
+            rng_chance(&m->rng, 1, m->slow_gate ? 5 : 10) ? rng_below(&m->rng, 6 * NS_PER_S) : 0;
     } else if (what < 50) {
         a->kind = ACT_HEAD;
     } else if (what < 65) {

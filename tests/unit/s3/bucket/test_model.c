@@ -144,7 +144,7 @@ T(bucket_model, every_answer_is_possible_and_nothing_is_lost_or_left)
     struct model *m = malloc(sizeof(*m));
 
     for (uint64_t seed = first; seed < first + seeds; seed++) {
-        play(m, seed, 600);
+        play(m, seed, 800);
         kills += m->kills;
         completes += m->completes;
         repeats += m->repeats;
