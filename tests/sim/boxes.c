@@ -179,7 +179,7 @@ static void counted(struct boxes *b)
     if (b->act.rc == 0) {
         b->cl->cov.counted++;
         if (u->objects != b->there.objects || u->bytes != b->there.bytes ||
-            (!u->objects && u->index_bytes))
+            (b->phase == EMPTY && (u->index_bytes || u->part_bytes)))
             cluster_broken(b->cl, "buckets: %llu objects of %llu bytes are counted as %llu of %llu",
                            (unsigned long long)b->there.objects, (unsigned long long)b->there.bytes,
                            (unsigned long long)u->objects, (unsigned long long)u->bytes);
