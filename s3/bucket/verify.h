@@ -45,7 +45,7 @@ void verify_end(struct verify *v, bool whole);
 struct verify_totals {
     uint64_t objects, bytes; /* of whole objects */
     uint64_t shards, rows, stripes, findings;
-    uint64_t moving; /* shards that were in a move: what they hold of the other's was passed over */
+    uint64_t moving; /* shards that were in a move: little is asked of what is on its way */
 };
 const struct verify_totals *verify_totals(const struct verify *v);
 

@@ -14,6 +14,7 @@ struct fact {
     struct stripes stripes; /* entry, part, intent, garbage: what it refers to */
     struct uuid origin;     /* of what an entry, an intent or garbage refers to */
     uint64_t size;          /* of an entry, of inline data; of all that a manifest names */
+    bool coming;            /* of a range that is on its way here, and may be here by now */
 };
 /* The data objects of one uuid. */
 struct data {

@@ -9,7 +9,9 @@
  * completed or given up result    has the garbage row that ends it intent, garbage may refer to
  * what was never written or is deleted already
  *
- * Rows outside the shard's range are copies on their way while it is in a move, else a finding. */
+ * Rows outside the shard's range are a finding, unless it is in a move.  Then those on their way
+ * here may be copies, or the only ones (after the flip): nothing is asked of them, but what they
+ * refer to is referred to. */
 #include "s3/bucket/verify_int.h"
 
 static struct bytes key_of(struct bytes k)
@@ -19,12 +21,19 @@ static struct bytes key_of(struct bytes k)
     return (struct bytes){k.data + 1, (uint32_t)(nul ? nul - k.data : (long)k.len) - 1};
 }
 
-static bool own(const struct verify *v, struct bytes key)
+static bool between(struct bytes key, struct bytes from, struct bytes to)
 {
-    const struct shard_row *s = &v->shard;
+    return bytes_compare(from, key) <= 0 && (!to.len || bytes_compare(key, to) < 0);
+}
 
-    return s->state != SHARD_EMPTY && bytes_compare(s->from, key) <= 0 &&
-           (!s->to.len || bytes_compare(key, s->to) < 0);
+static bool own(const struct shard_row *s, struct bytes key)
+{
+    return s->state != SHARD_EMPTY && between(key, s->from, s->to);
+}
+
+static bool coming(const struct shard_row *s, struct bytes key)
+{
+    return s->move == MOVE_IN && between(key, s->m.lo, s->m.hi);
 }
 
 static int entry_fact(struct verify *v, struct bytes k, struct bytes value, struct fact *f)
@@ -35,10 +44,12 @@ static int entry_fact(struct verify *v, struct bytes k, struct bytes value, stru
 
     if (rc < 0)
         return rc;
-    n = entry_count(k.len - 1, value.len, &e);
-    v->counted.entries += n.entries;
-    v->counted.object_bytes += n.object_bytes;
-    v->counted.row_bytes += n.row_bytes;
+    if (!f->coming) {
+        n = entry_count(k.len - 1, value.len, &e);
+        v->counted.entries += n.entries;
+        v->counted.object_bytes += n.object_bytes;
+        v->counted.row_bytes += n.row_bytes;
+    }
     f->kind = e.place;
     f->id = e.version;
     f->size = e.size;
@@ -62,8 +73,9 @@ static int manifest_fact(struct verify *v, struct bytes k, struct bytes value, s
         rc = verify_grow((void **)&v->fact, v->fact_count, &v->fact_cap, sizeof(*v->fact));
         if (rc == 0) { /* one fact for each part of it, in front of the manifest's own */
             part = &v->fact[v->fact_count++];
-            *part = (struct fact){
-                .letter = ROW_MANIFEST, .kind = 1, .key = f->key, .id = f->id, .stripes = rows[i]};
+            *part = *f;
+            part->kind = 1;
+            part->stripes = rows[i];
         }
     }
     return rc;
@@ -151,7 +163,8 @@ int verify_row(struct verify *v, struct bytes k, struct bytes value)
     v->n.rows++;
     if (!v->shard_ok)
         return 0;
-    if (!own(v, key)) {
+    f.coming = coming(&v->shard, key);
+    if (!f.coming && !own(&v->shard, key)) {
         if (v->shard.move == MOVE_NONE)
             verify_found(v, "%s has the row %c of %s, which is not in its range", v->shard_name,
                          k.data[0], verify_key(key, text));
@@ -255,6 +268,16 @@ static void entry_check(struct verify *v, const struct fact *e)
     }
 }
 
+/* In use by it, or by the row that it is a copy of. */
+static void coming_check(struct verify *v, const struct fact *f)
+{
+    verify_refer(v, &f->stripes, false, "", f->key);
+    if (f->letter == ROW_ENTRY && f->kind != ENTRY_INLINE)
+        holder_check(v, f, f->kind == ENTRY_MANIFEST, false);
+    else if (f->letter == ROW_INTENT || (f->letter == ROW_GARBAGE && f->kind <= GARBAGE_MANIFEST))
+        holder_check(v, f, f->kind == GARBAGE_MANIFEST, false);
+}
+
 static void fact_check(struct verify *v, const struct fact *f)
 {
     char text[80];
@@ -308,5 +331,8 @@ static void fact_check(struct verify *v, const struct fact *f)
 void verify_facts(struct verify *v)
 {
     for (uint32_t i = 0; i < v->fact_count; i++)
-        fact_check(v, &v->fact[i]);
+        if (v->fact[i].coming)
+            coming_check(v, &v->fact[i]);
+        else
+            fact_check(v, &v->fact[i]);
 }
