@@ -18,6 +18,11 @@ check_PROGRAMS += tests/unit/s3/bucket/test_copies
 tests_unit_s3_bucket_test_copies_SOURCES = tests/unit/s3/bucket/test_copies.c $(s3_bucket_stage)
 tests_unit_s3_bucket_test_copies_LDADD = $(LINK_s3_bucket)
 
+check_PROGRAMS += tests/unit/s3/bucket/test_copies_hurt
+tests_unit_s3_bucket_test_copies_hurt_SOURCES = tests/unit/s3/bucket/test_copies_hurt.c \
+	$(s3_bucket_stage)
+tests_unit_s3_bucket_test_copies_hurt_LDADD = $(LINK_s3_bucket)
+
 check_PROGRAMS += tests/unit/s3/bucket/test_faults
 tests_unit_s3_bucket_test_faults_SOURCES = tests/unit/s3/bucket/test_faults.c $(s3_bucket_stage)
 tests_unit_s3_bucket_test_faults_LDADD = $(LINK_s3_bucket)

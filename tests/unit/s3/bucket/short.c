@@ -147,4 +147,81 @@ void upload_begin(struct stage *st, struct act *complete, const char *key, const
     }
 }
 
+struct ops {
+    struct fake *f;
+    uint64_t until;
+};
+
+static uint64_t ops_of(const struct fake *f)
+{
+    return f->ops[FAKE_INDEX] + f->ops[FAKE_DATA];
+}
+
+static bool ops_reached(void *arg)
+{
+    const struct ops *o = arg;
+
+    return ops_of(o->f) >= o->until;
+}
+
+void run_ops(struct stage *st, uint64_t n)
+{
+    struct ops o = {&st->fake, ops_of(&st->fake) + n};
+
+    if (n)
+        sim_run_until(st->sim, sim_now_ns(st->sim) + 60 * NS_PER_S, ops_reached, &o);
+}
+
+void gate_again(struct stage *st, unsigned i)
+{
+    gate_kill(st, i);
+    gate_start(st, i);
+    gate_wait_ready(st, i);
+}
+
+/* ---- copies ---- */
+
+unsigned source_make(struct stage *st, unsigned kind)
+{
+    static const uint64_t seeds[] = {1100000 + 9000, 2200000 + 5000};
+    struct act c;
+
+    if (kind == STRIPED) {
+        T_OK(do_put(st, 0, "src", 3, 20000));
+        return 5;
+    }
+    upload_begin(st, &c, "src", seeds, 2);
+    T_OK(act_do(st, 0, &c));
+    return 3 + 2;
+}
+
+void source_begin(struct stage *st, unsigned kind)
+{
+    unsigned n;
+
+    stage_begin(st);
+    n = source_make(st, kind);
+    T_EQ(data_objects(st), n);
+}
+
+void nothing_stays(struct stage *st)
+{
+    static const char *const keys[] = {"src", "copy", "copy2", "copy3"};
+    unsigned intents, garbage;
+
+    for (unsigned i = 0; i < ARRAY_LEN(keys); i++) {
+        int rc = do_get(st, 1, keys[i], NULL);
+
+        if (rc != 0)
+            T_EQ(rc, -R_NO_KEY);
+        T_OK(do_delete(st, 1, keys[i]));
+    }
+    T_EQ(stage_audit(st, NULL, NULL, NULL), 0);
+    for (unsigned i = 0; i < 3; i++)
+        collect_all(st, 1);
+    T_EQ(stage_audit(st, &intents, &garbage, NULL), 0);
+    T_EQ(intents + garbage, 0);
+    T_EQ(data_objects(st), 0);
+}
+
 const uint64_t three_parts[3] = {1100000 + 5000, 2200000 + 1000, 3300000 + 7};

@@ -174,5 +174,16 @@ char *listing(struct stage *st, const char *prefix, const char *delimiter, const
 void upload_begin(struct stage *st, struct act *complete, const char *key, const uint64_t *seeds,
                   unsigned count);
 extern const uint64_t three_parts[3]; /* of 5000, 1000 and 7 bytes */
+/* Until so many more operations have come to the cluster. */
+void run_ops(struct stage *st, uint64_t n);
+/* Killed, and started anew. */
+void gate_again(struct stage *st, unsigned i);
+
+/* The object "src" of several data objects, for copies; how many. */
+enum { STRIPED, MANIFEST, SOURCES };
+unsigned source_make(struct stage *st, unsigned kind);
+void source_begin(struct stage *st, unsigned kind); /* in a stage of its own */
+/* What is left of src, copy, copy2, copy3 must be whole, then go without a trace. */
+void nothing_stays(struct stage *st);
 
 #endif
