@@ -83,6 +83,7 @@ struct call {
     struct env_task task;
     enum call_pool pool;
     char name[NAME_BYTES];
+    uint64_t until_ns;            /* from then on it fails and is not submitted; 0: never */
     int code;                     /* the result: 0 or a precise negative code */
     bool busy, with_cairn, early; /* early: also before the layer is ready */
     void (*done)(struct call *c);
@@ -95,6 +96,14 @@ struct cairn_op *call_begin(struct call *c, enum call_pool pool);
 void call_submit(struct call *c, void (*done)(struct call *c));
 /* The same, unless `rc` (of what was to be built) says that it must not be. */
 void call_submit_if(struct call *c, int rc, void (*done)(struct call *c));
+/* The call is of no use, and would leave what nobody finds, once a collector may have worked off
+ * the intent that was written, or dated anew, after `dated_ns`.  So it is not submitted beyond half
+ * of the least time which that takes, and gives up a quarter later (data_timeout_ms): -ETIMEDOUT
+ * both times. */
+void call_under_intent(struct call *c, uint64_t dated_ns);
+/* That time: a collector gives an intent up at once when its bucket has gone, and works it off one
+ * grace later. */
+uint64_t intent_life_ns(const struct bucket_layer *l);
 void call_cancel(struct call *c); /* asks; harmless when not busy */
 void calls_go(struct bucket_layer *l);
 /* The value under a failed guard; good until the next call_present or call_fini. */

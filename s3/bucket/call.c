@@ -3,7 +3,8 @@
  * A call is built (call_begin and libcairn's builders), submitted, and done exactly once from the
  * loop, whatever goes wrong on the way: its maker has one place that looks at the outcome.  When
  * libcairn has no room for its bytes (-EAGAIN), or the layer is not ready, the call waits in a
- * queue and goes in order. */
+ * queue and goes in order.  How long that takes nobody knows: what an intent answers for only so
+ * long is not submitted any more when its turn comes too late. */
 #include "s3/bucket/bucket_int.h"
 
 #define RETRY_NS (2 * NS_PER_MS)
@@ -27,6 +28,7 @@ struct cairn_op *call_begin(struct call *c, enum call_pool pool)
     ASSERT(!c->busy);
     cairn_op_destroy(TAKE(c->op));
     c->pool = pool;
+    c->until_ns = 0;
     c->op = cairn_op_create();
     return c->op;
 }
@@ -72,8 +74,10 @@ static int call_go(struct call *c)
 {
     struct bucket_layer *l = c->l;
     struct cairn_pool *pool = c->pool == CALL_INDEX ? l->index : l->data;
-    int rc = cairn_submit(pool, c->name, strlen(c->name), c->op, call_done, c);
+    int rc = -ETIMEDOUT;
 
+    if (!c->until_ns || env_now_ns(l->env) < c->until_ns)
+        rc = cairn_submit(pool, c->name, strlen(c->name), c->op, call_done, c);
     if (rc == -EAGAIN)
         return rc;
     if (rc < 0) {
@@ -134,6 +138,18 @@ void calls_go(struct bucket_layer *l)
             return;
         }
     }
+}
+
+uint64_t intent_life_ns(const struct bucket_layer *l)
+{
+    return MIN(l->conf.intent_stale_ms, l->conf.reader_grace_ms) * NS_PER_MS;
+}
+
+void call_under_intent(struct call *c, uint64_t dated_ns)
+{
+    c->until_ns = dated_ns + intent_life_ns(c->l) / 2;
+    if (c->op)
+        cairn_op_timeout(c->op, c->l->conf.data_timeout_ms);
 }
 
 void call_cancel(struct call *c)

@@ -13,7 +13,7 @@
  * counts, not its entry.
  *
  * We must not come into the list after that garbage was worked off, nobody would take us out: so
- * the intent must be young when we ask, and the asking has a time to live. */
+ * the asking ends while the intent is young (call_under_intent). */
 #include "s3/bucket/bucket_int.h"
 #include "s3/bucket/refs.h"
 
@@ -164,24 +164,12 @@ static void referred(struct call *c)
     give_up(q, rc == -R_NO_OBJECT ? -R_DATA_LOST : rc);
 }
 
-/* A collector may take the intent of a bucket that was deleted at once, and works it off after the
- * grace. */
-static bool intent_young(const struct copy_req *q)
-{
-    const struct bucket_conf *conf = &q->r.l->conf;
-    uint64_t least = MIN(conf->intent_stale_ms, conf->reader_grace_ms) * NS_PER_MS;
-
-    return env_now_ns(q->r.l->env) - q->asked_ns < least / 4;
-}
-
 static void refer(struct copy_req *q)
 {
     struct cairn_op *op;
     AUTO(writer) next = {0};
-    int rc = intent_young(q) ? 0 : -R_INTENT_LOST;
+    int rc = refs_add(written(&q->was), &q->entry.origin, &q->entry.version, &next);
 
-    if (rc == 0)
-        rc = refs_add(written(&q->was), &q->entry.origin, &q->entry.version, &next);
     if (rc < 0) {
         give_up(q, rc);
         return;
@@ -193,8 +181,8 @@ static void refer(struct copy_req *q)
         cairn_op_cmp_xattr(op, REFS_XATTR, q->was.len ? CAIRN_EQ : CAIRN_ABSENT, q->was.data,
                            q->was.len);
         cairn_op_xattr_set(op, REFS_XATTR, next.data, next.len);
-        cairn_op_timeout(op, q->r.l->conf.data_timeout_ms);
     }
+    call_under_intent(&q->refer, q->asked_ns);
     call_submit(&q->refer, referred);
 }
 

@@ -198,10 +198,9 @@ static void stripe_send(struct object_put *p)
     w->bytes = bytes;
     call_init(&w->call, p->l);
     op = call_begin(&w->call, CALL_DATA);
-    if (op) {
+    if (op)
         cairn_op_write_full_buf(op, &data);
-        cairn_op_timeout(op, p->l->conf.data_timeout_ms);
-    }
+    call_under_intent(&w->call, p->valid_ns);
     name_stripe(w->call.name, &p->id, p->next_stripe++);
     list_push_back(&p->writes, &w->link);
     p->flying++;
@@ -218,10 +217,6 @@ static void stripes_send(struct object_put *p)
 
     while (p->rc == 0 && p->flying < p->l->conf.window_objects &&
            (p->held.bytes >= stripe || (p->committing && p->held.bytes))) {
-        if (!put_intent_fresh(p)) {
-            put_fail(p, -R_INTENT_LOST);
-            return;
-        }
         if (p->sent + MIN(p->held.bytes, (uint64_t)stripe) > p->promised) {
             put_intent_renew(p); /* and then on */
             return;

@@ -71,7 +71,6 @@ void put_intent_dispose(struct object_put *p); /* ends with put_pump */
 void put_intent_fired(struct env_timer *t);
 void put_intent_key(const struct object_put *p, struct row_key *k);
 void put_intent_renew(struct object_put *p); /* ends with put_pump */
-bool put_intent_fresh(const struct object_put *p);
 /* put_link.c */
 void put_link(struct object_put *p); /* ends with put_linked */
 void put_linked(struct object_put *p, int rc);

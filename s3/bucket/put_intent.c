@@ -10,17 +10,6 @@
 
 enum { PROMISE_STRIPES = 16 };
 
-static uint64_t stale_ns(const struct object_put *p)
-{
-    return p->l->conf.intent_stale_ms * NS_PER_MS;
-}
-
-/* A collector cannot have taken it yet, and will not while a stripe's write may still land. */
-bool put_intent_fresh(const struct object_put *p)
-{
-    return env_now_ns(p->l->env) - p->valid_ns < stale_ns(p) / 2;
-}
-
 void put_intent_key(const struct object_put *p, struct row_key *k)
 {
     row_key_of(k, ROW_INTENT, p->key, &p->id);
@@ -28,7 +17,7 @@ void put_intent_key(const struct object_put *p, struct row_key *k)
 
 static void renew_later(struct object_put *p)
 {
-    env_timer_after(p->l->env, &p->renew, stale_ns(p) / 8);
+    env_timer_after(p->l->env, &p->renew, intent_life_ns(p->l) / 8);
 }
 
 static int intent_value(const struct object_put *p, struct writer *w)

@@ -460,7 +460,7 @@ int cairn_submit(struct cairn_pool *p, const void *name, size_t name_bytes, stru
     ASSERT(!run->submitted && !run->executed);
     if (op->rc < 0)
         return op->rc;
-    if (rng_chance(&f->rng, f->no_room_per_mille, 1000))
+    if (p->c->env == f->no_room_of || rng_chance(&f->rng, f->no_room_per_mille, 1000))
         return -EAGAIN;
     run->submitted = true;
     run->f = f;

@@ -164,3 +164,58 @@ T(bucket_copy, a_copy_that_slept_too_long_fails_and_leaves_nothing)
             stage_end(&st);
         }
 }
+
+/* ---- no room ---- */
+
+/* Until an intent was written; its writer does not know yet. */
+static void run_to_intent(struct stage *st)
+{
+    unsigned intents = 0;
+
+    for (unsigned i = 0; i < 100 && !intents; i++) {
+        run_ops(st, 1);
+        stage_audit(st, &intents, NULL, NULL);
+    }
+    T_EQ(intents, 1);
+}
+
+/* Libcairn has no room for what comes after the intent, until that was given up and worked off. */
+static void wait_for_room(struct stage *st, struct act *a)
+{
+    act_start(st, 0, a);
+    run_to_intent(st);
+    st->fake.no_room_of = st->gate[0].env;
+    for (unsigned i = 0; i < 3; i++)
+        collect_all(st, 1);
+    st->fake.no_room_of = NULL;
+    stage_run(st, 10 * NS_PER_S);
+    T_TRUE(a->done);
+    T_EQ(a->rc, -ETIMEDOUT);
+}
+
+T(bucket_copy, a_reference_that_waited_for_room_too_long_is_not_made)
+{
+    for (unsigned kind = 0; kind < SOURCES; kind++) {
+        struct act copy = {.kind = ACT_COPY, .from = "src", .key = "copy"};
+        struct stage st;
+
+        source_begin(&st, kind);
+        wait_for_room(&st, &copy);
+        for (size_t i = 0; i < data_objects(&st); i++)
+            T_EQ(refs_of(&st, i), 0);
+        nothing_stays(&st);
+        stage_end(&st);
+    }
+}
+
+T(bucket_copy, stripes_that_waited_for_room_too_long_are_not_written)
+{
+    struct act put = {.kind = ACT_PUT, .key = "src", .seed = 3, .size = 20000};
+    struct stage st;
+
+    stage_begin(&st);
+    wait_for_room(&st, &put);
+    T_EQ(data_objects(&st), 0);
+    nothing_stays(&st);
+    stage_end(&st);
+}
