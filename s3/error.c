@@ -82,6 +82,8 @@ enum s3_error s3_error_of(int rc)
     case R_DATA_LOST:
     case R_CSUM_MISMATCH:
         return S3_InternalError;
+    case R_STORE_FULL:
+        return S3_InsufficientStorage;
     case EAGAIN:
     case R_BACK_PRESSURE:
         return S3_SlowDown;

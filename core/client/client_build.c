@@ -281,6 +281,16 @@ int cairn_op_omap_clear(struct cairn_op *op)
     return plain_add(op, STEP_OMAP_CLEAR, 0, 0);
 }
 
+void cairn_op_frees(struct cairn_op *op)
+{
+    for (uint32_t i = 0; i < op->steps.count; i++) {
+        struct step *st = &op->steps.step[i];
+
+        if (st->kind == STEP_XATTR_SET || st->kind == STEP_XATTR_ADD || st->kind == STEP_OMAP_SET)
+            st->flags |= STEP_FREES;
+    }
+}
+
 void cairn_op_timeout(struct cairn_op *op, uint32_t ms)
 {
     op->timeout_ms = ms;

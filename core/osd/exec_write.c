@@ -28,10 +28,11 @@ bool exec_step_grows(const struct step *st, uint64_t *bytes)
     case STEP_WRITE:
     case STEP_WRITE_FULL:
     case STEP_APPEND:
+        return true;
     case STEP_XATTR_SET:
     case STEP_XATTR_ADD:
     case STEP_OMAP_SET:
-        return true;
+        return !(st->flags & STEP_FREES);
     default:
         return false;
     }

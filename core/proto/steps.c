@@ -239,6 +239,8 @@ static int flags_valid(const struct step_kind_row *row, const struct step *st)
 
     if (st->kind == STEP_CREATE)
         known |= STEP_EXCLUSIVE;
+    if (st->kind == STEP_XATTR_SET || st->kind == STEP_XATTR_ADD || st->kind == STEP_OMAP_SET)
+        known |= STEP_FREES;
     return st->flags & ~known ? -EINVAL : 0;
 }
 

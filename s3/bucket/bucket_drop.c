@@ -392,6 +392,7 @@ int bucket_delete(struct bucket_layer *l, const struct s3_principal *who, struct
     q->done = done;
     q->arg = arg;
     call_init(&q->call, l);
+    q->call.frees = true;
     settle_init(&q->settle, l);
     closers_init(&q->closers, l);
     env_timer_init(&q->pause, drop_paused);

@@ -86,6 +86,7 @@ struct call {
     uint64_t until_ns;            /* from then on it fails and is not submitted; 0: never */
     int code;                     /* the result: 0 or a precise negative code */
     bool busy, with_cairn, early; /* early: also before the layer is ready */
+    bool frees;                   /* set by its maker: what it sets leads to space given back */
     void (*done)(struct call *c);
 };
 void call_init(struct call *c, struct bucket_layer *l);

@@ -103,6 +103,8 @@ void call_submit_if(struct call *c, int rc, void (*done)(struct call *c))
     ASSERT(!c->busy);
     c->busy = true;
     c->done = done;
+    if (c->op && c->frees)
+        cairn_op_frees(c->op);
     if (!c->op || rc < 0)
         call_fail_later(c, c->op ? rc : -ENOMEM);
     else if (l->stopping || l->failed)

@@ -242,6 +242,7 @@ void closers_init(struct closers *s, struct bucket_layer *l)
     for (uint32_t i = 0; i < CLOSERS; i++) {
         s->closer[i].set = s;
         call_init(&s->closer[i].call, l);
+        s->closer[i].call.frees = true;
     }
 }
 

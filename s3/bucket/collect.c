@@ -274,6 +274,7 @@ int collector_create(struct bucket_layer *l)
     call_init(&c->job.page, l);
     call_init(&c->job.call, l);
     call_init(&c->job.parts, l);
+    c->call.frees = c->job.call.frees = c->job.parts.frees = true;
     arena_init(&c->job.arena);
     release_init(&c->job.release, l);
     eraser_init(&c->job.eraser, l);

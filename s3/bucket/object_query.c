@@ -133,6 +133,7 @@ int object_delete(struct bucket_layer *l, const struct s3_principal *who, struct
     q->done = done;
     q->arg = arg;
     link_init(&q->link, l, who, q->r.bucket, q->r.key);
+    q->link.a.call.frees = true;
     if (cond)
         q->link.cond = *cond;
     req_start(&q->r, delete_finish, delete_fini);

@@ -193,6 +193,7 @@ void settle_init(struct settle *s, struct bucket_layer *l)
 {
     memset(s, 0, sizeof(*s));
     call_init(&s->call, l);
+    s->call.frees = true; /* a move that was left is ended before what it holds up can go */
 }
 
 void settle_fini(struct settle *s)

@@ -212,6 +212,7 @@ int upload_abort(struct bucket_layer *l, const struct s3_principal *who, struct 
     q->done = done;
     q->arg = arg;
     access_init(&q->a, l, who, q->r.bucket, q->r.key);
+    q->a.call.frees = true;
     req_start(&q->r, abort_finish, abort_fini);
     return 0;
 }

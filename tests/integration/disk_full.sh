@@ -4,7 +4,7 @@
 # and nothing else, reads and deletes go on, a kill -9 while it is full loses nothing, and with space
 # back all is as it was.
 . "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"
-need mkfs.ext4 losetup
+need mkfs.ext4 losetup curl
 test "$(id -u)" -eq 0 || skip "mounting a file system of its own needs root"
 
 truncate -s 5G disk
@@ -30,9 +30,13 @@ fill()
 
 step "objects, before"
 up
+same 200 "$(s3 PUT /box)" "create bucket"
 ok c pool create load
 mib 8 eight
 for i in 1 2; do ok c object put load "keep$i" eight; done
+for key in kept large copied; do same 200 "$(s3 PUT "/box/$key" -T eight)" "PUT $key"; done
+same 200 "$(s3 PUT /box/copy -H 'x-amz-copy-source: /box/copied')" "copy"
+same 200 "$(s3 PUT /box/small -d 'a few bytes')" "PUT small"
 start load.loadgen "$LOADGEN" --conf "$D/cairn.conf" --pool load --journal "$WORK/load.objects" --full-ok run
 loadgen=$STARTED
 sleep 1
@@ -47,6 +51,12 @@ jq -e '.health.status != "HEALTH_OK"' status.json >/dev/null || fail "full, and 
 c object get load keep1 | cmp - eight || fail "keep1 cannot be read while the disk is full"
 ok c object rm load keep2
 refuses 1 'no such' c object stat load keep2
+same 507 "$(s3 PUT /box/new -T eight)" "PUT while the disk is full"
+grep -q '<Code>InsufficientStorage</Code>' body || fail "PUT while the disk is full: $(cat body)"
+for key in large copied copy small; do same 204 "$(s3 DELETE "/box/$key")" "DELETE $key while the disk is full"; done
+same 404 "$(s3 GET /box/large)" "GET of what was deleted"
+same 200 "$(s3 GET /box/kept)" "GET while the disk is full"
+cmp -s body eight || fail "kept has other bytes"
 stop "$loadgen" || { cat load.loadgen.out && fail "errors under load"; }
 tail -n 1 load.loadgen.out
 test "$(count_of refused load.loadgen.out)" -gt 0 || fail "nothing was refused"
@@ -75,5 +85,9 @@ c object get load keep1 | cmp - eight || fail "keep1 is gone"
 refuses 1 'no such' c object stat load keep2
 ok c object put load new eight
 c object get load new | cmp - eight || fail "new differs"
+same 200 "$(s3 GET /box/kept)" "GET with space again"
+cmp -s body eight || fail "kept has other bytes"
+same 404 "$(s3 GET /box/copy)" "GET of what was deleted"
+ok c bucket check
 down
 fsck_all

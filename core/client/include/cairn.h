@@ -115,6 +115,9 @@ CAIRN_API int cairn_op_omap_rm(struct cairn_op *op, const struct cairn_pair *key
 CAIRN_API int cairn_op_omap_rm_range(struct cairn_op *op, const void *from, size_t from_bytes,
                                      const void *to, size_t to_bytes);
 CAIRN_API int cairn_op_omap_clear(struct cairn_op *op);
+/* What this operation sets leads to space that is given back (a row that says what is to be
+ * removed): OSDs that are full take it.  It may hold no data.  Call it behind the last step. */
+CAIRN_API void cairn_op_frees(struct cairn_op *op);
 CAIRN_API void cairn_op_timeout(struct cairn_op *op,
                                 uint32_t ms); /* 0: wait for ever (default from conf) */
 

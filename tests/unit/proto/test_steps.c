@@ -185,7 +185,11 @@ T(steps, flags_fit_their_kind)
         T_EQ(steps_valid(&s), is_guard(kind) || is_write(kind) ? -EINVAL : 0);
         st->flags = STEP_EXCLUSIVE;
         T_EQ(steps_valid(&s), kind == STEP_CREATE ? 0 : -EINVAL);
-        st->flags = 4;
+        st->flags = STEP_FREES;
+        T_EQ(steps_valid(&s),
+             kind == STEP_XATTR_SET || kind == STEP_XATTR_ADD || kind == STEP_OMAP_SET ? 0
+                                                                                       : -EINVAL);
+        st->flags = 8;
         T_EQ(steps_valid(&s), -EINVAL);
     }
 }

@@ -331,6 +331,18 @@ static void write_step(struct frun *run, struct fstep *st)
     }
 }
 
+static bool grows(const struct frun *run)
+{
+    for (unsigned i = 0; i < run->steps; i++) {
+        enum kind kind = run->step[i].kind;
+
+        if (kind == WRITE_FULL ||
+            (!run->frees && (kind == XATTR_SET || kind == XATTR_ADD || kind == OMAP_SET)))
+            return true;
+    }
+    return false;
+}
+
 static int run_steps(struct frun *run)
 {
     struct fake *f = run->f;
@@ -338,6 +350,8 @@ static int run_steps(struct frun *run)
     bool exists = o;
     unsigned i;
 
+    if (f->full && grows(run))
+        return -R_STORE_FULL;
     for (i = 0; i < run->steps; i++) {
         struct fstep *st = &run->step[i];
 

@@ -44,6 +44,7 @@ struct fake {
     uint64_t late_max_ns;          /* how late an operation whose answer was lost may run */
     size_t range_bytes_max;        /* of one omap_range */
     bool suspended;                /* alice */
+    bool full;                     /* what grows is refused, unless it frees */
     const struct env *held;        /* its operations run, and its answers come, only after ... */
     uint64_t held_until_ns;
     bool held_asleep; /* only its answers wait: paused, it would be entered all the same */

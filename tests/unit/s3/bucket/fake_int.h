@@ -54,6 +54,7 @@ struct frun {
     char *name;
     int code, told; /* of the execution; what the client is told */
     uint32_t timeout_ms;
+    bool frees;
     bool submitted, executed, answered, cancelled, never, lost;
     cairn_done_fn *done;
     void *arg;

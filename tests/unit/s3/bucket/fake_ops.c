@@ -221,6 +221,11 @@ int cairn_op_omap_rm(struct cairn_op *op, const struct cairn_pair *keys, size_t 
     return pairs_add(op, OMAP_RM, keys, count);
 }
 
+void cairn_op_frees(struct cairn_op *op)
+{
+    op->run->frees = true;
+}
+
 void cairn_op_timeout(struct cairn_op *op, uint32_t ms)
 {
     op->run->timeout_ms = ms;

@@ -38,6 +38,50 @@ T(bucket, a_slow_reader_keeps_what_it_reads)
     stage_end(&st);
 }
 
+T(bucket, a_full_cluster_takes_nothing_new_and_lets_go_of_what_is_deleted)
+{
+    static const uint64_t seeds[] = {1100000 + 40000, 2200000 + 40000};
+    struct act get = {.kind = ACT_GET, .key = "slow", .pause_ns = 4 * NS_PER_S};
+    struct act c, gone;
+    struct stage st;
+
+    stage_begin(&st);
+    T_OK(do_put(&st, 0, "large", 3, 80000));
+    T_OK(do_put(&st, 0, "slow", 4, 80000));
+    T_OK(do_put(&st, 0, "small", 5, 100));
+    T_OK(do_put(&st, 0, "shared", 6, 80000));
+    T_OK(do_copy(&st, 0, "shared", "copy"));
+    upload_begin(&st, &c, "mp", seeds, 2);
+    act_start(&st, 1, &get);
+    stage_run(&st, 2 * NS_PER_S);
+    st.fake.full = true;
+    T_EQ(do_put(&st, 0, "large", 6, 80000), -R_STORE_FULL);
+    T_EQ(do_put(&st, 0, "new", 6, 100), -R_STORE_FULL);
+    T_EQ(do_create(&st, 0, "another"), -R_STORE_FULL);
+    T_EQ(do_copy(&st, 0, "shared", "copy of another"), -R_STORE_FULL);
+    T_OK(do_get(&st, 0, "large", NULL));
+    T_OK(do_delete(&st, 0, "large"));
+    T_OK(do_delete(&st, 0, "shared"));
+    T_OK(do_delete(&st, 0, "copy"));
+    T_OK(do_delete(&st, 0, "slow"));
+    T_OK(do_delete(&st, 0, "small"));
+    gone = c;
+    gone.kind = ACT_ABORT;
+    T_OK(act_do(&st, 0, &gone));
+    while (!get.done) {
+        do_collect(&st, 0);
+        stage_run(&st, NS_PER_S);
+    }
+    T_OK(get.rc);
+    T_FALSE(get.bad_bytes);
+    collect_all(&st, 0);
+    T_EQ(data_objects(&st), 0);
+    T_OK(do_drop(&st, 0, "box"));
+    st.fake.full = false;
+    T_OK(do_create(&st, 0, "box"));
+    stage_end(&st);
+}
+
 T(bucket, data_that_is_missing_ends_the_read_with_an_error)
 {
     struct act get = {.kind = ACT_GET, .key = "k"};
