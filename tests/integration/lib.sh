@@ -253,6 +253,20 @@ copies_equal() # copies_equal POOL NAME N: N copies, all with one version and ch
         ([.copies[] | [.version, .crc32c, .bytes]] | unique | length) == 1' >/dev/null
 }
 
+# --- S3 --------------------------------------------------------------------------------------------
+
+s3() # s3 METHOD TARGET [CURL ARGS]: the status of a signed request; the answer is in `body` and `head`
+{
+    local method=$1 target=$2
+    shift 2
+
+    # shellcheck disable=SC1091
+    . "$D/env"
+    curl -s --aws-sigv4 aws:amz:us-east-1:s3 -u "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -X "$method" \
+        -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -o "$WORK/body" -D "$WORK/head" -w '%{http_code}' "$@" \
+        "$AWS_ENDPOINT_URL$target"
+}
+
 # --- one role a process ----------------------------------------------------------------------------
 
 free_ports() # free_ports N

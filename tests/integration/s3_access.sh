@@ -25,18 +25,9 @@ up
 . "$D/env"
 HOST=${AWS_ENDPOINT_URL#http://}
 
-s3() # s3 METHOD TARGET [CURL ARGS]: the status
-{
-    local method=$1 target=$2
-    shift 2
-
-    curl -s --aws-sigv4 aws:amz:us-east-1:s3 -u "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -X "$method" \
-        -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -A 'a "b"' -o /dev/null -w '%{http_code}' "$@" "http://$HOST$target"
-}
-
 step "a line for each request"
 same 200 "$(s3 PUT /box)" "the answer to create bucket"
-same 200 "$(s3 PUT /box/a%20key --data-binary hello)" "the answer to PUT"
+same 200 "$(s3 PUT /box/a%20key --data-binary hello -A 'a "b"')" "the answer to PUT"
 same 200 "$(s3 GET /box/a%20key)" "the answer to GET"
 same 404 "$(s3 GET /box/none)" "the answer to GET of nothing"
 same 400 "$(curl -s -o /dev/null -w '%{http_code}' "http://$HOST/box/a%20key?X-Amz-Signature=5ec3e7&Signature=5ec3e7")" \

@@ -6,18 +6,6 @@
 need curl jq
 
 up
-# shellcheck disable=SC1091
-. "$D/env"
-S3=$AWS_ENDPOINT_URL
-
-s3() # s3 METHOD TARGET [CURL ARGS]: the status; what came is in `body`, its head in `head`
-{
-    local method=$1 target=$2
-    shift 2
-
-    curl -s --aws-sigv4 aws:amz:us-east-1:s3 -u "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -X "$method" \
-        -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -o body -D head -w '%{http_code}' "$@" "$S3$target"
-}
 
 copy() # copy FROM TO [CURL ARGS]
 {
@@ -105,9 +93,6 @@ kill_cluster
 kill $copies
 wait $copies 2>/dev/null
 up
-# shellcheck disable=SC1091
-. "$D/env"
-S3=$AWS_ENDPOINT_URL
 same_bytes /other/copy whole
 same_bytes /box/parts2 whole
 same 200 "$(copy /box/parts2 /box/again)" "copy after the kill"

@@ -10,22 +10,6 @@ down
 conf_add s3 "usage_flush_s = 1"
 up
 
-env_read()
-{
-    # shellcheck disable=SC1091
-    . "$D/env"
-    S3=$AWS_ENDPOINT_URL
-}
-
-s3() # s3 METHOD TARGET [CURL ARGS]: the status
-{
-    local method=$1 target=$2
-    shift 2
-
-    curl -s --aws-sigv4 aws:amz:us-east-1:s3 -u "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -X "$method" \
-        -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -o /dev/null -w '%{http_code}' "$@" "$S3$target"
-}
-
 used() # used JQ: of the row of admin's bucket box
 {
     c usage --bucket box --json >usage.json || fail "cairn usage"
@@ -38,10 +22,9 @@ uses() # uses JQ WANT
 }
 
 step "requests and bytes"
-env_read
 same 200 "$(s3 PUT /box)" "create bucket"
-head -c 100000 /dev/zero >body
-for i in 1 2 3; do same 200 "$(s3 PUT "/box/key$i" --data-binary @body)" "PUT"; done
+head -c 100000 /dev/zero >upload
+for i in 1 2 3; do same 200 "$(s3 PUT "/box/key$i" --data-binary @upload)" "PUT"; done
 same 200 "$(s3 GET /box/key1)" "GET"
 same 404 "$(s3 GET /box/none)" "GET of nothing"
 same 200 "$(s3 GET /box)" "a listing"
@@ -60,12 +43,10 @@ c usage | grep -qE '^admin +box +[0-9]+ ' || fail "cairn usage: $(c usage)"
 step "a kill and a stop"
 kill_cluster
 up
-env_read
-same 200 "$(s3 PUT /box/key4 --data-binary @body)" "PUT"
+same 200 "$(s3 PUT /box/key4 --data-binary @upload)" "PUT"
 same 300000 "$(used .bytes_in)" "bytes in after a kill"
 down
 up
-env_read
 same 400000 "$(used .bytes_in)" "bytes in after a stop"
 sleep 3 # written again or not, nothing counts twice
 same 400000 "$(used .bytes_in)" "bytes in later"
