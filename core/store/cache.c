@@ -1,18 +1,66 @@
 /* cache.c - blocks of the data disk in memory, for reads that come again.
  *
- * Filled by what was written back and by short reads; the least recently used goes first.  An entry
- * may be stale for a moment (its block written anew): every reader checks the bytes against the
- * checksum it wants, so a stale entry is a miss, never an answer and never taken for damage. */
+ * Filled by what was written back and by short reads.  An entry may be stale for a moment (its
+ * block written anew): every reader checks the bytes against the checksum it wants, so a stale
+ * entry is a miss, never an answer and never taken for damage.
+ *
+ * Blocks and omap rows (omap_cache.c) stand in one list, and the least recently used goes first,
+ * whichever it is.  Onodes have half of the budget for themselves, because a pass over many large
+ * values must not push them out; what they leave of it holds values, too. */
 #include "core/store/store_int.h"
 
 struct cached {
     struct hnode node;
-    struct list lru; /* store.data_lru, the oldest first */
+    struct kept kept;
     uint64_t phys;
     struct blob *blob; /* ref: STORE_BLOCK bytes from `off` on */
     uint32_t off;
 };
 enum { CACHED_COST = STORE_BLOCK + sizeof(struct cached) + 64, PINNED_MAX = 4 * STORE_BLOCK };
+
+static uint64_t kept_max(const struct store *s)
+{
+    return s->cache_max - MIN(s->onode_bytes, s->cache_max / 2);
+}
+
+void kept_add(struct store *s, struct kept *k)
+{
+    list_init(&k->lru);
+    list_push_back(&s->kept_lru, &k->lru);
+    s->kept_bytes += k->bytes;
+    kept_trim(s);
+}
+
+void kept_used(struct store *s, struct kept *k)
+{
+    list_remove(&k->lru);
+    list_push_back(&s->kept_lru, &k->lru);
+}
+
+void kept_remove(struct store *s, struct kept *k)
+{
+    list_remove(&k->lru);
+    s->kept_bytes -= k->bytes;
+}
+
+static void drop_down_to(struct store *s, uint64_t keep_bytes)
+{
+    while (s->kept_bytes > keep_bytes) {
+        struct kept *k = LIST_FIRST(&s->kept_lru, struct kept, lru);
+
+        k->drop(s, k);
+    }
+}
+
+void kept_trim(struct store *s)
+{
+    drop_down_to(s, kept_max(s));
+}
+
+void kept_drop_all(struct store *s)
+{
+    drop_down_to(s, 0);
+}
 
 static struct cached *cached_find(const struct store *s, uint64_t phys)
 {
@@ -26,19 +74,14 @@ static struct cached *cached_find(const struct store *s, uint64_t phys)
     return NULL;
 }
 
-static void cached_drop(struct store *s, struct cached *c)
+static void cached_drop(struct store *s, struct kept *k)
 {
+    struct cached *c = CONTAINER_OF(k, struct cached, kept);
+
     htable_remove(&s->data_cache, &c->node);
-    list_remove(&c->lru);
+    kept_remove(s, k);
     blob_unref(c->blob);
     mem_free(c);
-    s->data_cached -= CACHED_COST;
-}
-
-void data_cache_trim(struct store *s, uint64_t keep_bytes)
-{
-    while (s->data_cached > keep_bytes)
-        cached_drop(s, LIST_FIRST(&s->data_lru, struct cached, lru));
 }
 
 /* One whole block in one span; what cannot be kept is not kept. */
@@ -49,8 +92,8 @@ void data_cache_put(struct store *s, uint64_t phys, const struct buf *data, uint
     struct cached *c = cached_find(s, phys);
 
     if (c)
-        cached_drop(s, c);
-    if (!bytes || s->data_cache_max < CACHED_COST || !(c = mem_alloc(sizeof(*c))))
+        cached_drop(s, &c->kept);
+    if (!bytes || !(c = mem_alloc(sizeof(*c))))
         return;
     if (data->span_count == 1 && span->blob->bytes <= PINNED_MAX) {
         c->blob = blob_ref(span->blob);
@@ -65,10 +108,9 @@ void data_cache_put(struct store *s, uint64_t phys, const struct buf *data, uint
         memcpy(c->blob->data, bytes, STORE_BLOCK);
     }
     c->phys = phys;
+    c->kept = (struct kept){.bytes = CACHED_COST, .drop = cached_drop};
     htable_insert(&s->data_cache, &c->node, hash64_u64(2, phys));
-    list_push_back(&s->data_lru, &c->lru);
-    s->data_cached += CACHED_COST;
-    data_cache_trim(s, s->data_cache_max);
+    kept_add(s, &c->kept);
 }
 
 /* True when the block is here with just these bytes: appended to `out` (or *out_rc says why not).
@@ -80,11 +122,10 @@ bool data_cache_get(struct store *s, uint64_t phys, uint32_t crc, struct buf *ou
     if (!c)
         return false;
     if (crc32c(0, c->blob->data + c->off, STORE_BLOCK) != crc) {
-        cached_drop(s, c);
+        cached_drop(s, &c->kept);
         return false;
     }
-    list_remove(&c->lru);
-    list_push_back(&s->data_lru, &c->lru);
+    kept_used(s, &c->kept);
     *out_rc = buf_append_blob(out, c->blob, c->off, STORE_BLOCK);
     return true;
 }

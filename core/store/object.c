@@ -38,7 +38,7 @@ static void object_free(struct object *obj)
     struct store *s = obj->s;
 
     htable_remove(&s->objects, &obj->node);
-    s->cache_bytes -= obj->cost;
+    s->onode_bytes -= obj->cost;
     object_destroy(obj);
 }
 
@@ -69,15 +69,9 @@ void object_cost(struct object *obj)
 
     if (obj->meta.xattrs)
         cost += obj->meta.xattrs->bytes;
-    obj->s->cache_bytes += cost;
-    obj->s->cache_bytes -= obj->cost;
+    obj->s->onode_bytes += cost;
+    obj->s->onode_bytes -= obj->cost;
     obj->cost = cost;
-}
-
-void cache_trim(struct store *s, uint64_t keep_bytes)
-{
-    while (s->cache_bytes > keep_bytes && !list_empty(&s->lru))
-        object_free(LIST_FIRST(&s->lru, struct object, lru));
 }
 
 struct object *object_ref(struct object *obj)
@@ -102,8 +96,9 @@ void object_unref(struct object *obj)
         return;
     }
     list_push_back(&s->lru, &obj->lru);
-    if (s->cache_bytes > s->cache_max)
-        cache_trim(s, s->cache_max);
+    while (s->onode_bytes > s->cache_max / 2 && !list_empty(&s->lru))
+        object_free(LIST_FIRST(&s->lru, struct object, lru));
+    kept_trim(s);
 }
 
 int object_room(struct object *obj, uint32_t shard_count)

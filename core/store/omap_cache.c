@@ -10,7 +10,7 @@
 
 struct omap_cached {
     RB_ENTRY(omap_cached) node;
-    struct list lru;         /* store.omap_lru, the oldest first */
+    struct kept kept;
     struct bytes key, value; /* in `memory`; value.data NULL: there is none */
     uint8_t memory[];
 };
@@ -26,23 +26,13 @@ static int cached_cmp(struct omap_cached *a, struct omap_cached *b)
 RB_GENERATE_STATIC(omap_tree, omap_cached, node, cached_cmp)
 #pragma GCC diagnostic pop
 
-static uint64_t cost(const struct omap_cached *c)
+static void drop(struct store *s, struct kept *k)
 {
-    return COST + c->key.len + c->value.len;
-}
+    struct omap_cached *c = CONTAINER_OF(k, struct omap_cached, kept);
 
-static void drop(struct store *s, struct omap_cached *c)
-{
     RB_REMOVE(omap_tree, &s->omap_cache, c);
-    list_remove(&c->lru);
-    s->omap_cached -= cost(c);
+    kept_remove(s, k);
     mem_free(c);
-}
-
-void omap_cache_trim(struct store *s, uint64_t keep_bytes)
-{
-    while (s->omap_cached > keep_bytes)
-        drop(s, LIST_FIRST(&s->omap_lru, struct omap_cached, lru));
 }
 
 static struct omap_cached *find(struct store *s, struct bytes key)
@@ -58,8 +48,7 @@ bool omap_cache_get(struct store *s, struct bytes key, struct bytes *out_value)
 
     if (!c)
         return false;
-    list_remove(&c->lru);
-    list_push_back(&s->omap_lru, &c->lru);
+    kept_used(s, &c->kept);
     *out_value = c->value;
     return true;
 }
@@ -70,39 +59,36 @@ void omap_cache_put(struct store *s, struct bytes key, struct bytes value)
     struct omap_cached *c = find(s, key);
 
     if (c)
-        drop(s, c);
-    if (value.len > VALUE_MAX || COST + key.len + value.len > s->omap_cache_max ||
-        !(c = mem_alloc(sizeof(*c) + key.len + value.len)))
+        drop(s, &c->kept);
+    if (value.len > VALUE_MAX || !(c = mem_alloc(sizeof(*c) + key.len + value.len)))
         return;
     memcpy(c->memory, key.data, key.len);
     if (value.len)
         memcpy(c->memory + key.len, value.data, value.len);
     c->key = (struct bytes){c->memory, key.len};
     c->value = (struct bytes){value.data ? c->memory + key.len : NULL, value.len};
+    c->kept = (struct kept){.bytes = COST + key.len + value.len, .drop = drop};
     RB_INSERT(omap_tree, &s->omap_cache, c);
-    list_init(&c->lru);
-    list_push_back(&s->omap_lru, &c->lru);
-    s->omap_cached += cost(c);
-    omap_cache_trim(s, s->omap_cache_max);
+    kept_add(s, &c->kept);
 }
 
 void omap_cache_forget(struct store *s, const struct row *r)
 {
     struct omap_cached like = {.key = r->key}, *c;
 
-    if (s->omap_cached == 0 || !key_is_omap(r->key))
+    if (RB_EMPTY(&s->omap_cache) || !key_is_omap(r->key))
         return;
     if (r->kind != ROW_RANGE) {
         c = find(s, r->key);
         if (c)
-            drop(s, c);
+            drop(s, &c->kept);
         return;
     }
     c = RB_NFIND(omap_tree, &s->omap_cache, &like);
     while (c && bytes_compare(c->key, r->value) < 0) {
         struct omap_cached *after = RB_NEXT(omap_tree, &s->omap_cache, c);
 
-        drop(s, c);
+        drop(s, &c->kept);
         c = after;
     }
 }

@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-enum { CACHE_DEFAULT = 16 << 20, JOURNAL_BLOCKS_MIN = 256 };
+enum { CACHE_DEFAULT = 32 << 20, JOURNAL_BLOCKS_MIN = 256 };
 #define DATA_DEFAULT    GIB(64)
 #define JOURNAL_DEFAULT MIB(64)
 #define BALLAST_MAX     MIB(64)
@@ -630,8 +630,7 @@ static void open_done(struct env_work *w)
 static int store_init(struct store *s)
 {
     list_init(&s->lru);
-    list_init(&s->data_lru);
-    list_init(&s->omap_lru);
+    list_init(&s->kept_lru);
     RB_INIT(&s->omap_cache);
     list_init(&s->coll_list);
     list_init(&s->scans);
@@ -665,9 +664,7 @@ int store_open(struct env *env, const struct store_conf *conf,
     }
     s->env = env;
     s->conf = *conf;
-    s->cache_max = (conf->cache_bytes ? conf->cache_bytes : CACHE_DEFAULT) / 2;
-    s->omap_cache_max = s->cache_max / 4;
-    s->data_cache_max = s->cache_max - s->omap_cache_max;
+    s->cache_max = conf->cache_bytes ? conf->cache_bytes : CACHE_DEFAULT;
     s->folder = mem_strdup(conf->folder);
     s->conf.folder = s->folder;
     log_init(&s->log, env_log_sink(env), "store %s", conf->folder);

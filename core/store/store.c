@@ -74,7 +74,7 @@ static void set_gauges(struct store *s)
     gauge_set(&s->m.free_bytes, (int64_t)sp.free_bytes);
     gauge_set(&s->m.full, sp.full);
     gauge_set(&s->m.objects, (int64_t)s->object_count);
-    gauge_set(&s->m.cache_bytes, (int64_t)(s->cache_bytes + s->data_cached + s->omap_cached));
+    gauge_set(&s->m.cache_bytes, (int64_t)(s->onode_bytes + s->kept_bytes));
     gauge_set(&s->m.overlay_bytes, (int64_t)s->unapplied_bytes);
     gauge_set(&s->m.deferred_bytes, (int64_t)s->item_bytes);
     gauge_set(&s->m.queued_bytes, (int64_t)s->queued_bytes);
@@ -153,8 +153,7 @@ void store_free(struct store *s)
     htable_fini(&s->colls_busy);
     overlay_fini(&s->overlay);
     htable_fini(&s->dblocks);
-    data_cache_trim(s, 0);
-    omap_cache_trim(s, 0);
+    kept_drop_all(s);
     htable_fini(&s->data_cache);
     extents_destroy(s->extents);
     vec_free(&s->drops);
@@ -372,7 +371,7 @@ int store_metrics(struct store *s, struct metric_set *set)
         {"store_free_bytes", "Bytes that clients may still use", &m->free_bytes},
         {"store_full", "1: writes are refused for lack of room", &m->full},
         {"store_objects", "Objects", &m->objects},
-        {"store_cache_bytes", "Onode cache", &m->cache_bytes},
+        {"store_cache_bytes", "Onodes, blocks and omap rows kept in memory", &m->cache_bytes},
         {"store_overlay_bytes", "Rows not in the key-value store yet", &m->overlay_bytes},
         {"store_deferred_bytes", "Small writes not at their place yet", &m->deferred_bytes},
         {"store_queued_bytes", "Submitted and not durable", &m->queued_bytes},
@@ -401,6 +400,6 @@ void store_check(const struct store *s)
     ASSERT(s->sb.tail_seq <= s->applied_seq);
     ASSERT(s->sb.tail_pos == j->tail || s->ck != CK_IDLE);
     ASSERT(s->item_bytes % STORE_BLOCK == 0);
-    ASSERT(s->omap_cached <= s->omap_cache_max);
+    ASSERT(s->kept_bytes <= s->cache_max);
     extents_check(s->extents);
 }

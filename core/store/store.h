@@ -30,7 +30,7 @@ struct store_conf {
     const char *folder;
     uint64_t data_bytes;    /* creation; 0: 64 GiB */
     uint64_t journal_bytes; /* creation; 0: 64 MiB */
-    uint64_t cache_bytes;   /* 0: 16 MiB */
+    uint64_t cache_bytes;   /* 0: 32 MiB */
     bool salvage;
 };
 struct store_id {

@@ -176,11 +176,10 @@ struct object {
     uint64_t submitted, resolved; /* transactions on it, counted */
     uint64_t data_gen;            /* grows when its mapping changes */
     struct list waiters;          /* store_read impl, until resolved reaches theirs */
-    uint32_t cost;                /* bytes charged to the cache */
+    uint32_t cost;                /* bytes charged to store.onode_bytes */
 };
 struct object *object_find(struct store *s, const struct oid *oid); /* in the cache and loaded */
 void object_cost(struct object *obj);                               /* recount */
-void cache_trim(struct store *s, uint64_t keep_bytes);
 int object_room(struct object *obj, uint32_t shard_count); /* tags and shards for so many */
 void object_shard_set(struct object *obj, uint32_t i,
                       struct shard_row *row); /* taken; NULL: none */
@@ -433,13 +432,12 @@ struct store {
 
     struct htable objects;
     struct list lru;
-    uint64_t cache_bytes, cache_max; /* onodes */
-    struct htable data_cache;        /* cache.c */
-    struct list data_lru;
-    uint64_t data_cached, data_cache_max;
+    uint64_t cache_max; /* for onodes, blocks and omap rows together */
+    uint64_t onode_bytes;
+    struct htable data_cache;    /* cache.c */
     struct omap_tree omap_cache; /* omap_cache.c */
-    struct list omap_lru;
-    uint64_t omap_cached, omap_cache_max;
+    struct list kept_lru;        /* struct kept of both, the oldest first */
+    uint64_t kept_bytes;
 
     uint32_t items_max; /* deferred blocks of one transaction */
     struct htable colls_busy;
@@ -546,14 +544,23 @@ void object_destroy(struct object *obj); /* its memory; it is in no table */
 void store_free(struct store *s);
 void store_files_close(struct store *s);
 
+/* A block or an omap row that is kept in memory.  `bytes` and `drop` are the maker's. */
+struct kept {
+    struct list lru;
+    uint32_t bytes;
+    void (*drop)(struct store *s, struct kept *k); /* out of its table, removed and freed */
+};
+void kept_add(struct store *s, struct kept *k);
+void kept_used(struct store *s, struct kept *k);
+void kept_remove(struct store *s, struct kept *k);
+void kept_trim(struct store *s); /* to what the onodes leave */
+void kept_drop_all(struct store *s);
 void data_cache_put(struct store *s, uint64_t phys, const struct buf *data, uint64_t off);
 bool data_cache_get(struct store *s, uint64_t phys, uint32_t crc, struct buf *out, int *out_rc);
-void data_cache_trim(struct store *s, uint64_t keep_bytes);
 /* True when it is known: *out_value (data NULL: no such row) is borrowed until the next put. */
 bool omap_cache_get(struct store *s, struct bytes key, struct bytes *out_value);
 void omap_cache_put(struct store *s, struct bytes key, struct bytes value);
 void omap_cache_forget(struct store *s, const struct row *r); /* whatever it changes */
-void omap_cache_trim(struct store *s, uint64_t keep_bytes);
 
 void defer_add(struct item *it);   /* visible to readers */
 void defer_durable(struct tx *tx); /* its items may be written to their blocks */

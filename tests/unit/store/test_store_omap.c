@@ -241,15 +241,50 @@ T(store_omap, memory_for_rows_is_bounded_and_holds_the_newest)
     for (unsigned i = 0; i < MANY; i += 10)
         change(&a, set_many, i);
     settle(&a);
-    T_LT(st.s->omap_cache_max, (uint64_t)MANY * MANY_BYTES);
+    T_LT(st.s->cache_max, (uint64_t)MANY * MANY_BYTES);
     for (unsigned i = 0; i < MANY; i++) {
         T_EQ(get(&a, 100 + i, &loads), 0);
         T_EQ(loads, 1);
-        T_LE(st.s->omap_cached, st.s->omap_cache_max);
+        T_LE(st.s->kept_bytes + st.s->onode_bytes, st.s->cache_max);
     }
+    T_GE(st.s->kept_bytes, st.s->cache_max / 2); /* what onodes and blocks do not use is theirs */
     T_EQ(get(&a, 100 + MANY - 1, &loads), 0);
     T_EQ(loads, 0);
     T_EQ(get(&a, 100, &loads), 0);
     T_EQ(loads, 1);
+    ask_end(&a);
+}
+
+/* Lets one object go, and looks whether its onode is still in memory. */
+static void let_go(void *arg)
+{
+    struct ask *a = arg;
+
+    object_unref(TAKE(a->st->held[0][1]));
+}
+
+static void look_again(void *arg)
+{
+    struct ask *a = arg;
+    struct oid oid = stage_oid(0, 1);
+
+    a->over = store_object_peek(a->st->s, &oid, &a->st->held[0][1]) == 1;
+}
+
+T(store_omap, many_rows_do_not_push_onodes_out)
+{
+    struct stage st;
+    struct ask a;
+    uint64_t loads;
+
+    ask_start(&a, &st);
+    sim_enter(st.env, let_go, &a);
+    for (unsigned i = 0; i < MANY; i += 10)
+        change(&a, set_many, i);
+    settle(&a);
+    for (unsigned i = 0; i < MANY; i++)
+        T_EQ(get(&a, 100 + i, &loads), 0);
+    sim_enter(st.env, look_again, &a);
+    T_TRUE(a.over);
     ask_end(&a);
 }
