@@ -30,7 +30,8 @@ void watch_see(struct watch *w, uint64_t epoch, uint64_t now_ns);
 bool watch_ripe(const struct watch *w, uint64_t epoch, uint64_t need_ns, uint64_t now_ns);
 
 /* A version leaves its data objects.  `done` (0): by what `orders` says there is nothing more to
- * do; or all but the first are to be erased, then (release_end) the first, if it is still there. */
+ * do; or all but the first are to be erased, then (release_end) the first, if it is still there.
+ * -R_BUCKET_BUSY: others came and left faster, each time. */
 struct release {
     struct call call;
     struct stripes first; /* the run of stripes whose first object tells */

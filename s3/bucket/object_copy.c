@@ -17,7 +17,9 @@
 #include "s3/bucket/bucket_int.h"
 #include "s3/bucket/refs.h"
 
-enum { REFER_TRIES_MAX = 100 };
+/* Others come into the list at the same time: one of them gets on, the others pause and try again.
+ * Copying bytes is better than to try on and on. */
+enum { REFER_TRIES_MAX = 20, REFER_PAUSE_MS = 8, REFER_PAUSE_MS_MAX = 256 };
 
 struct copy_req {
     struct req r;
@@ -32,6 +34,7 @@ struct copy_req {
     struct writer was;      /* the list, as we believe it to be */
     uint64_t asked_ns;      /* for the intent */
     uint32_t tries;
+    struct env_timer pause; /* between two of them */
     int rc;
     object_info_fn *done;
     void *arg;
@@ -132,6 +135,19 @@ static void copy_link(struct copy_req *q)
 
 static void refer(struct copy_req *q);
 
+static void refer_again(struct env_timer *t)
+{
+    refer(CONTAINER_OF(t, struct copy_req, pause));
+}
+
+static void refer_later(struct copy_req *q)
+{
+    struct env *env = q->r.l->env;
+    uint64_t most_ms = MIN(REFER_PAUSE_MS << MIN(q->tries, 10u), REFER_PAUSE_MS_MAX);
+
+    env_timer_after(env, &q->pause, env_random_u64(env) % (most_ms * NS_PER_MS));
+}
+
 /* Believe what the failed guard has shown. */
 static int was_learn(struct copy_req *q)
 {
@@ -142,7 +158,7 @@ static int was_learn(struct copy_req *q)
         return rc;
     writer_fini(&q->was);
     wr_raw(&q->was, value.data, value.len);
-    return ++q->tries == REFER_TRIES_MAX ? -R_BUCKET_BUSY : q->was.rc;
+    return ++q->tries == REFER_TRIES_MAX ? -R_COPIES_FULL : q->was.rc;
 }
 
 static void referred(struct call *c)
@@ -157,7 +173,7 @@ static void referred(struct call *c)
     if (rc == -R_GUARD_FAILED) {
         rc = was_learn(q);
         if (rc == 0) {
-            refer(q);
+            refer_later(q);
             return;
         }
     }
@@ -314,6 +330,7 @@ int object_copy(struct bucket_layer *l, const struct s3_principal *who,
         return rc;
     access_init(&q->ia, l, who, q->r.bucket, q->r.key);
     call_init(&q->refer, l);
+    env_timer_init(&q->pause, refer_again);
     link_init(&q->link, l, who, q->r.bucket, q->r.key);
     q->link.cond = args->cond;
     q->done = done;

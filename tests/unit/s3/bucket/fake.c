@@ -179,11 +179,11 @@ static bool cmp_holds(const struct fstep *st, const struct fake_row *have)
     return st->cmp == CAIRN_EQ ? d == 0 : d != 0;
 }
 
-static int guard(struct fstep *st, const struct fake_rows *rows)
+static int guard(struct fstep *st, const struct fake_rows *rows, bool raced)
 {
     const struct fake_row *have = rows ? fake_row_find(rows, st->kv.key, st->kv.key_bytes) : NULL;
 
-    if (cmp_holds(st, have))
+    if (!raced && cmp_holds(st, have))
         return 0;
     if (have) {
         st->data = fake_dup(have->value, have->value_bytes);
@@ -347,7 +347,7 @@ static int run_steps(struct frun *run)
 {
     struct fake *f = run->f;
     struct fake_object *o = fake_find(f, run->pool, run->name);
-    bool exists = o;
+    bool exists = o, raced = f->raced && strcmp(f->raced, run->name) == 0;
     unsigned i;
 
     if (f->full && grows(run))
@@ -358,9 +358,9 @@ static int run_steps(struct frun *run)
         if (st->kind == ASSERT_EXISTS)
             st->rc = o ? 0 : -R_NO_OBJECT;
         else if (st->kind == CMP_XATTR)
-            st->rc = guard(st, o ? &o->xattrs : NULL);
+            st->rc = guard(st, o ? &o->xattrs : NULL, raced);
         else if (st->kind == CMP_OMAP)
-            st->rc = guard(st, o ? &o->omap : NULL);
+            st->rc = guard(st, o ? &o->omap : NULL, raced);
         else if (st->kind < FIRST_WRITE)
             st->rc = read_step(f, st, o);
         else

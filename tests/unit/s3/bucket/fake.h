@@ -41,6 +41,7 @@ struct fake {
     uint32_t index_lost_per_mille; /* ... and of changes of the index */
     uint32_t no_room_per_mille;    /* submits that say -EAGAIN */
     const struct env *no_room_of;  /* all of this gateway do */
+    const char *raced;             /* guards on this data object fail: others are always faster */
     uint64_t late_max_ns;          /* how late an operation whose answer was lost may run */
     size_t range_bytes_max;        /* of one omap_range */
     bool suspended;                /* alice */

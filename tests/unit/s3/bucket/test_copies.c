@@ -249,3 +249,92 @@ T(bucket_copy, when_too_many_share_the_next_one_is_told)
     T_EQ(data_objects(&st), 5);
     stage_end(&st);
 }
+
+/* ---- many at once ---- */
+
+/* They all come into one list, and most of them share; some are told to copy the bytes. */
+static void crowd(unsigned n)
+{
+    struct act *copy = calloc(n, sizeof(*copy));
+    unsigned shared = 0;
+    struct stage st;
+
+    source_begin(&st, STRIPED);
+    for (unsigned i = 0; i < n; i++) {
+        copy[i].kind = ACT_COPY;
+        strcpy(copy[i].from, "src");
+        sprintf(copy[i].key, "n%u", i);
+        act_start(&st, i % 2, &copy[i]);
+    }
+    stage_run(&st, 10 * NS_PER_S);
+    for (unsigned i = 0; i < n; i++) {
+        T_TRUE(copy[i].done);
+        if (copy[i].rc == 0)
+            shared++;
+        else
+            T_EQ(copy[i].rc, -R_COPIES_FULL);
+    }
+    if (n <= 16)
+        T_EQ(shared, n);
+    T_GT(shared, n / 8);
+    T_LT(st.fake.ops[FAKE_DATA], 5 + 20 * n);
+    free(copy);
+    stage_end(&st);
+}
+
+T(bucket_copy, many_copies_of_one_source_at_once_share_it_or_copy_its_bytes)
+{
+    crowd(2);
+    crowd(16);
+    crowd(64);
+    crowd(990);
+}
+
+/* The name of the first data object that carries a list. */
+static const char *first_listed(struct stage *st)
+{
+    for (size_t i = 0; i < data_objects(st); i++)
+        if (refs_of(st, i))
+            return st->fake.object[FAKE_DATA][i]->name;
+    T_FAIL("nothing is shared");
+    return NULL;
+}
+
+T(bucket_copy, who_never_gets_into_the_list_copies_bytes)
+{
+    for (unsigned kind = 0; kind < SOURCES; kind++) {
+        struct stage st;
+
+        source_begin(&st, kind);
+        T_OK(do_copy(&st, 0, "src", "copy"));
+        st.fake.raced = first_listed(&st);
+        T_EQ(do_copy(&st, 1, "src", "copy2"), -R_COPIES_FULL);
+        st.fake.raced = NULL;
+        T_OK(do_copy(&st, 1, "src", "copy3"));
+        nothing_stays(&st);
+        stage_end(&st);
+    }
+}
+
+T(bucket_copy, garbage_that_others_race_for_does_not_hold_up_the_rest)
+{
+    for (unsigned kind = 0; kind < SOURCES; kind++) {
+        struct stage st;
+        unsigned all;
+
+        source_begin(&st, kind);
+        all = data_objects(&st);
+        T_OK(do_copy(&st, 0, "src", "copy"));
+        T_OK(do_put(&st, 0, "tail", 5, 9000)); /* the same shard, a later row */
+        T_OK(do_delete(&st, 0, "src"));
+        T_OK(do_delete(&st, 0, "tail"));
+        T_EQ(data_objects(&st), all + 3);
+        st.fake.raced = first_listed(&st);
+        collect_all(&st, 0);
+        T_EQ(data_objects(&st), all);
+        T_EQ(stage_audit(&st, NULL, NULL, NULL), 0);
+        st.fake.raced = NULL;
+        nothing_stays(&st);
+        stage_end(&st);
+    }
+}
