@@ -383,7 +383,8 @@ void object_get_close(struct object_get *g);
  * time. */
 /* Whether it is worth it, and possible: not when the bytes lie in the index, or could. */
 bool object_copy_may(const struct object_get *from);
-/* -R_COPIES_FULL: too many share them already, or want to at this moment; copy the bytes. */
+/* -R_COPIES_FULL: too many share them already, or want to at this moment, or nobody knows who does;
+ * copy the bytes. */
 int object_copy(struct bucket_layer *l, const struct s3_principal *who,
                 const struct object_get *from, const struct object_put_args *args,
                 object_info_fn *done, void *arg);

@@ -27,6 +27,16 @@ static void garbage_end(struct job *j, int rc)
     j->garbage_done(j, rc);
 }
 
+/* So many come into and leave its list that this one never does, or the list is damaged, or the
+ * data objects do not answer: the row is left for the next round, and no other waits for it. */
+static void garbage_leave(struct job *j, int rc)
+{
+    if (rc != -R_BUCKET_BUSY)
+        log_warn(&j->l->log, "data is left for the next round", KV_STR("shard", j->name),
+                 KV_RC(rc));
+    garbage_end(j, -R_BUCKET_BUSY);
+}
+
 static struct bytes garbage_key(const struct job *j)
 {
     return pair_key(j->pair);
@@ -85,7 +95,7 @@ static void first_erased(struct release *r, int rc)
     struct job *j = CONTAINER_OF(r, struct job, release);
 
     if (rc < 0)
-        garbage_end(j, rc);
+        garbage_leave(j, rc);
     else
         row_remove(j);
 }
@@ -95,7 +105,7 @@ static void erased(struct eraser *e)
     struct job *j = CONTAINER_OF(e, struct job, eraser);
 
     if (e->rc < 0)
-        garbage_end(j, e->rc);
+        garbage_leave(j, e->rc);
     else if (j->release.orders == REFS_DELETE)
         row_remove(j);
     else
@@ -107,7 +117,7 @@ static void list_released(struct release *r, int rc)
     struct job *j = CONTAINER_OF(r, struct job, release);
 
     if (rc < 0)
-        garbage_end(j, rc);
+        garbage_leave(j, rc);
     else if (r->orders == REFS_KEEP || r->orders == REFS_WRITE)
         row_remove(j);
     else
@@ -237,13 +247,15 @@ static void manifest_read(struct call *c)
 {
     struct job *j = CONTAINER_OF(c, struct job, parts);
     size_t n = c->code == 0 ? cairn_op_pair_count(c->op, 0, NULL) : 0;
-    int rc = c->code;
+    int rc = 0;
 
     if (n)
         rc = manifest_decode(pair_value(cairn_op_pair(c->op, 0, 0)), &j->arena, &j->list,
                              &j->list_count);
-    if (rc < 0)
-        garbage_end(j, rc);
+    if (c->code < 0)
+        garbage_end(j, c->code);
+    else if (rc < 0)
+        garbage_leave(j, rc);
     else if (j->g.kind == GARBAGE_PARTS)
         parts_page(j);
     else

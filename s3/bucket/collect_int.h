@@ -106,7 +106,8 @@ struct job {
 void job_run(struct job *j, void (*done)(struct job *j));
 /* Begins a change of the shard under its guard, step 0. */
 struct cairn_op *job_change(struct job *j, struct call *c);
-/* One ripe row, to its end.  -R_GUARD_FAILED: somebody else is at it, or the shard has changed. */
+/* One ripe row, to its end.  -R_GUARD_FAILED: somebody else is at it, or the shard has changed;
+ * -R_BUCKET_BUSY: it is left for the next round. */
 void garbage_work(struct job *j, void (*done)(struct job *j, int rc));
 
 struct collector {

@@ -158,8 +158,6 @@ static void garbage_worked(struct job *j, int rc)
         job_end(j); /* the shard row has changed */
         return;
     }
-    /* Somebody else is at this row, or so many come into and leave its list that we never did: then
-     * another time; the others do not wait for it. */
     if (rc < 0 && rc != -R_GUARD_FAILED && rc != -R_BUCKET_BUSY) {
         log_warn(&j->l->log, "garbage is left for the next round", KV_RC(rc));
         job_end(j);

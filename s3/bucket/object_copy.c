@@ -186,8 +186,8 @@ static void refer(struct copy_req *q)
     AUTO(writer) next = {0};
     int rc = refs_add(written(&q->was), &q->entry.origin, &q->entry.version, &next);
 
-    if (rc < 0) {
-        give_up(q, rc);
+    if (rc < 0) { /* a list that cannot be read lets nobody in; the bytes may be as good as ever */
+        give_up(q, rc == -R_DATA_LOST || rc == -ENOMEM ? rc : -R_COPIES_FULL);
         return;
     }
     op = call_begin(&q->refer, CALL_DATA);

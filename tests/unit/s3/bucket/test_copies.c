@@ -338,3 +338,49 @@ T(bucket_copy, garbage_that_others_race_for_does_not_hold_up_the_rest)
         stage_end(&st);
     }
 }
+
+/* ---- damage ---- */
+
+static void list_set(struct stage *st, const char *first, struct bytes value)
+{
+    fake_xattr_set(&st->fake, FAKE_DATA, first, REFS_XATTR, value);
+}
+
+/* Nobody knows any more who has these bytes: they stay, and can be read and copied. */
+T(bucket_copy, a_list_that_cannot_be_read_costs_no_bytes)
+{
+    for (unsigned kind = 0; kind < SOURCES; kind++) {
+        struct stage st;
+        const char *first;
+        const struct fake_row *r;
+        AUTO(writer) good = {0}, bad = {0};
+        char text[512];
+        unsigned all;
+
+        source_begin(&st, kind);
+        all = data_objects(&st);
+        T_OK(do_copy(&st, 0, "src", "copy"));
+        T_OK(do_copy(&st, 0, "src", "copy3"));
+        first = first_listed(&st);
+        r = fake_row_find(&fake_find(&st.fake, FAKE_DATA, first)->xattrs, REFS_XATTR, 4);
+        wr_raw(&good, r->value, r->value_bytes);
+        wr_raw(&bad, r->value, r->value_bytes);
+        bad.data[20] ^= 1;
+        list_set(&st, first, (struct bytes){bad.data, (uint32_t)bad.len});
+        T_GT(stage_verify(&st, text), 0);
+        T_OK(do_get(&st, 1, "copy", NULL));
+        T_EQ(do_copy(&st, 1, "copy", "copy2"), -R_COPIES_FULL); /* which means: its bytes */
+        T_OK(do_put(&st, 0, "tail", 5, 9000));
+        T_OK(do_delete(&st, 0, "src"));
+        T_OK(do_delete(&st, 0, "copy3"));
+        T_OK(do_delete(&st, 0, "tail"));
+        collect_all(&st, 1);
+        T_EQ(data_objects(&st), all); /* the other garbage did not wait for it */
+        T_OK(do_get(&st, 1, "copy", NULL));
+        list_set(&st, first, (struct bytes){good.data, (uint32_t)good.len});
+        collect_all(&st, 1);
+        T_OK(do_get(&st, 1, "copy", NULL));
+        nothing_stays(&st);
+        stage_end(&st);
+    }
+}
