@@ -52,6 +52,8 @@ static void released(struct call *c)
         release_again(r, cairn_op_failed_step(c->op));
         return;
     }
+    if (c->code == 0 && r->orders == REFS_DELETE)
+        counter_add(&c->l->n.collected_objects, 1);
     if (c->code == -R_NO_OBJECT)
         r->orders = refs_release_absent(&r->origin, &r->who);
     r->done(r, c->code == -R_NO_OBJECT ? 0 : c->code);

@@ -250,6 +250,25 @@ T(bucket_copy, when_too_many_share_the_next_one_is_told)
     stage_end(&st);
 }
 
+T(bucket_copy, each_data_object_that_is_deleted_is_counted)
+{
+    for (unsigned kind = 0; kind < SOURCES; kind++)
+        for (unsigned copies = 0; copies < 3; copies++) {
+            struct stage st;
+            unsigned all;
+
+            source_begin(&st, kind);
+            all = data_objects(&st);
+            if (copies > 0)
+                T_OK(do_copy(&st, 0, "src", "copy"));
+            if (copies > 1)
+                T_OK(do_copy(&st, 1, "src", "copy2"));
+            nothing_stays(&st);
+            T_EQ(counter_get(&bucket_counters(st.gate[1].l)->collected_objects), all);
+            stage_end(&st);
+        }
+}
+
 /* ---- many at once ---- */
 
 /* They all come into one list, and most of them share; some are told to copy the bytes. */
