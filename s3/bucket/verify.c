@@ -195,7 +195,7 @@ void verify_holds(struct verify *v, const struct stripes *first, const struct uu
                   const struct uuid *version, bool must, struct bytes key)
 {
     struct data *d = v->has_data ? data_find(v, &first->id) : NULL;
-    char text[80], id[2 * UUID_BYTES + 1];
+    char text[80], id[2 * UUID_BYTES + 1], who[2 * UUID_BYTES + 1];
     bool held;
 
     if (!d)
@@ -205,9 +205,10 @@ void verify_holds(struct verify *v, const struct stripes *first, const struct uu
         if (uuid_equal(&d->name[i].id, version))
             held = d->name[i].seen = true;
     uuid_text(&first->id, id);
+    uuid_text(version, who);
     if (must && !held)
-        verify_found(v, "%s is not among those for whom the data objects o.%s.* are kept",
-                     verify_key(key, text), id);
+        verify_found(v, "%s (%s) is not among those for whom the data objects o.%s.* are kept",
+                     verify_key(key, text), who, id);
 }
 
 /* ---- buckets ---- */

@@ -14,7 +14,8 @@
  * Data first: what lies there and is wanted has somebody who refers to it from before it was
  * written until after it was deleted.  On a bucket that is being worked on something may still look
  * wrong that is not: what was moved, or written, while we read.  Then the whole is done once more,
- * and what was found both times is true; findings are the same text each time. */
+ * and what was found both times is true; findings are the same text each time, and name the
+ * version: what was found of one is not confirmed by what is found of the next. */
 #ifndef S3_BUCKET_VERIFY_H
 #define S3_BUCKET_VERIFY_H
 

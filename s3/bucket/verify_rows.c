@@ -1,18 +1,25 @@
 /* verify_rows.c - the rows of one shard, held against each other.
  *
- *   entry     inline: has a data row of its version and size.  Striped: refers.  Manifest: there is
- *             one of its version, and the sizes in it make the entry's
- *             What it shares with others is kept for it, too
- *   data row, manifest
- *             belong to the entry; a manifest also to the garbage row that will delete it, or to
- * the intent of a copy part      belongs to an upload, or to the garbage row of one that was
- * completed or given up result    has the garbage row that ends it intent, garbage may refer to
- * what was never written or is deleted already
+ * An entry: what is inline has a data row of its version and size; what is striped refers to its
+ * data objects; what is of parts has a manifest of its version, whose sizes make the entry's.  If
+ * it shares data objects, it is among those for whom they are kept.
+ *
+ * A data row belongs to an entry.  So does a manifest, or to the garbage row that will delete it,
+ * or to the intent of a copy.
+ *
+ * A part belongs to an upload, or to the garbage row of one that was completed or given up.  A
+ * result has the garbage row that ends it.
+ *
+ * Intents and garbage may refer to what was never written, or is deleted already.
  *
  * Rows outside the shard's range are a finding, unless it is in a move.  Then those on their way
  * here may be copies, or the only ones (after the flip): nothing is asked of them, but what they
  * refer to is referred to. */
+#include <stdio.h>
+
 #include "s3/bucket/verify_int.h"
+
+enum { FACT_TEXT = 80 + 2 * UUID_BYTES + 4 };
 
 static struct bytes key_of(struct bytes k)
 {
@@ -243,11 +250,22 @@ static void holder_check(struct verify *v, const struct fact *f, bool manifest, 
         verify_holds(v, first, &f->origin, &f->id, must, f->key);
 }
 
+/* The key, and which version or upload of it: a key may have another one in the next pass, with
+ * which something else is wrong, or seems so. */
+static const char *fact_text(const struct fact *f, char out[FACT_TEXT])
+{
+    char key[80], id[2 * UUID_BYTES + 1];
+
+    uuid_text(&f->id, id);
+    snprintf(out, FACT_TEXT, "%s (%s)", verify_key(f->key, key), id);
+    return out;
+}
+
 static void entry_check(struct verify *v, const struct fact *e)
 {
     const struct fact *d = find(v, ROW_DATA, e->key, &e->id, 0), *m = NULL;
     const struct fact *end = v->fact + v->fact_count;
-    char text[80];
+    char text[FACT_TEXT];
 
     if (e->kind != ENTRY_INLINE)
         holder_check(v, e, e->kind == ENTRY_MANIFEST, true);
@@ -256,14 +274,14 @@ static void entry_check(struct verify *v, const struct fact *e)
     } else if (e->kind == ENTRY_INLINE) {
         if (!d || d->size != e->size)
             verify_found(v, "the data of %s, which lies in the index, is missing",
-                         verify_key(e->key, text));
+                         fact_text(e, text));
     } else {
         for (const struct fact *f = first_of(v, ROW_MANIFEST, e->key);
              f < end && fact_compare(f, ROW_MANIFEST, e->key) == 0; f++)
             if (uuid_equal(&f->id, &e->id) && f->kind == 0)
                 m = f;
         if (!m || m->size != e->size)
-            verify_found(v, "the list of parts of %s is %s", verify_key(e->key, text),
+            verify_found(v, "the list of parts of %s is %s", fact_text(e, text),
                          m ? "of another size" : "missing");
     }
 }
@@ -280,7 +298,7 @@ static void coming_check(struct verify *v, const struct fact *f)
 
 static void fact_check(struct verify *v, const struct fact *f)
 {
-    char text[80];
+    char text[FACT_TEXT];
 
     switch (f->letter) {
     case ROW_ENTRY:
@@ -288,8 +306,7 @@ static void fact_check(struct verify *v, const struct fact *f)
         break;
     case ROW_DATA:
         if (!find(v, ROW_ENTRY, f->key, &f->id, ENTRY_INLINE))
-            verify_found(v, "data of %s in the index that is not its object's",
-                         verify_key(f->key, text));
+            verify_found(v, "data of %s in the index that is not its object's", fact_text(f, text));
         break;
     case ROW_MANIFEST:
         if (f->kind == 1)
@@ -298,20 +315,18 @@ static void fact_check(struct verify *v, const struct fact *f)
         else if (!find(v, ROW_ENTRY, f->key, &f->id, ENTRY_MANIFEST) &&
                  !find(v, ROW_GARBAGE, f->key, &f->id, GARBAGE_MANIFEST) &&
                  !find(v, ROW_INTENT, f->key, &f->id, GARBAGE_MANIFEST))
-            verify_found(v, "a list of parts of %s that is not its object's",
-                         verify_key(f->key, text));
+            verify_found(v, "a list of parts of %s that is not its object's", fact_text(f, text));
         break;
     case ROW_PART:
         verify_refer(v, &f->stripes, find(v, ROW_UPLOAD, f->key, &f->id, 0), "an uploaded part",
                      f->key);
         if (!find(v, ROW_UPLOAD, f->key, &f->id, 0) &&
             !find(v, ROW_GARBAGE, f->key, &f->id, GARBAGE_PARTS))
-            verify_found(v, "a part of %s that belongs to no upload", verify_key(f->key, text));
+            verify_found(v, "a part of %s that belongs to no upload", fact_text(f, text));
         break;
     case ROW_RESULT:
         if (!find(v, ROW_GARBAGE, f->key, &f->id, GARBAGE_RESULT))
-            verify_found(v, "the result of an upload of %s is kept for ever",
-                         verify_key(f->key, text));
+            verify_found(v, "the result of an upload of %s is kept for ever", fact_text(f, text));
         break;
     case ROW_GARBAGE:
         if (f->kind == GARBAGE_STRIPES)
