@@ -16,7 +16,7 @@
 #include "s3/bucket/refs.h"
 #include "s3/bucket/verify.h"
 
-enum { NOTE_ROWS = 1000, INDEX_ROWS = 1000, PAUSE_S = 3 };
+enum { PAUSE_S = 3 };
 
 struct lines {
     char **line; /* owned */
@@ -94,47 +94,14 @@ static void lines_agree(struct lines *now, const struct lines *before)
 
 /* ---- reading ---- */
 
-/* All rows of an object from a key on, page by page. */
-static int rows_each(struct check *k, const char *object, const void *from, size_t from_bytes,
-                     uint32_t rows, int (*each)(struct check *k, struct cairn_pair p))
-{
-    uint8_t at[ROW_KEY_MAX + NAME_BYTES];
-    size_t at_bytes = from_bytes;
-    bool more = true;
-    int rc = 0;
-
-    if (from_bytes)
-        memcpy(at, from, from_bytes);
-    while (more && rc == 0) {
-        struct cairn_op *op = cairn_op_create();
-        size_t n;
-
-        if (!op)
-            return -ENOMEM;
-        (void)cairn_op_omap_range(op, at, at_bytes, NULL, 0, rows);
-        rc = cairn_run(k->index, object, strlen(object), op);
-        n = rc == 0 ? cairn_op_pair_count(op, 0, &more) : 0;
-        more &= n > 0;
-        for (size_t i = 0; i < n && rc == 0; i++) {
-            struct cairn_pair p = cairn_op_pair(op, 0, i);
-
-            rc = p.key_bytes < sizeof(at) ? each(k, p) : -R_MALFORMED;
-            memcpy(at, p.key, MIN(p.key_bytes, sizeof(at) - 1));
-            at_bytes = MIN(p.key_bytes, sizeof(at) - 1);
-            at[at_bytes++] = 0;
-        }
-        cairn_op_destroy(op);
-    }
-    return rc == -ENOENT ? 0 : rc;
-}
-
 static struct bytes bytes_of(const void *data, size_t bytes)
 {
     return (struct bytes){data, (uint32_t)bytes};
 }
 
-static int note_take(struct check *k, struct cairn_pair p)
+static int note_take(void *arg, struct cairn_pair p)
 {
+    struct check *k = arg;
     struct shard_note note;
     struct noted *n;
 
@@ -181,7 +148,7 @@ static int notes_read(struct check *k)
         char object[NAME_BYTES];
 
         name_notes(object, i);
-        rc = rows_each(k, object, NULL, 0, NOTE_ROWS, note_take);
+        rc = rows_each(k->index, object, note_take, k);
     }
     if (k->note_count)
         qsort(k->note, k->note_count, sizeof(*k->note), note_compare);
@@ -216,13 +183,15 @@ static int first_seen(void *arg, const char *name)
     return rc < 0 ? rc : verify_refs(k->v, bytes_of(name, strlen(name)), bytes_of(value, bytes));
 }
 
-static int row_seen(struct check *k, struct cairn_pair p)
+static int row_seen(void *arg, struct cairn_pair p)
 {
+    struct check *k = arg;
     return verify_row(k->v, bytes_of(p.key, p.key_bytes), bytes_of(p.value, p.value_bytes));
 }
 
-static int map_row_seen(struct check *k, struct cairn_pair p)
+static int map_row_seen(void *arg, struct cairn_pair p)
 {
+    struct check *k = arg;
     if (((const uint8_t *)p.key)[0] != MAP_PREFIX)
         return 0;
     return verify_map_row(k->v, bytes_of(p.key, p.key_bytes), bytes_of(p.value, p.value_bytes));
@@ -252,7 +221,7 @@ static int shard_read(struct check *k, const char *object)
         rc = verify_shard(k->v, bytes_of(object, strlen(object)), bytes_of(row, row_bytes),
                           bytes_of(count, count_bytes));
     if (rc == 0)
-        rc = rows_each(k, object, NULL, 0, INDEX_ROWS, row_seen);
+        rc = rows_each(k->index, object, row_seen, k);
     return rc == 0 ? verify_shard_end(k->v) : rc;
 }
 
@@ -283,7 +252,7 @@ static int bucket_read(struct check *k, size_t i, size_t n)
     rc = verify_bucket(k->v, bytes_of(first->bucket, strlen(first->bucket)), &first->id, live);
     name_bucket(object, bytes_of(first->bucket, strlen(first->bucket)));
     if (rc == 0 && live)
-        rc = rows_each(k, object, NULL, 0, INDEX_ROWS, map_row_seen);
+        rc = rows_each(k->index, object, map_row_seen, k);
     for (size_t s = 0; s < n && rc == 0; s++)
         rc = shard_read(k, k->note[i + s].object);
     return rc == 0 ? verify_bucket_end(k->v) : rc;

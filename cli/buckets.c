@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 500 };
+enum { ROWS = 1000 /* a page */ };
 
 int buckets_open(struct cairn *c, struct cairn_pool **out_index)
 {
@@ -81,9 +81,47 @@ static int row_holds(struct cairn_pool *index, const char *name, const char *own
     return rc;
 }
 
-static int row_take(struct cairn_pool *index, const char *owner, struct cairn_pair p,
-                    int (*each)(void *arg, const char *name, uint64_t created_ns), void *arg)
+int rows_each(struct cairn_pool *index, const char *object,
+              int (*each)(void *arg, struct cairn_pair row), void *arg)
 {
+    uint8_t from[ROW_KEY_MAX + NAME_BYTES];
+    size_t from_bytes = 0;
+    bool more = true;
+    int rc = 0;
+
+    while (more && rc == 0) {
+        struct cairn_op *op = cairn_op_create();
+        size_t n;
+
+        if (!op)
+            return -ENOMEM;
+        (void)cairn_op_omap_range(op, from, from_bytes, NULL, 0, ROWS);
+        rc = cairn_run(index, object, strlen(object), op);
+        n = rc < 0 ? 0 : cairn_op_pair_count(op, 0, &more);
+        more = more && n > 0;
+        for (size_t i = 0; i < n && rc == 0; i++) {
+            struct cairn_pair p = cairn_op_pair(op, 0, i);
+
+            rc = p.key_bytes < sizeof(from) ? each(arg, p) : -R_MALFORMED;
+            from_bytes = MIN(p.key_bytes, sizeof(from) - 1);
+            memcpy(from, p.key, from_bytes);
+            from[from_bytes++] = 0; /* behind it */
+        }
+        cairn_op_destroy(op);
+    }
+    return rc == -ENOENT ? 0 : rc;
+}
+
+struct own_walk {
+    struct cairn_pool *index;
+    const char *owner;
+    int (*each)(void *arg, const char *name, uint64_t created_ns);
+    void *arg;
+};
+
+static int own_take(void *arg, struct cairn_pair p)
+{
+    const struct own_walk *w = arg;
     char name[S3_BUCKET_NAME_MAX + 1];
     struct own_row row;
     int holds = 1;
@@ -94,39 +132,16 @@ static int row_take(struct cairn_pool *index, const char *owner, struct cairn_pa
     memcpy(name, p.key, p.key_bytes);
     name[p.key_bytes] = 0;
     if (!row.sure)
-        holds = row_holds(index, name, owner);
-    return holds > 0 ? each(arg, name, row.created_ns) : holds;
+        holds = row_holds(w->index, name, w->owner);
+    return holds > 0 ? w->each(w->arg, name, row.created_ns) : holds;
 }
 
 int buckets_of(struct cairn_pool *index, const char *owner,
                int (*each)(void *arg, const char *name, uint64_t created_ns), void *arg)
 {
-    char object[NAME_BYTES], from[S3_BUCKET_NAME_MAX + 2];
-    size_t from_bytes = 0;
-    bool more = true;
-    int rc = 0;
+    struct own_walk w = {index, owner, each, arg};
+    char object[NAME_BYTES];
 
     name_owner(object, owner);
-    while (more && rc == 0) {
-        struct cairn_op *op = cairn_op_create();
-        size_t n;
-
-        if (!op)
-            return -ENOMEM;
-        (void)cairn_op_omap_range(op, from, from_bytes, NULL, 0, ROWS);
-        rc = cairn_run(index, object, strlen(object), op);
-        n = rc < 0 ? 0 : cairn_op_pair_count(op, 0, &more);
-        for (size_t i = 0; i < n && rc == 0; i++)
-            rc = row_take(index, owner, cairn_op_pair(op, 0, i), each, arg);
-        more = more && n > 0;
-        if (rc == 0 && more) { /* behind the last one */
-            struct cairn_pair last = cairn_op_pair(op, 0, n - 1);
-
-            from_bytes = last.key_bytes + 1;
-            memcpy(from, last.key, last.key_bytes);
-            from[last.key_bytes] = 0;
-        }
-        cairn_op_destroy(op);
-    }
-    return rc == -ENOENT ? 0 : rc; /* no row was ever written */
+    return rows_each(index, object, own_take, &w);
 }

@@ -26,6 +26,11 @@ void bucket_record_fini(struct bucket_record *r);
 int buckets_of(struct cairn_pool *index, const char *owner,
                int (*each)(void *arg, const char *name, uint64_t created_ns), void *arg);
 
+/* The rows of an object of the index, by key, page by page; none when there is no object.  `each`
+ * returns 0 to go on.  0, what `each` returned, or a negative code. */
+int rows_each(struct cairn_pool *index, const char *object,
+              int (*each)(void *arg, struct cairn_pair row), void *arg);
+
 enum { CHECK_PASSES = 3 }; /* of a check while gateways work */
 /* `cairn bucket check`, on an open cluster (bucket_check.c): what each of `passes` looks finds.
  * The exit code: 1 when there are findings. */

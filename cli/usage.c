@@ -13,7 +13,7 @@
 #include "core/base/size.h"
 #include "s3/usage/rows.h"
 
-enum { ROWS = 1000, HOURS_OF_DAY = 24 };
+enum { HOURS_OF_DAY = 24 };
 
 struct line { /* of one user and bucket */
     char user[S3_USER_NAME_MAX + 1], bucket[S3_BUCKET_NAME_MAX + 1];
@@ -30,7 +30,8 @@ struct report {
     uint32_t from, to;         /* hours since 1970; to is exclusive */
     struct line *lines;        /* owned */
     size_t count, cap, last;
-    bool whole[HOURS_OF_DAY]; /* of the day at hand: its samples are whole */
+    uint32_t day;             /* at hand, since 1970 */
+    bool whole[HOURS_OF_DAY]; /* its samples are whole */
 };
 
 /* ---- lines ---- */
@@ -87,8 +88,9 @@ static void carry(const struct report *r, struct line *l, uint32_t hour)
     }
 }
 
-static int row_take(struct report *r, uint32_t day, struct cairn_pair p)
+static int row_take(void *arg, struct cairn_pair p)
 {
+    struct report *r = arg;
     struct bytes value = {p.value, (uint32_t)p.value_bytes};
     struct usage_sample sample;
     struct usage_tally tally;
@@ -99,7 +101,7 @@ static int row_take(struct report *r, uint32_t day, struct cairn_pair p)
 
     if (rc < 0)
         return rc;
-    hour = day * HOURS_OF_DAY + k.hour;
+    hour = r->day * HOURS_OF_DAY + k.hour;
     if (hour < r->from || hour >= r->to || (k.kind != 'm' && !wanted(r, &k)))
         return 0;
     if (k.kind == 'm') { /* these rows come first */
@@ -124,49 +126,24 @@ static int row_take(struct report *r, uint32_t day, struct cairn_pair p)
     return 0;
 }
 
-static void day_end(struct report *r, uint32_t day)
+static void day_end(struct report *r)
 {
     for (size_t i = 0; i < r->count; i++)
-        carry(r, &r->lines[i], MIN((day + 1) * HOURS_OF_DAY, r->to));
+        carry(r, &r->lines[i], MIN((r->day + 1) * HOURS_OF_DAY, r->to));
     memset(r->whole, 0, sizeof(r->whole));
 }
 
 static int day_read(struct report *r, uint32_t day)
 {
-    uint8_t from[USAGE_KEY_MAX + 1];
     char name[USAGE_NAME_BYTES];
-    size_t from_bytes = 0;
-    bool more = true;
-    int rc = 0;
+    int rc;
 
     usage_day_name(day, name);
-    while (more && rc == 0) {
-        struct cairn_op *op = cairn_op_create();
-        size_t n;
-
-        if (!op)
-            return -ENOMEM;
-        (void)cairn_op_omap_range(op, from, from_bytes, NULL, 0, ROWS);
-        rc = cairn_run(r->index, name, strlen(name), op);
-        n = rc < 0 ? 0 : cairn_op_pair_count(op, 0, &more);
-        for (size_t i = 0; i < n && rc == 0; i++)
-            rc = row_take(r, day, cairn_op_pair(op, 0, i));
-        more = more && n > 0;
-        if (rc == 0 && more) {
-            struct cairn_pair last = cairn_op_pair(op, 0, n - 1);
-
-            if (last.key_bytes >= sizeof(from))
-                rc = -EBADMSG;
-            else
-                memcpy(from, last.key, last.key_bytes);
-            from[MIN(last.key_bytes, sizeof(from) - 1)] = 0;
-            from_bytes = last.key_bytes + 1;
-        }
-        cairn_op_destroy(op);
-    }
+    r->day = day;
+    rc = rows_each(r->index, name, row_take, r);
     if (rc == 0)
-        day_end(r, day);
-    return rc == -ENOENT ? 0 : rc;
+        day_end(r);
+    return rc;
 }
 
 /* ---- printing ---- */

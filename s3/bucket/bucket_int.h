@@ -261,6 +261,8 @@ void access_pin(struct access *a, const struct uuid *bucket);
 void accesses_moved(struct bucket_layer *l, const struct uuid *token);
 /* The entry was read, and this is its ACL; or there is none, NULL.  0, -R_DENIED, -R_NO_KEY. */
 int access_may_read(const struct access *a, const uint8_t *acl);
+/* A `build` of access_read: it reads the entry of the key and nothing else. */
+int access_ask_entry(struct access *a, struct cairn_op *op);
 /* The row under whose guard it runs, or ran. */
 static inline const struct shard_row *access_row(const struct access *a)
 {

@@ -57,17 +57,6 @@ static void changed(struct access *a)
         change_look(q);
 }
 
-static int look_build(struct access *a, struct cairn_op *op)
-{
-    struct cairn_pair pair;
-    struct row_key key;
-
-    row_key_named(&key, ROW_ENTRY, a->key);
-    pair = pair_of(key_bytes(&key), (struct bytes){0});
-    cairn_op_omap_get(op, &pair, 1);
-    return 0;
-}
-
 /* The entry as it will be. */
 static int next_make(struct change_req *q)
 {
@@ -106,7 +95,7 @@ static void looked(struct access *a)
 
 static void change_look(struct change_req *q)
 {
-    access_read(&q->a, look_build, looked);
+    access_read(&q->a, access_ask_entry, looked);
 }
 
 static void change_run(struct op *op)

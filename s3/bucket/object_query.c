@@ -11,17 +11,6 @@ struct head_req {
     void *arg;
 };
 
-static int head_build(struct access *a, struct cairn_op *op)
-{
-    struct cairn_pair pair;
-    struct row_key key;
-
-    row_key_named(&key, ROW_ENTRY, a->key);
-    pair = pair_of(key_bytes(&key), (struct bytes){0});
-    cairn_op_omap_get(op, &pair, 1);
-    return 0;
-}
-
 static void head_read(struct access *a)
 {
     struct head_req *q = CONTAINER_OF(a, struct head_req, a);
@@ -49,7 +38,7 @@ static void head_run(struct op *op)
     struct head_req *q = CONTAINER_OF(op, struct head_req, r.op);
 
     counter_add(&q->r.l->n.heads, 1);
-    access_read(&q->a, head_build, head_read);
+    access_read(&q->a, access_ask_entry, head_read);
 }
 
 static void head_finish(struct req *r)

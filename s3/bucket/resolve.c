@@ -191,6 +191,17 @@ static int access_may(const struct access *a)
     return a->right == RIGHT_LIST && bucket_public(a->b, a->b->acl) ? 0 : -R_DENIED;
 }
 
+int access_ask_entry(struct access *a, struct cairn_op *op)
+{
+    struct cairn_pair pair;
+    struct row_key key;
+
+    row_key_named(&key, ROW_ENTRY, a->key);
+    pair = pair_of(key_bytes(&key), (struct bytes){0});
+    cairn_op_omap_get(op, &pair, 1);
+    return 0;
+}
+
 int access_may_read(const struct access *a, const uint8_t *acl)
 {
     bool owns = access_owns(a);

@@ -490,3 +490,27 @@ unsigned client_once(struct server *s, const struct call_args *args, struct resp
     close(fd);
     return out->status;
 }
+
+struct response client_text(struct server *s, const char *method, const char *target,
+                            const char *fields, const char *body)
+{
+    struct call_args args = {.method = method,
+                             .target = target,
+                             .fields = fields,
+                             .body = body,
+                             .body_bytes = body ? strlen(body) : 0};
+    struct response r;
+
+    (void)client_once(s, &args, &r);
+    return r;
+}
+
+struct server *server_with_bucket(const struct fake_knobs *knobs)
+{
+    struct server *s = server_start(knobs, NULL);
+    struct response r = client_text(s, "PUT", "/bucket", NULL, NULL);
+
+    T_EQ(r.status, 200);
+    response_fini(&r);
+    return s;
+}

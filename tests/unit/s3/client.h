@@ -66,5 +66,10 @@ void client_head(const struct call_args *args, struct writer *out);
 void client_call(int fd, const struct call_args *args, struct response *out);
 /* The same on a connection of its own; returns the status. */
 unsigned client_once(struct server *s, const struct call_args *args, struct response *out);
+/* ... with a text as the body, or NULL. */
+struct response client_text(struct server *s, const char *method, const char *target,
+                            const char *fields, const char *body);
+/* server_start, and "bucket" is made. */
+struct server *server_with_bucket(const struct fake_knobs *knobs);
 
 #endif

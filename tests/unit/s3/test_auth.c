@@ -5,17 +5,6 @@
 #include "tests/unit/s3/client.h"
 #include "tests/unit/t.h"
 
-static struct server *server_with_bucket(const struct fake_knobs *knobs)
-{
-    struct call_args args = {.method = "PUT", .target = "/bucket"};
-    struct server *s = server_start(knobs, NULL);
-    struct response r;
-
-    T_EQ(client_once(s, &args, &r), 200);
-    response_fini(&r);
-    return s;
-}
-
 static void expect(struct server *s, const struct call_args *args, unsigned status,
                    const char *code)
 {

@@ -8,20 +8,6 @@
 
 #define ETAG_ABC "\"900150983cd24fb0d6963f7d28e17f72\""
 
-static struct response call(struct server *s, const char *method, const char *target,
-                            const char *fields, const char *body)
-{
-    struct call_args args = {.method = method,
-                             .target = target,
-                             .fields = fields,
-                             .body = body,
-                             .body_bytes = body ? strlen(body) : 0};
-    struct response r;
-
-    (void)client_once(s, &args, &r);
-    return r;
-}
-
 struct row {
     const char *method, *target, *fields, *body;
     unsigned status;
@@ -30,7 +16,7 @@ struct row {
 
 static void expect_row(struct server *s, const struct row *row)
 {
-    struct response r = call(s, row->method, row->target, row->fields, row->body);
+    struct response r = client_text(s, row->method, row->target, row->fields, row->body);
 
     T_EQ(r.status, row->status);
     if (row->code && strcmp(row->method, "HEAD") != 0)
@@ -83,26 +69,28 @@ static struct server *server_with_key(void)
 T(s3_calls, a_checksum_is_kept_and_told_when_it_is_asked_for)
 {
     struct server *s = server_with_key();
-    struct response r = call(s, "PUT", "/bucket/sum", "x-amz-checksum-crc32: NSRBwg==\r\n", "abc");
+    struct response r =
+        client_text(s, "PUT", "/bucket/sum", "x-amz-checksum-crc32: NSRBwg==\r\n", "abc");
 
     T_EQ(r.status, 200);
     T_STR_EQ(response_field(&r, "x-amz-checksum-crc32"), "NSRBwg==");
     T_STR_EQ(response_field(&r, "x-amz-checksum-type"), "FULL_OBJECT");
     response_fini(&r);
-    r = call(s, "GET", "/bucket/sum", "x-amz-checksum-mode: ENABLED\r\n", NULL);
+    r = client_text(s, "GET", "/bucket/sum", "x-amz-checksum-mode: ENABLED\r\n", NULL);
     T_STR_EQ(response_field(&r, "x-amz-checksum-crc32"), "NSRBwg==");
     response_fini(&r);
-    r = call(s, "HEAD", "/bucket/sum", NULL, NULL);
+    r = client_text(s, "HEAD", "/bucket/sum", NULL, NULL);
     T_EQ(response_field(&r, "x-amz-checksum-crc32"), NULL);
     response_fini(&r);
-    r = call(s, "GET", "/bucket/sum", "range: bytes=0-1\r\nx-amz-checksum-mode: ENABLED\r\n", NULL);
+    r = client_text(s, "GET", "/bucket/sum", "range: bytes=0-1\r\nx-amz-checksum-mode: ENABLED\r\n",
+                    NULL);
     T_EQ(r.status, 206);
     T_EQ(response_field(&r, "x-amz-checksum-crc32"), NULL); /* it is not of these bytes */
     response_fini(&r);
-    r = call(s, "HEAD", "/bucket/key", "x-amz-checksum-mode: ENABLED\r\n", NULL);
+    r = client_text(s, "HEAD", "/bucket/key", "x-amz-checksum-mode: ENABLED\r\n", NULL);
     T_EQ(strlen(response_field(&r, "x-amz-checksum-crc64nvme")), 12); /* made here */
     response_fini(&r);
-    r = call(s, "GET", "/bucket?list-type=2", NULL, NULL);
+    r = client_text(s, "GET", "/bucket?list-type=2", NULL, NULL);
     T_STR_EQ(response_xml(&r, "ChecksumAlgorithm"), "CRC64NVME");
     T_STR_EQ(response_xml(&r, "ChecksumType"), "FULL_OBJECT");
     response_fini(&r);
@@ -132,7 +120,7 @@ T(s3_calls, an_upload_says_which_checksum_it_will_have)
     struct server *s = server_with_key();
 
     T_CASES (row, rows) {
-        struct response r = call(s, "POST", "/bucket/up?uploads", row->fields, NULL);
+        struct response r = client_text(s, "POST", "/bucket/up?uploads", row->fields, NULL);
 
         T_EQ(r.status, row->status);
         T_STR_EQ(response_field(&r, "x-amz-checksum-algorithm"), row->kind);
@@ -177,7 +165,7 @@ static void up_begin(struct server *s, struct up *u, const char *type)
                    "x-amz-checksum-algorithm: CRC32\r\nx-amz-checksum-type: %s\r\n"
                    "x-amz-tagging: a=1\r\n",
                    type);
-    r = call(s, "POST", "/bucket/up?uploads", fields, NULL);
+    r = client_text(s, "POST", "/bucket/up?uploads", fields, NULL);
     T_EQ(r.status, 200);
     (void)snprintf(u->id, sizeof(u->id), "%s", response_xml(&r, "UploadId"));
     response_fini(&r);
@@ -199,7 +187,7 @@ static struct response up_end(struct server *s, const struct up *u, const char *
                    "<Part><PartNumber>7</PartNumber><ETag>%s</ETag></Part>"
                    "</CompleteMultipartUpload>",
                    u->etag[0], sum0, u->etag[1]);
-    return call(s, "POST", target, fields, body);
+    return client_text(s, "POST", target, fields, body);
 }
 
 static void up_refused(struct server *s, const struct up *u, const char *fields, const char *sum0,
@@ -229,7 +217,7 @@ T(s3_calls, a_completion_is_checked_against_what_the_client_knows_and_tells_what
     T_STR_EQ(response_xml(&r, "ChecksumType"), "COMPOSITE");
     T_STR_EQ(response_xml(&r, "ChecksumCRC32") + 8, "-2");
     response_fini(&r);
-    r = call(s, "HEAD", "/bucket/up", NULL, NULL);
+    r = client_text(s, "HEAD", "/bucket/up", NULL, NULL);
     T_STR_EQ(response_field(&r, "x-amz-tagging-count"), "1");
     response_fini(&r);
     server_stop(s);
@@ -260,18 +248,18 @@ T(s3_calls, parts_are_got_by_their_numbers)
     T_EQ(r.status, 200);
     response_fini(&r);
     T_CASES (row, rows) {
-        r = call(s, "GET", row->target, row->fields, NULL);
+        r = client_text(s, "GET", row->target, row->fields, NULL);
         T_EQ(r.status, row->status);
         T_STR_EQ(response_field(&r, "content-range"), row->range);
         T_STR_EQ(response_field(&r, "x-amz-mp-parts-count"), row->parts);
         if (row->code)
             T_STR_EQ(response_xml(&r, "Code"), row->code);
         response_fini(&r);
-        r = call(s, "HEAD", row->target, row->fields, NULL);
+        r = client_text(s, "HEAD", row->target, row->fields, NULL);
         T_EQ(r.status, row->status);
         response_fini(&r);
     }
-    r = call(s, "GET", "/bucket/up?partNumber=7", "x-amz-checksum-mode: ENABLED\r\n", NULL);
+    r = client_text(s, "GET", "/bucket/up?partNumber=7", "x-amz-checksum-mode: ENABLED\r\n", NULL);
     T_STR_EQ((char *)r.body, "tail");
     T_STR_EQ(response_field(&r, "x-amz-checksum-crc32"), u.sum[1]);
     response_fini(&r);
@@ -287,10 +275,10 @@ T(s3_calls, attributes_tell_of_an_object_and_its_parts)
     up_begin(s, &u, "FULL_OBJECT");
     r = up_end(s, &u, NULL, u.sum[0]);
     response_fini(&r);
-    r = call(s, "GET", "/bucket/up?attributes",
-             "x-amz-max-parts: 1\r\nx-amz-object-attributes: "
-             "ETag,Checksum,ObjectParts,StorageClass,ObjectSize\r\n",
-             NULL);
+    r = client_text(s, "GET", "/bucket/up?attributes",
+                    "x-amz-max-parts: 1\r\nx-amz-object-attributes: "
+                    "ETag,Checksum,ObjectParts,StorageClass,ObjectSize\r\n",
+                    NULL);
     T_EQ(r.status, 200);
     T_STR_EQ(response_xml(&r, "ObjectSize"), "5242884");
     T_STR_EQ(response_xml(&r, "PartsCount"), "2");
@@ -299,8 +287,9 @@ T(s3_calls, attributes_tell_of_an_object_and_its_parts)
     T_STR_EQ(response_xml(&r, "ChecksumType"), "FULL_OBJECT");
     T_NE(response_field(&r, "last-modified"), NULL);
     response_fini(&r);
-    r = call(s, "GET", "/bucket/up?attributes",
-             "x-amz-object-attributes: ObjectParts\r\nx-amz-part-number-marker: 3\r\n", NULL);
+    r = client_text(s, "GET", "/bucket/up?attributes",
+                    "x-amz-object-attributes: ObjectParts\r\nx-amz-part-number-marker: 3\r\n",
+                    NULL);
     T_STR_EQ(response_xml(&r, "PartNumber"), "7");
     T_STR_EQ(response_xml(&r, "ChecksumCRC32"), u.sum[1]);
     T_EQ(response_xml(&r, "ObjectSize"), NULL);
@@ -325,18 +314,18 @@ T(s3_calls, tags_of_an_object_come_and_go)
     struct response r;
 
     expect(s, "PUT", "/bucket/key?tagging", NULL, TAGGING(TAG("a", "1") TAG("b", "")), 200, NULL);
-    r = call(s, "GET", "/bucket/key?tagging", NULL, NULL);
+    r = client_text(s, "GET", "/bucket/key?tagging", NULL, NULL);
     T_NE(strstr((char *)r.body, TAG("a", "1") TAG("b", "")), NULL);
     response_fini(&r);
-    r = call(s, "GET", "/bucket/key", NULL, NULL);
+    r = client_text(s, "GET", "/bucket/key", NULL, NULL);
     T_STR_EQ(response_field(&r, "x-amz-tagging-count"), "2");
     response_fini(&r);
     expect(s, "DELETE", "/bucket/key?tagging", NULL, NULL, 204, NULL);
-    r = call(s, "GET", "/bucket/key?tagging", NULL, NULL);
+    r = client_text(s, "GET", "/bucket/key?tagging", NULL, NULL);
     T_NE(strstr((char *)r.body, "<TagSet></TagSet>"), NULL);
     response_fini(&r);
     expect(s, "PUT", "/bucket/other", "x-amz-tagging: k%20x=v+y&z=\r\n", "", 200, NULL);
-    r = call(s, "GET", "/bucket/other?tagging", NULL, NULL);
+    r = client_text(s, "GET", "/bucket/other?tagging", NULL, NULL);
     T_NE(strstr((char *)r.body, TAG("k x", "v y") TAG("z", "")), NULL);
     response_fini(&r);
     server_stop(s);
@@ -369,7 +358,7 @@ T(s3_calls, tags_outside_the_rules_are_refused)
 
     T_CASES (row, rows)
         expect_row(s, row);
-    r = call(s, "PUT", "/bucket?tagging", NULL, TAGGING(FIFTY TAG("x", "")));
+    r = client_text(s, "PUT", "/bucket?tagging", NULL, TAGGING(FIFTY TAG("x", "")));
     T_EQ(r.status, 400);
     T_STR_EQ(response_xml(&r, "Message"), "Bucket tag count cannot be greater than 50");
     response_fini(&r);
@@ -407,7 +396,7 @@ T(s3_calls, an_acl_opens_an_object_to_everybody_and_closes_it)
     T_EQ(nobody_gets(s, "GET", "/bucket/key?response-expires=x"), 400);
     T_EQ(nobody_gets(s, "GET", "/bucket/key?acl"), 403);
     T_EQ(nobody_gets(s, "DELETE", "/bucket/key"), 403);
-    r = call(s, "GET", "/bucket/key?acl", NULL, NULL);
+    r = client_text(s, "GET", "/bucket/key?acl", NULL, NULL);
     T_NE(strstr((char *)r.body, "AllUsers"), NULL);
     response_fini(&r);
     expect(s, "PUT", "/bucket/key?acl", NULL, POLICY(MINE), 200, NULL);
@@ -584,7 +573,7 @@ T(s3_calls, actual_requests_of_other_sites_are_told_what_they_may_even_when_they
     struct response r;
 
     expect(s, "PUT", "/bucket?cors", NULL, RULES, 200, NULL);
-    r = call(s, "GET", "/bucket/key", "origin: http://a.example\r\n", NULL);
+    r = client_text(s, "GET", "/bucket/key", "origin: http://a.example\r\n", NULL);
     T_EQ(r.status, 200);
     T_STR_EQ(response_field(&r, "access-control-allow-origin"), "http://a.example");
     T_NE(response_field(&r, "vary"), NULL);
@@ -593,7 +582,7 @@ T(s3_calls, actual_requests_of_other_sites_are_told_what_they_may_even_when_they
     T_EQ(r.status, 403);
     T_STR_EQ(response_field(&r, "access-control-allow-origin"), "http://a.example");
     response_fini(&r);
-    r = call(s, "GET", "/bucket/key", "origin: http://b\r\n", NULL);
+    r = client_text(s, "GET", "/bucket/key", "origin: http://b\r\n", NULL);
     T_EQ(r.status, 200);
     T_EQ(response_field(&r, "access-control-allow-origin"), NULL);
     response_fini(&r);
@@ -624,7 +613,7 @@ T(s3_calls, rules_are_checked_kept_and_removed)
 
     T_CASES (row, rows)
         expect_row(s, row);
-    r = call(s, "GET", "/bucket?cors", NULL, NULL);
+    r = client_text(s, "GET", "/bucket?cors", NULL, NULL);
     T_EQ(r.status, 200);
     T_STR_EQ(response_xml(&r, "AllowedOrigin"), "http://*.example");
     T_STR_EQ(response_xml(&r, "MaxAgeSeconds"), "9");
@@ -701,10 +690,10 @@ T(s3_calls, each_of_many_deletions_has_its_own_condition)
     struct response r;
 
     expect(s, "PUT", "/bucket/a", NULL, "abc", 200, NULL);
-    r = call(s, "POST", "/bucket?delete", NULL,
-             "<Delete><Object><Key>key</Key><ETag>\"x\"</ETag></Object>"
-             "<Object><Key>a</Key><ETag>" ETAG_ABC "</ETag><Size>3</Size></Object>"
-             "<Object><Key>none</Key><ETag>*</ETag></Object></Delete>");
+    r = client_text(s, "POST", "/bucket?delete", NULL,
+                    "<Delete><Object><Key>key</Key><ETag>\"x\"</ETag></Object>"
+                    "<Object><Key>a</Key><ETag>" ETAG_ABC "</ETag><Size>3</Size></Object>"
+                    "<Object><Key>none</Key><ETag>*</ETag></Object></Delete>");
     T_EQ(r.status, 200);
     T_NE(strstr((char *)r.body, "<Deleted><Key>a</Key></Deleted>"), NULL);
     T_NE(strstr((char *)r.body, "<Key>key</Key><Code>PreconditionFailed</Code>"), NULL);

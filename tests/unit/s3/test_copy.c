@@ -5,24 +5,10 @@
 #include "tests/unit/s3/client.h"
 #include "tests/unit/t.h"
 
-static struct response call(struct server *s, const char *method, const char *target,
-                            const char *fields, const char *body)
-{
-    struct call_args args = {.method = method,
-                             .target = target,
-                             .fields = fields,
-                             .body = body,
-                             .body_bytes = body ? strlen(body) : 0};
-    struct response r;
-
-    (void)client_once(s, &args, &r);
-    return r;
-}
-
 static void expect(struct server *s, const char *method, const char *target, const char *fields,
                    const char *body, unsigned status, const char *code)
 {
-    struct response r = call(s, method, target, fields, body);
+    struct response r = client_text(s, method, target, fields, body);
 
     T_EQ(r.status, status);
     if (code)
@@ -48,11 +34,11 @@ T(s3_copy, a_copy_takes_or_replaces_what_is_kept_as_it_is_told)
     struct server *s = server_with(NULL, "src", "x-amz-meta-a: 1\r\nx-amz-tagging: t=1\r\n");
     struct response r;
 
-    r = call(s, "PUT", "/bucket/dst", "x-amz-copy-source: /bucket/src\r\n", NULL);
+    r = client_text(s, "PUT", "/bucket/dst", "x-amz-copy-source: /bucket/src\r\n", NULL);
     T_EQ(r.status, 200);
     T_NE(response_xml(&r, "ChecksumCRC64NVME"), NULL);
     response_fini(&r);
-    r = call(s, "HEAD", "/bucket/dst", NULL, NULL);
+    r = client_text(s, "HEAD", "/bucket/dst", NULL, NULL);
     T_STR_EQ(response_field(&r, "x-amz-meta-a"), "1");
     T_STR_EQ(response_field(&r, "x-amz-tagging-count"), "1");
     response_fini(&r);
@@ -61,7 +47,7 @@ T(s3_copy, a_copy_takes_or_replaces_what_is_kept_as_it_is_told)
            "x-amz-meta-b: 2\r\nx-amz-metadata-directive: REPLACE\r\n"
            "x-amz-tagging: u=1&v=2\r\nx-amz-tagging-directive: REPLACE\r\n",
            NULL, 200, NULL);
-    r = call(s, "HEAD", "/bucket/dst", "x-amz-checksum-mode: ENABLED\r\n", NULL);
+    r = client_text(s, "HEAD", "/bucket/dst", "x-amz-checksum-mode: ENABLED\r\n", NULL);
     T_EQ(response_field(&r, "x-amz-meta-a"), NULL);
     T_STR_EQ(response_field(&r, "x-amz-meta-b"), "2");
     T_STR_EQ(response_field(&r, "x-amz-tagging-count"), "2");
@@ -72,7 +58,7 @@ T(s3_copy, a_copy_takes_or_replaces_what_is_kept_as_it_is_told)
     expect(s, "PUT", "/bucket/src",
            "x-amz-copy-source: /bucket/src\r\nx-amz-metadata-directive: REPLACE\r\n", NULL, 200,
            NULL);
-    r = call(s, "HEAD", "/bucket/src", NULL, NULL);
+    r = client_text(s, "HEAD", "/bucket/src", NULL, NULL);
     T_EQ(response_field(&r, "x-amz-meta-a"), NULL);
     response_fini(&r);
     server_stop(s);
@@ -107,13 +93,13 @@ T(s3_copy, a_copy_shares_its_sources_data_unless_the_bytes_are_wanted)
         expect(s, "PUT", "/bucket/dst", fields, NULL, row->status, row->code);
         if (row != rows)
             continue;
-        r = call(s, "HEAD", "/bucket/dst", "x-amz-checksum-mode: ENABLED\r\n", NULL);
+        r = client_text(s, "HEAD", "/bucket/dst", "x-amz-checksum-mode: ENABLED\r\n", NULL);
         T_STR_EQ(response_field(&r, "x-amz-meta-a"), "1");
         T_STR_EQ(response_field(&r, "ETag"), "\"900150983cd24fb0d6963f7d28e17f72\"");
         T_STR_EQ(response_field(&r, "x-amz-checksum-sha1"), "qZk+NkcGgWq6PiVxeFDCbJzQ2J0=");
         response_fini(&r);
     }
-    r = call(s, "HEAD", "/bucket/dst", NULL, NULL);
+    r = client_text(s, "HEAD", "/bucket/dst", NULL, NULL);
     T_EQ(response_field(&r, "x-amz-meta-a"), NULL);
     T_STR_EQ(response_field(&r, "x-amz-meta-b"), "2");
     response_fini(&r);
@@ -128,7 +114,7 @@ T(s3_copy, a_copy_takes_the_bytes_when_too_many_share_them)
     struct response r;
 
     expect(s, "PUT", "/bucket/dst", "x-amz-copy-source: /bucket/src\r\n", NULL, 200, NULL);
-    r = call(s, "GET", "/bucket/dst", NULL, NULL);
+    r = client_text(s, "GET", "/bucket/dst", NULL, NULL);
     T_EQ(r.body_bytes, 3);
     response_fini(&r);
     server_stop(s);
@@ -154,7 +140,7 @@ T(s3_copy, a_part_is_copied_from_a_range_within_its_source)
         {"bytes=0-1,2-2", 400, "InvalidArgument"},
     };
     struct server *s = server_with(NULL, "key", NULL);
-    struct response r = call(s, "POST", "/bucket/up?uploads", NULL, NULL);
+    struct response r = client_text(s, "POST", "/bucket/up?uploads", NULL, NULL);
     char target[128], fields[128];
 
     (void)snprintf(target, sizeof(target), "/bucket/up?partNumber=1&uploadId=%s",

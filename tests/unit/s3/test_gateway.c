@@ -28,14 +28,6 @@ static void expect(struct server *s, const char *method, const char *target, con
     response_fini(&r);
 }
 
-static struct server *server_with_bucket(const struct fake_knobs *knobs)
-{
-    struct server *s = server_start(knobs, NULL);
-
-    expect(s, "PUT", "/bucket", NULL, NULL, 200, NULL);
-    return s;
-}
-
 /* --- objects --- */
 
 T(s3_gateway, what_was_put_is_got_whatever_its_size)

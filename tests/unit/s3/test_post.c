@@ -172,17 +172,6 @@ static void post(struct server *s, const struct form *f, const char *target, con
     close(fd);
 }
 
-static struct server *server_with_bucket(const struct fake_knobs *knobs)
-{
-    struct call_args args = {.method = "PUT", .target = "/bucket"};
-    struct server *s = server_start(knobs, NULL);
-    struct response r;
-
-    T_EQ(client_once(s, &args, &r), 200);
-    response_fini(&r);
-    return s;
-}
-
 static void expect_object(struct server *s, const char *target, const char *data, size_t bytes,
                           struct response *out)
 {

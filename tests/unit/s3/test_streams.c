@@ -7,17 +7,6 @@
 #include "tests/unit/s3/client.h"
 #include "tests/unit/t.h"
 
-static struct server *server_with_bucket(const struct fake_knobs *knobs)
-{
-    struct call_args args = {.method = "PUT", .target = "/bucket"};
-    struct server *s = server_start(knobs, NULL);
-    struct response r;
-
-    T_EQ(client_once(s, &args, &r), 200);
-    response_fini(&r);
-    return s;
-}
-
 enum { CHUNK = 64 * 1024 };
 
 /* How a chunked body is made wrong. */
