@@ -44,7 +44,13 @@ static inline void xml_close(struct writer *w, const char *name)
 }
 void xml_text(struct writer *w, struct bytes text); /* escaped */
 void xml_text_u64(struct writer *w, uint64_t v);    /* in digits */
-void xml_text_time(struct writer *w, uint64_t ns);  /* 2006-01-02T15:04:05.000Z */
+/* 2006-01-02T15:04:05.000Z.  `date` remembers the last one, for times of which many are of one day;
+ * all zero at first. */
+struct xml_date {
+    uint64_t day; /* since 1970 */
+    char text[12];
+};
+void xml_text_time(struct writer *w, uint64_t ns, struct xml_date *date);
 
 static inline void xml_put(struct writer *w, const char *name, struct bytes text)
 {
@@ -68,8 +74,10 @@ static inline void xml_put_bool(struct writer *w, const char *name, bool v)
 }
 static inline void xml_put_time(struct writer *w, const char *name, uint64_t ns)
 {
+    struct xml_date date = {0};
+
     xml_open(w, name);
-    xml_text_time(w, ns);
+    xml_text_time(w, ns, &date);
     xml_close(w, name);
 }
 

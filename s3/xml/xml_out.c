@@ -86,22 +86,34 @@ static void civil(unsigned days, unsigned *out_year, unsigned *out_month, unsign
     *out_year = year + 400 * era + (*out_month <= 2);
 }
 
-void xml_text_time(struct writer *w, uint64_t ns)
+static void date_set(struct xml_date *d, uint64_t day)
 {
-    uint64_t seconds = ns / NS_PER_S;
-    unsigned year, month, day, of_day = (unsigned)(seconds % 86400);
-    unsigned ms = (unsigned)(ns % NS_PER_S / NS_PER_MS);
-    char text[] = "2006-01-02T15:04:05.000Z", *at = text;
+    unsigned year, month, of_month;
+    char *at = d->text;
 
-    civil((unsigned)(seconds / 86400), &year, &month, &day);
+    civil((unsigned)day, &year, &month, &of_month);
+    memcpy(d->text, "2006-01-02T", sizeof("2006-01-02T"));
     (void)two(at, year / 100);
     at = two(at + 2, year % 100);
     at = two(at, month);
-    at = two(at, day);
-    at = two(at, of_day / 3600);
-    at = two(at, of_day / 60 % 60);
-    at = two(at, of_day % 60);
+    (void)two(at, of_month);
+    d->day = day;
+}
+
+void xml_text_time(struct writer *w, uint64_t ns, struct xml_date *date)
+{
+    uint64_t all_ms = ns / NS_PER_MS, day = all_ms / 86400000;
+    unsigned ms = (unsigned)(all_ms % 86400000), seconds = ms / 1000;
+    char text[] = "15:04:05.000Z", *at = text;
+
+    if (date->day != day || !date->text[0])
+        date_set(date, day);
+    at = two(at, seconds / 3600);
+    at = two(at, seconds / 60 % 60);
+    at = two(at, seconds % 60);
+    ms %= 1000;
     at[0] = (char)('0' + ms / 100);
     (void)two(at + 1, ms % 100);
+    wr_raw(w, date->text, 11);
     wr_raw(w, text, sizeof(text) - 1);
 }

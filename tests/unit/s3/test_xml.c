@@ -133,7 +133,7 @@ T(s3_xml, text_is_escaped)
     T_MEM_EQ(w.data, want, w.len);
 }
 
-static void time_is(uint64_t seconds, unsigned ms)
+static void time_is(uint64_t seconds, unsigned ms, struct xml_date *date)
 {
     time_t t = (time_t)seconds;
     AUTO(writer) w = {0};
@@ -144,7 +144,7 @@ static void time_is(uint64_t seconds, unsigned ms)
     strftime(want, sizeof(want), "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(tail, sizeof(tail), ".%03uZ", ms);
     strcat(want, tail);
-    xml_text_time(&w, seconds * NS_PER_S + ms * NS_PER_MS);
+    xml_text_time(&w, seconds * NS_PER_S + ms * NS_PER_MS, date);
     T_OK(w.rc);
     T_EQ(w.len, strlen(want));
     T_MEM_EQ(w.data, want, w.len);
@@ -152,8 +152,13 @@ static void time_is(uint64_t seconds, unsigned ms)
 
 T(s3_xml, times_are_those_of_the_calendar)
 {
-    for (uint64_t day = 0; day < 213503; day++) /* to the end of 64 bits of nanoseconds, in 2554 */
-        time_is(day * 86400 + day * 7919 % 86400, (unsigned)(day % 1000));
-    time_is(0, 0);
-    time_is(86399, 999);
+    struct xml_date date = {0}, fresh = {0};
+
+    for (uint64_t day = 0; day < 213503;
+         day++) { /* to the end of 64 bits of nanoseconds, in 2554 */
+        time_is(day * 86400 + day * 7919 % 86400, (unsigned)(day % 1000), &date);
+        time_is(day * 86400 + 86399, 999, &date);
+    }
+    time_is(0, 0, &fresh);
+    time_is(0, 0, &date);
 }
