@@ -87,26 +87,31 @@ static int was_take(struct make_req *q)
     return rc;
 }
 
-/* The record becomes LIVE, with a map of one shard for all keys, and the properties are its own,
- * whoever's lay there before. */
+/* The record becomes LIVE, with a map of one shard for all keys, and map and properties are its
+ * own, whoever's lay there before. */
 static int live_build(struct make_req *q)
 {
     struct props_row props = {.bucket = q->id, .props = q->props};
     int rc = record_replace(&q->call, q->r.bucket, &q->making, &q->live);
     AUTO(writer) w = {0};
     AUTO(writer) map = {0};
+    AUTO(writer) version = {0};
     struct cairn_pair pair;
     struct row_key key;
 
+    wr_u64(&version, 0);
     props_row_encode(&props, &w);
     map_row_encode(0, &map);
     if (rc == 0)
         rc = w.rc < 0 ? w.rc : map.rc;
+    if (rc == 0)
+        rc = version.rc;
     if (rc < 0)
         return rc;
     row_key_map(&key, (struct bytes){0});
     pair = pair_of(key_bytes(&key), written(&map));
     cairn_op_xattr_set(q->call.op, "properties", w.data, w.len);
+    cairn_op_xattr_set(q->call.op, "map", version.data, version.len);
     cairn_op_omap_set(q->call.op, &pair, 1);
     return 0;
 }

@@ -2,22 +2,27 @@
  *
  * It saves whoever meets the bucket for the first time the way from shard to shard, and it is a
  * hint only: rows of shards are the truth.  A shard's row says where the map has it (`mapped`), and
- * after the shard's beginning has changed somebody corrects the map, guarded on the record:
+ * after the shard's beginning has changed somebody corrects the map:
  *
- *     RECORD   which must still be of this bucket
+ *     READ     the record, which must still be of this bucket, the map's version, the old row
  *     REMOVE   the old row, if it is still ours
  *     CLAIM    in the shard's row: the map may have it at its beginning
  *     SET      the new row; none for a shard without a range
  *     NOTE     in the shard's row that this is done
  *
  * A shard that has no range goes only when the map does not have it; so the shard's row tells of a
- * row of the map before that is there. */
+ * row of the map before that is there.  Each change of the map is guarded on its version and raises
+ * it, REMOVE even where there is nothing to remove: what somebody has sent and what comes late
+ * finds another version, since the one who came after him had to change something.  So no row of
+ * the map outlives its shard.  Who finds another version begins anew. */
 #include "s3/bucket/map_fix.h"
 
 #include <stdio.h>
 
 #include "s3/bucket/registry.h"
 #include "s3/bucket/settle.h"
+
+enum { FIX_TRIES_MAX = 8 };
 
 static void fix_end(struct map_fix *f, int rc)
 {
@@ -56,25 +61,42 @@ static void note(struct map_fix *f)
     row_write(f, &next, noted);
 }
 
+static void map_read(struct map_fix *f);
+
+/* Did somebody else change the map?  Then it was begun anew. */
+static bool begun_anew(struct map_fix *f)
+{
+    if (f->call.code != -R_GUARD_FAILED || ++f->tries == FIX_TRIES_MAX)
+        return false;
+    map_read(f);
+    return true;
+}
+
 static void map_set(struct call *c)
 {
     struct map_fix *f = CONTAINER_OF(c, struct map_fix, call);
 
-    if (c->code < 0)
-        fix_end(f, c->code);
-    else
+    if (c->code == 0)
         note(f);
+    else if (!begun_anew(f))
+        fix_end(f, c->code);
 }
 
-/* A change of the map, guarded on the record as it was read. */
+/* A change of the map as it was read; then it is one version on. */
 static struct cairn_op *map_change(struct map_fix *f, int *out_rc)
 {
+    static const int64_t one = 1;
     struct cairn_op *op = call_begin(&f->call, CALL_INDEX);
+    AUTO(writer) version = {0};
 
     name_bucket(f->call.name, BYTES_STR(f->bucket));
-    *out_rc = f->record.rc;
-    if (op && f->record.rc == 0)
+    wr_u64(&version, f->version);
+    *out_rc = f->record.rc < 0 ? f->record.rc : version.rc;
+    if (op && *out_rc == 0) {
         cairn_op_cmp_xattr(op, "record", CAIRN_EQ, f->record.data, f->record.len);
+        cairn_op_cmp_xattr(op, "map", CAIRN_EQ, version.data, version.len);
+        cairn_op_xattr_add(op, "map", &one, 1);
+    }
     return op;
 }
 
@@ -120,44 +142,66 @@ static void set(struct map_fix *f)
         row_write(f, &next, claimed);
 }
 
+static struct bytes old_place(const struct map_fix *f)
+{
+    const struct shard_row *r = &f->view->row;
+
+    return r->mapped == MAPPED_OTHER ? r->mapped_from : r->from;
+}
+
 static void old_removed(struct call *c)
 {
     struct map_fix *f = CONTAINER_OF(c, struct map_fix, call);
 
-    if (c->code == -R_GUARD_FAILED && cairn_op_failed_step(c->op) > 0)
-        set(f); /* another shard begins there by now */
-    else if (c->code < 0)
-        fix_end(f, c->code);
-    else
+    if (c->code == 0) {
+        f->version++;
         set(f);
+    } else if (!begun_anew(f)) {
+        fix_end(f, c->code);
+    }
 }
 
 static void old_remove(struct map_fix *f)
 {
     const struct shard_row *r = &f->view->row;
-    struct bytes at = r->mapped == MAPPED_OTHER ? r->mapped_from : r->from;
-    AUTO(writer) w = {0};
     struct cairn_op *op;
     struct cairn_pair pair;
     struct row_key key;
     int rc;
 
-    if (r->mapped == MAPPED_NOT || (r->state != SHARD_EMPTY && bytes_equal(at, r->from))) {
+    if (r->mapped == MAPPED_NOT ||
+        (r->state != SHARD_EMPTY && bytes_equal(old_place(f), r->from))) {
         set(f);
         return;
     }
     op = map_change(f, &rc);
-    map_row_encode(r->no, &w);
-    row_key_map(&key, at);
+    row_key_map(&key, old_place(f));
     pair = pair_of(key_bytes(&key), (struct bytes){0});
-    if (op && w.rc == 0) {
-        cairn_op_cmp_omap(op, key.b, key.len, CAIRN_EQ, w.data, w.len);
+    if (op && f->there)
         cairn_op_omap_rm(op, &pair, 1);
-    }
-    call_submit_if(&f->call, rc < 0 ? rc : w.rc, old_removed);
+    call_submit_if(&f->call, rc, old_removed);
 }
 
-static void record_read(struct call *c)
+/* The map's version, and whether it has the shard at its old place. */
+static int map_take(struct map_fix *f)
+{
+    struct bytes value;
+    struct row_key key;
+    struct cursor at;
+    uint64_t no;
+    int rc = call_present(&f->call, 1, &value);
+
+    if (rc < 0)
+        return rc;
+    at = cur_over(value.data, value.len);
+    f->version = cur_u64(&at);
+    row_key_map(&key, old_place(f));
+    f->there = call_row(&f->call, 2, key_bytes(&key), &value) && map_row_decode(value, &no) == 0 &&
+               no == f->view->row.no;
+    return cur_finish(&at);
+}
+
+static void map_came(struct call *c)
 {
     struct map_fix *f = CONTAINER_OF(c, struct map_fix, call);
     struct bucket_row row;
@@ -165,10 +209,29 @@ static void record_read(struct call *c)
 
     if (rc == 0 && !uuid_equal(&row.id, &f->view->row.bucket))
         rc = -R_NO_BUCKET;
+    if (rc == 0)
+        rc = map_take(f);
     if (rc < 0)
         fix_end(f, rc);
     else
         old_remove(f);
+}
+
+static void map_read(struct map_fix *f)
+{
+    struct cairn_op *op;
+    struct cairn_pair pair;
+    struct row_key key;
+    int rc = record_get(&f->call, BYTES_STR(f->bucket));
+
+    op = f->call.op;
+    row_key_map(&key, old_place(f));
+    pair = pair_of(key_bytes(&key), (struct bytes){0});
+    if (op && rc == 0) {
+        cairn_op_xattr_get(op, "map");
+        cairn_op_omap_get(op, &pair, 1);
+    }
+    call_submit_if(&f->call, rc, map_came);
 }
 
 bool map_needs_fix(const struct shard_row *r)
@@ -199,5 +262,6 @@ void map_fix_run(struct map_fix *f, const char *bucket, struct shard_view *view,
     shard_view_unref(f->view);
     f->view = view;
     f->done = done;
-    call_submit_if(&f->call, record_get(&f->call, BYTES_STR(f->bucket)), record_read);
+    f->tries = 0;
+    map_read(f);
 }

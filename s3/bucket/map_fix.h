@@ -8,7 +8,10 @@ struct map_fix {
     struct call call;
     char bucket[S3_BUCKET_NAME_MAX + 1];
     struct shard_view *view; /* ref: the shard's row; the last change is guarded on it */
-    struct writer record;
+    struct writer record;    /* as read; each change is guarded on it ... */
+    uint64_t version;        /* ... and on that of the map */
+    bool there;              /* the old row is this shard's */
+    unsigned tries;
     void (*done)(struct map_fix *f, int rc);
 };
 void map_fix_init(struct map_fix *f, struct bucket_layer *l);

@@ -570,6 +570,40 @@ T(bucket, what_a_split_sent_may_arrive_late_from_any_moment)
     T_GT(undone, 1);
 }
 
+/* What was split is merged again, and what the first gateway sent comes after that: the map must
+ * not lead to a shard that is gone, nor lack one. */
+static void split_undone(uint64_t after_ns)
+{
+    struct stage st;
+    char key[32];
+
+    small_begin(&st);
+    st.fake.delay_max_ns = NS_PER_MS;
+    for (unsigned i = 0; i < SMALL; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        T_OK(do_put(&st, 0, key, 10 + i, 10));
+    }
+    stage_run(&st, after_ns);
+    st.fake.held = st.gate[0].env;
+    st.fake.held_until_ns = sim_now_ns(st.sim) + 300 * NS_PER_S;
+    for (unsigned i = 1; i < SMALL; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        T_OK(do_delete(&st, 1, key));
+    }
+    collect_all(&st, 1);
+    stage_run(&st, 300 * NS_PER_S);
+    for (unsigned i = 0; i < 2; i++)
+        collect_all(&st, 1);
+    T_EQ(usage(&st, 1).shards, 1);
+    stage_end(&st);
+}
+
+T(bucket, what_a_split_sent_may_arrive_when_all_is_merged_again)
+{
+    for (uint64_t t = 0; t < 160; t++)
+        split_undone(t * 250000);
+}
+
 T(bucket, a_gateway_may_sleep_at_any_moment_of_a_split)
 {
     unsigned undone = 0;
