@@ -92,6 +92,18 @@ enum s3_error s3_error_of(int rc)
     }
 }
 
+const char *s3_error_why(int rc)
+{
+    switch (-rc) {
+    case R_SUM_KIND:
+        return "The checksum is of another algorithm or type than the upload was begun with.";
+    case R_SIZE_DIFFERS:
+        return "The value of x-amz-mp-object-size is not the sum of the sizes of the parts.";
+    default:
+        return NULL;
+    }
+}
+
 enum s3_error s3_error_of_status(unsigned status)
 {
     switch (status) {

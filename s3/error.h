@@ -17,6 +17,8 @@ const char *s3_error_text(enum s3_error e);
 unsigned s3_error_status(enum s3_error e); /* of HTTP */
 /* What the bucket layer said: 0 or a negative code. */
 enum s3_error s3_error_of(int rc);
+/* A sentence that says more than its error's own; NULL: there is none. */
+const char *s3_error_why(int rc);
 /* What the guard of HTTP said. */
 enum s3_error s3_error_of_status(unsigned status);
 

@@ -251,6 +251,8 @@ void request_reply_rc(struct s3_request *r, int rc)
     if (e == S3_ServiceUnavailable || e == S3_InternalError)
         log_warn(&r->g->log, "a request failed", KV_STR("op", r->op ? r->op->name : "none"),
                  KV_HEX("request", http_request_id(r->http)), KV_RC(rc));
+    if (!r->why)
+        r->why = s3_error_why(rc);
     request_reply_error(r, e);
 }
 

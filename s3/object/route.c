@@ -169,6 +169,22 @@ static const struct {
     {"if-unmodified-since", TAKES_CONDITIONS, NULL},
 };
 
+/* Values that these fields may have besides, in S3: they are not implemented.  Others are wrong. */
+static const struct {
+    const char *name, *values;
+    enum s3_error wrong;
+} elsewhere[] = {
+    {"x-amz-storage-class",
+     "REDUCED_REDUNDANCY|STANDARD_IA|ONEZONE_IA|INTELLIGENT_TIERING|GLACIER|GLACIER_IR|"
+     "DEEP_ARCHIVE|OUTPOSTS|SNOW|EXPRESS_ONEZONE|FSX_OPENZFS|FSX_ONTAP",
+     S3_InvalidStorageClass},
+    {"x-amz-object-ownership", "", S3_InvalidArgument},
+    {"x-amz-checksum-algorithm", "SHA512|MD5|XXHASH64|XXHASH3|XXHASH128", S3_InvalidRequest},
+    {"x-amz-checksum-type", "", S3_InvalidRequest},
+    {"x-amz-metadata-directive", "", S3_InvalidArgument},
+    {"x-amz-tagging-directive", "", S3_InvalidArgument},
+};
+
 static bool starts_with(struct bytes b, const char *text)
 {
     return b.len >= strlen(text) && memcmp(b.data, text, strlen(text)) == 0;
@@ -244,6 +260,15 @@ static enum s3_error check_args(const struct s3_request *r, const struct row *ro
     return S3_OK;
 }
 
+static enum s3_error other_value(const struct http_field *f)
+{
+    for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
+        if (bytes_equal(f->name, BYTES_STR(elsewhere[i].name)) &&
+            !listed(elsewhere[i].values, '|', f->value))
+            return elsewhere[i].wrong;
+    return S3_NotImplemented;
+}
+
 static enum s3_error check_field(const struct s3_request *r, const struct row *row,
                                  const struct http_field *f)
 {
@@ -257,7 +282,7 @@ static enum s3_error check_field(const struct s3_request *r, const struct row *r
         if (fields[i].takes && !(fields[i].takes & row->takes))
             return S3_NotImplemented;
         return !fields[i].values || listed(fields[i].values, '|', f->value) ? S3_OK
-                                                                            : S3_NotImplemented;
+                                                                            : other_value(f);
     }
     return starts_with(f->name, "x-amz-") ? S3_NotImplemented : S3_OK;
 }

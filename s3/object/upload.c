@@ -217,7 +217,7 @@ static void completed(void *arg, int rc, const struct object_info *info)
     r->object_bytes = info->size;
     xml_begin(w, "CompleteMultipartUploadResult");
     xml_open(w, "Location");
-    wr_raw(w, "http://", 7);
+    xml_text(w, BYTES_STR(r->head->tls ? "https://" : "http://"));
     xml_text(w, r->head->host);
     xml_text(w, r->path);
     xml_close(w, "Location");

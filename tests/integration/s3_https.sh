@@ -57,6 +57,15 @@ openssl s_client -connect "127.0.0.1:$PORT" -tls1_1 </dev/null 2>/dev/null | gre
 
 wait_for 10 "the access log tells how it was encrypted" grep -q 'PUT /pics .*TLS_AES_128_GCM_SHA256 .* TLSv1.3' access
 
+step "an object's address, told to who made it by HTTPS, is of HTTPS"
+ok s3 "$TLS/pics/parts?uploads=" -X POST -o upload.xml
+UPLOAD=$(sed -n 's/.*<UploadId>\([^<]*\)<.*/\1/p' upload.xml)
+ok s3 "$TLS/pics/parts?partNumber=1&uploadId=$UPLOAD" -T cert.pem -D part.head -o part.body
+ETAG=$(sed -n 's/^etag: "\(.*\)".*/\1/Ip' part.head)
+ok s3 "$TLS/pics/parts?uploadId=$UPLOAD" -X POST -o done.xml --data-binary \
+    "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>$ETAG</ETag></Part></CompleteMultipartUpload>"
+grep -qF "<Location>$TLS/pics/parts</Location>" done.xml || fail "another address: $(cat done.xml)"
+
 step "a bucket in the host name"
 ok s3 "https://pics.s3.example.org:$PORT/big" --resolve "pics.s3.example.org:$PORT:127.0.0.1" -o got
 cmp big got || fail "another object by the host name"
