@@ -203,17 +203,20 @@ static int quota_write(struct cairn_pool *index, const struct bucket_record *r,
     return rc;
 }
 
-static bool limit_take(const char *text, bool (*parse)(struct bytes text, uint64_t *out),
-                       uint64_t *out)
+static bool limit_take(const char *name, const char *text,
+                       bool (*parse)(struct bytes text, uint64_t *out), uint64_t *out)
 {
-    if (strcmp(text, "none") == 0)
+    if (strcmp(text, "none") == 0) {
         *out = 0;
-    else if (!parse(BYTES_STR(text), out) || *out == 0 || *out > INT64_MAX)
-        return false;
-    return true;
+        return true;
+    }
+    if (parse(BYTES_STR(text), out) && *out > 0 && *out <= INT64_MAX)
+        return true;
+    cli_fail("%s must be none, or a number above 0, perhaps with K, M, G or T", name);
+    return false;
 }
 
-/* "bytes N objects N", each with -- or without. */
+/* "bytes N objects N", each with -- or without.  False: told, or for the usage to tell. */
 static bool limits_take(struct cli *cli, struct s3_quota *q)
 {
     for (int i = 3; i < cli->argc; i += 2) {
@@ -223,9 +226,9 @@ static bool limits_take(struct cli *cli, struct s3_quota *q)
         if (i + 1 == cli->argc)
             return false;
         if (strcmp(name, "bytes") == 0
-                ? !limit_take(cli->argv[i + 1], size_parse, &q->bytes)
+                ? !limit_take(name, cli->argv[i + 1], size_parse, &q->bytes)
                 : strcmp(name, "objects") != 0 ||
-                      !limit_take(cli->argv[i + 1], count_parse, &q->objects))
+                      !limit_take(name, cli->argv[i + 1], count_parse, &q->objects))
             return false;
     }
     return true;

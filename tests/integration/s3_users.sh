@@ -38,6 +38,9 @@ c user key add ann --json >key.json || fail "no second key"
 ACCESS=$(jq -r .access_key key.json) SECRET=$(jq -r .secret_key key.json)
 same 2 "$(c user info ann --json | jq '.keys | length')" "the number of ann's keys"
 same "MOVED.KEY $ACCESS" "$(c user key ls ann | tr '\n' ' ' | sed 's/ $//')" "ann's keys"
+same ann "$(c user find MOVED.KEY)" "the user of a key"
+same ann "$(c user find MOVED.KEY --json | jq -r .user)" "the user of a key, as JSON"
+! c user find MOVED.KEY --json | grep -q secret || fail "a secret is shown again"
 answers '^200$' MOVED.KEY a/secret+of=mine PUT /anns || fail "ann's own key: $(cat answer)"
 answers 'anns' "$ACCESS" "$SECRET" GET / || fail "ann's second key: $(cat answer)"
 answers SignatureDoesNotMatch MOVED.KEY "$SECRET" GET / || fail "keys are mixed up: $(cat answer)"
@@ -103,7 +106,17 @@ wait_for $WITHIN "the quota of the bucket is lifted" put e 0
 wait_for $WITHIN "the quota of the user holds" put f 0 QuotaExceeded
 refuses 1 'no bucket none' c bucket stat none
 refuses 1 'no bucket none' c bucket quota none bytes 1
-refuses 2 usage c bucket quota anns bytes 0
+for what in 'bucket quota anns' 'user quota ann'; do
+    # shellcheck disable=SC2086
+    refuses 2 'bytes must be none, or a number above 0' c $what bytes 0
+    # shellcheck disable=SC2086
+    refuses 2 'objects must be none, or a number above 0' c $what bytes 1G objects many
+    # shellcheck disable=SC2086
+    refuses 2 usage c $what bytes
+    # shellcheck disable=SC2086
+    refuses 2 usage c $what pages 7
+done
+refuses 2 "name has 1 to 64" c user create 'no name'
 ok c user quota ann objects none
 for key in b c d e f; do
     answers '^204$' "$ACCESS" "$SECRET" DELETE "/anns/$key" || fail "DELETE: $(cat answer)"
