@@ -10,6 +10,7 @@ exchanges the certificate meanwhile; FILE holds all that may be shown).  Prints 
 """
 import argparse
 import os
+import random
 import socket
 import ssl
 import struct
@@ -24,6 +25,8 @@ from s3_hostile import Tap, Witness  # noqa: E402
 from s3sign import UNSIGNED, Raw, Signer, env_file  # noqa: E402
 
 HALF_OPEN = 200
+# The same always: noise that begins with 0x90 to 0xbf may be a long hello of SSL 2, and is waited for.
+NOISE = random.Random(1).randbytes(4096)
 SERVED_S_MAX = 10
 
 
@@ -74,7 +77,7 @@ def garbage():
         ("plain HTTP", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
         ("plain HTTP, a PUT with its body", b"PUT /hostile/a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"),
         ("zeros", bytes(4096)),
-        ("random bytes", os.urandom(4096)),
+        ("random bytes", NOISE),
         ("the hello of SSL 2", b"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10" + os.urandom(37)),
         ("a record of 65,535 bytes", b"\x16\x03\x01\xff\xff" + bytes(65535)),
         ("a record of no bytes", record(22, 0x0301, b"") * 100),
@@ -95,6 +98,7 @@ def unfinished():
         ("one byte", hello[:1]),
         ("half a hello", hello[:100]),
         ("a ChangeCipherSpec", record(20, 0x0303, b"\x01")),
+        ("the hello of SSL 2, longer than what comes of it", b"\xa0\x00\x01" + NOISE),
         ("a hello that says it is longer than any", record(22, 0x0301, b"\x01\xff\xff\xff" + bytes(512))),
         ("a hello with a byte changed in its length", hello[:6] + bytes([hello[6] ^ 0x40]) + hello[7:]),
         ("a hello, and no key after it", hello),
