@@ -1,10 +1,11 @@
-/* bucket_check.c - `cairn bucket check`: reads index and data, and has them held against each
- * other.
+/* bucket_check.c - `cairn bucket check`: index and data are read, and held against each other.
  *
  * A pass reads the names of all data objects first, with who shares them, then record, map and
- * shards of each bucket, and
- * feeds them to the checker (s3/bucket/verify.h).  Gateways work meanwhile; what a pass has found
- * is believed when the next one, a little later, finds the same. */
+ * shards of each bucket, and feeds them to the checker (s3/bucket/verify.h).  Gateways work
+ * meanwhile; what a pass has found is believed when the next one, a little later, finds the same.
+ *
+ * What cannot be read because it is damaged is a finding, and the pass goes on; a cluster that does
+ * not answer ends it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ struct check {
     size_t note_count, note_cap;
     struct lines now, before;
     struct verify *v; /* of the pass at hand */
+    bool unread;      /* rows of a shard could not be read: who knows what they refer to */
     struct verify_totals totals;
 };
 
@@ -93,6 +95,11 @@ static void lines_agree(struct lines *now, const struct lines *before)
 }
 
 /* ---- reading ---- */
+
+static bool damaged(int rc)
+{
+    return rc == -EIO || rc == -EBADMSG;
+}
 
 static struct bytes bytes_of(const void *data, size_t bytes)
 {
@@ -180,6 +187,8 @@ static int first_seen(void *arg, const char *name)
     cairn_op_destroy(op);
     if (rc == -ENODATA || rc == -ENOENT)
         return 0;
+    if (damaged(rc))
+        rc = 0; /* no bytes are no list, and that is a finding */
     return rc < 0 ? rc : verify_refs(k->v, bytes_of(name, strlen(name)), bytes_of(value, bytes));
 }
 
@@ -242,7 +251,7 @@ static int bucket_read(struct check *k, size_t i, size_t n)
 {
     const struct noted *first = &k->note[i];
     struct bucket_record r = {.raw = NULL};
-    char object[NAME_BYTES];
+    char object[NAME_BYTES], text[256];
     int rc = bucket_record_read(k->index, first->bucket, &r);
     bool live = rc == 0 && memcmp(&r.row.id, &first->id, sizeof(first->id)) == 0;
 
@@ -253,8 +262,16 @@ static int bucket_read(struct check *k, size_t i, size_t n)
     name_bucket(object, bytes_of(first->bucket, strlen(first->bucket)));
     if (rc == 0 && live)
         rc = rows_each(k->index, object, map_row_seen, k);
-    for (size_t s = 0; s < n && rc == 0; s++)
+    for (size_t s = 0; s < n && rc == 0; s++) {
         rc = shard_read(k, k->note[i + s].object);
+        if (damaged(rc)) {
+            snprintf(text, sizeof(text), "bucket %s: the rows of %s cannot be read", first->bucket,
+                     k->note[i + s].object);
+            line_add(&k->now, text);
+            k->unread = true;
+            rc = 0;
+        }
+    }
     return rc == 0 ? verify_bucket_end(k->v) : rc;
 }
 
@@ -262,6 +279,7 @@ static int pass(struct check *k)
 {
     int rc;
 
+    k->unread = false;
     k->v = verify_create(line_add, &k->now);
     if (!k->v)
         return -ENOMEM;
@@ -275,7 +293,7 @@ static int pass(struct check *k)
         rc = bucket_read(k, i, n);
     }
     if (rc == 0) {
-        verify_end(k->v, !k->only);
+        verify_end(k->v, !k->only && !k->unread);
         k->totals = *verify_totals(k->v);
     }
     verify_destroy(k->v);

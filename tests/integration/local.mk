@@ -26,6 +26,7 @@ EXTRA_DIST += $(INTEGRATION_TESTS) \
 	tests/integration/lib.sh \
 	tests/integration/prom_check.py \
 	tests/integration/rot.py \
+	tests/integration/xattr.py \
 	tests/integration/s3_crowd.py \
 	tests/integration/s3_hostile.py \
 	tests/integration/s3_hostile_cases.py \

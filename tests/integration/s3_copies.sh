@@ -1,9 +1,10 @@
 #!/bin/bash
 # timeout: 240
 # Copies share the data of their source: no bytes are written for them, each outlives the other, a kill in
-# the middle of many leaves nothing that the checker would name.
+# the middle of many leaves nothing that the checker would name.  When the list of who shares is damaged or
+# gone, readers get their bytes and the checker says so.
 . "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"
-need curl jq
+need curl jq python3
 
 up
 
@@ -99,5 +100,62 @@ same 200 "$(copy /box/parts2 /box/again)" "copy after the kill"
 same_bytes /box/again whole
 ok c bucket check
 c bucket stat box --json | jq -e '.objects > 20' >/dev/null || fail "few copies: $(c bucket stat box)"
+
+refs() # refs get|set|rm [OBJECT [HEX]]: the list of who shares data objects
+{
+    local what=$1
+    shift
+
+    python3 "$SRCDIR/tests/integration/xattr.py" "$BUILD/libcairn.so" "$D/cairn.conf" "$what" s3.data refs "$@" ||
+        fail "refs $what"
+}
+
+named() # named TEXT [--offline]: the checker exits with 1, and says it
+{
+    local text=$1
+    shift
+
+    c bucket check "$@" >check.txt
+    same 1 $? "bucket check $*: $(cat check.txt)"
+    grep -q "$text" check.txt || fail "bucket check $* does not say '$text': $(cat check.txt)"
+}
+
+step "a list that is gone, or damaged"
+test -e "$BUILD/libcairn.so" || fail "there is no $BUILD/libcairn.so"
+c object ls s3.data | grep '\.0$' >firsts
+xargs -a firsts python3 "$SRCDIR/tests/integration/xattr.py" "$BUILD/libcairn.so" "$D/cairn.conf" get s3.data refs |
+    awk '{ print length($2), $0 }' | sort -rn | cut -d' ' -f2- >lists # first the one that most share
+test "$(wc -l <lists)" -ge 2 || fail "few lists: $(cat lists)"
+read -r first list <lists
+refs rm "$first"
+same_bytes /other/copy whole
+same_bytes /box/parts2 whole
+named "is not among those for whom the data objects ${first%0}"
+down
+named "is not among those for whom the data objects ${first%0}" --offline
+up
+# shellcheck disable=SC1091
+. "$D/env"
+S3=$AWS_ENDPOINT_URL
+while read -r object value; do
+    refs set "$object" "ff${value#??}"
+done <lists
+same_bytes /other/copy whole
+same_bytes /box/parts2 whole
+named "who refers to $first cannot be read"
+before=$(objects)
+same 200 "$(copy /box/parts2 /box/bytes)" "copy of what has a damaged list"
+same_bytes /box/bytes whole
+test "$(objects)" -gt "$before" || fail "a damaged list took one more in"
+down
+named "who refers to $first cannot be read" --offline
+up
+# shellcheck disable=SC1091
+. "$D/env"
+S3=$AWS_ENDPOINT_URL
+while read -r object value; do
+    refs set "$object" "$value"
+done <lists
+ok c bucket check
 down
 c bucket check --offline >check.txt || fail "offline: $(cat check.txt)"
