@@ -1,7 +1,9 @@
 /* backfill.c - filling a copy that is not whole, in the order of object names.
  *
- *   LIST ours from the target's last_backfill on ─▶ SCAN the target's same part ─▶ COPY what
- * differs ─▶ MOVE its last_backfill behind that part ─▶ LIST the next, or done
+ *   LIST  ours from the target's last_backfill on
+ *   SCAN  the target's same part
+ *   COPY  what differs
+ *   MOVE  its last_backfill behind that part; LIST the next, or done
  *
  * Until the part's end is known (LIST) every write behind last_backfill waits, then those in the
  * part do, until the target has it: so what was listed is what there is.  Parts are small.  The

@@ -1,7 +1,8 @@
 /* osd.c - how an OSD starts, stops, and gives up.
  *
- *   OPENING ─store, rows, listen─▶ BOOTING ─up in the map─▶ ACTIVE ─stop─▶ STOPPING ─▶ CLOSING ─▶
- * gone └──────────────┬───────────────┴──────────────────────┘ FAILED ─stop─▶ CLOSING
+ *   OPENING ─store, rows, listen─▶ BOOTING ─up in the map─▶ ACTIVE
+ *   ACTIVE ─stop─▶ STOPPING ─▶ CLOSING ─▶ gone
+ *   OPENING, BOOTING, ACTIVE ─give up─▶ FAILED ─stop─▶ CLOSING
  *
  * A failed write of the store, or an id that somebody else runs under, ends the role: it serves
  * nothing from then on and says so once.  Stopping cleanly first stops serving, tells the monitors

@@ -1,8 +1,8 @@
 /* pg.c - life of a placement group, and the driver of its peering.
  *
- *   WALK ──history known──▶ DRAIN ──all durable──▶ LIVE ──new interval──▶ DRAIN
- *                                                   └──told to remove, pool gone──▶ REMOVE ──▶
- * DRAIN
+ *   WALK ──history known──▶ DRAIN ──all durable──▶ LIVE
+ *   LIVE ──new interval──▶ DRAIN
+ *   LIVE ──told to remove, pool gone──▶ REMOVE ──▶ DRAIN
  *
  * Decisions are peering_step()'s.  Here its orders becomes deeds, in its order: what is to be
  * persisted is submitted, messages are sent (answers about ourselves only when they would survive

@@ -125,10 +125,10 @@ bool steps_write(const struct steps *s);     /* any write step */
 uint64_t steps_bytes(const struct steps *s); /* what they hold: payload, keys, values, checksums */
 /* Order, bounds, sizes: 0; -EINVAL for what has no meaning (no step, a guard or read after a write,
  * STEP_PG_LIST beside others, a flag or field out of range, missing checksums, a STEP_XATTR_ADD
- * behind a step that changes the same xattr), -R_MIXED_STEPS for
- * reads beside writes (a repeat would not have what was read), -R_UNSUPPORTED for a kind unknown
- * here, -EFBIG past OBJECT_BYTES_MAX, -ENAMETOOLONG, -E2BIG (values, pairs, the
- * sum). What was decoded may be executed only after this. */
+ * behind a step that changes the same xattr), -R_MIXED_STEPS for reads beside writes (a repeat
+ * would not have what was read), -R_UNSUPPORTED for a kind unknown here, -EFBIG past
+ * OBJECT_BYTES_MAX, -ENAMETOOLONG, -E2BIG (values, pairs, the sum). What was decoded may be
+ * executed only after this. */
 int steps_valid(const struct steps *s);
 /* Payload is appended to `data` by reference; the outcome is in front->rc. */
 void steps_encode(const struct steps *s, struct writer *front, struct buf *data);

@@ -7,8 +7,8 @@
  *
  * A lost append shows in the answer to a later heartbeat: the follower's last index is still below
  * what that append ended with; or its durable index is not, but we had no answer.  Then back to
- * probe.  A heartbeat's answer never waits for
- * the follower's disk, an append's always does; so a slow disk slows commits, not elections.
+ * probe.  A heartbeat's answer never waits for the follower's disk, an append's always does; so a
+ * slow disk slows commits, not elections.
  *
  * Entries go out while the leader's own disk still works on them; its own copy counts when it is
  * durable.  Only entries of its own term are committed by counting: an entry of an older term can

@@ -346,8 +346,7 @@ void object_put_abort(struct object_put *p);
 
 /* ---- GET: a stream out ----
  *
- *     object_get_open -> opened ... object_get_range, object_get_next -> piece, ...
- * object_get_close
+ *     object_get_open -> opened, object_get_range, { object_get_next -> piece }, object_get_close
  *
  * What was opened stays readable while it is open, whatever happens to the key, as long as the
  * reader renews (the layer does).  -R_DATA_LOST or another failure mid-body: end the connection. */

@@ -5,7 +5,7 @@
  *   PAGE   the parts, page by page, guarded on our seal
  *   (check the request against the parts)
  *   LINK   the link of an entry, guarded on our seal: entry, manifest, result row for repeats,
- * upload's row away; two garbage rows: what is left of the parts, and the result row itself
+ *          upload's row away; two garbage rows: what is left of the parts, and the result row
  *
  * A part that arrives in between breaks the seal, another completion replaces it: our guard fails
  * and we begin anew.  A gateway that dies leaves a seal, which means nothing to anybody. */
