@@ -133,7 +133,7 @@ int mon_cmd_pool_create(struct mon_call *call)
         rc = -ENOMEM;
     if (rc == 0)
         mon_call_say(call, "pool %s has %u copies in %u PGs\n", p.name, p.size, p.pg_count);
-    if (rc == 0 && p.size < usual)
+    if (rc == 0 && !want.size && p.size < usual)
         mon_call_say(call, "warning: fewer copies than pool.size (%u), for want of OSDs\n", usual);
     return rc;
 }

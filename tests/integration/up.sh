@@ -54,6 +54,9 @@ ok c pool create things
 c pool ls | grep -q things || fail "the pool is not listed"
 c pool ls --json | jq -e . >/dev/null || fail "pool ls --json"
 refuses 1 'exist|already' c pool create things
+c pool create pair size 2 >pair.txt || fail "no pool of two copies"
+! grep -q warning pair.txt || fail "what was asked for is warned of: $(cat pair.txt)"
+ok c pool rm pair
 
 step "objects"
 mib 9 nine
