@@ -91,6 +91,8 @@ int gateway_start(struct s3_gateway *g, struct env *env, struct bucket_layer *bu
         rc = copy_text(g->domain, sizeof(g->domain), conf->domain);
     if (rc == 0)
         rc = ops_create(g);
+    if (rc == 0 && !(g->line = hash_line_create(env, conf->workers)))
+        rc = -ENOMEM;
     if (rc < 0) {
         note_set(why, "s3: the region or the domain is too long, or memory is short");
         return rc;
@@ -160,6 +162,7 @@ void gateway_fini(struct s3_gateway *g)
     ASSERT(!g->http && !g->https && list_empty(&g->requests));
     http_tls_destroy(TAKE(g->tls));
     op_stats_destroy(TAKE(g->ops));
+    hash_line_close(TAKE(g->line));
     digest_kit_fini(&g->kit);
     sigv4_keys_fini(&g->keys);
 }

@@ -21,6 +21,7 @@ struct s3_gateway {
     struct log log;
     struct bucket_layer *buckets; /* borrowed */
     struct digest_kit kit;        /* owned */
+    struct hash_line *line;       /* owned: where bodies are hashed */
     struct sigv4_keys keys;
     struct auth_conf auth;
     char region[64];
@@ -51,6 +52,7 @@ struct gateway_conf {
     const char *access_log_format;   /* "s3" or "json" */
     uint64_t access_log_bytes;       /* that may wait to be written */
     uint32_t requests_max;           /* more at once are told to slow down; 0: no bound */
+    uint32_t workers;                /* threads of the process for heavy work */
 };
 /* Everything but the bucket layer, which `buckets` is.  0, or a negative code with `why`.  In both
  * cases: gateway_stop if gateway_listens, then gateway_fini. */

@@ -12,6 +12,7 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/auth/chunks.c s3/auth/chunks.h \
 	s3/auth/digest.c s3/auth/digest.h \
 	s3/auth/form.c s3/auth/form.h \
+	s3/auth/lanes.c s3/auth/lanes.h \
 	s3/auth/policy.c s3/auth/policy.h \
 	s3/auth/sigv2.c s3/auth/sigv2.h \
 	s3/auth/sigv4.c s3/auth/sigv4.h \
@@ -27,6 +28,7 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/object/acl.c s3/object/acl.h \
 	s3/object/attributes.c \
 	s3/object/body.c s3/object/body.h \
+	s3/object/body_hash.c s3/object/body_hash.h \
 	s3/object/bucket_ops.c \
 	s3/object/conditions.c \
 	s3/object/controls.c \

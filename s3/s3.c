@@ -63,7 +63,8 @@ static int listen_all(struct role *role, struct note *why)
                               .access_log = conf->s3_access_log.s,
                               .access_log_format = conf->s3_access_log_format.s,
                               .access_log_bytes = conf->s3_access_log_queue,
-                              .requests_max = conf->s3_requests_max};
+                              .requests_max = conf->s3_requests_max,
+                              .workers = conf->cluster_workers};
     int rc = tls ? net_addr_parse(conf->s3_tls_addr.s, &tls_addr) : 0;
 
     if (rc < 0) {

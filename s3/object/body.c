@@ -1,32 +1,12 @@
 /* body.c - the pipeline of a body: unwrap, batch, hash, check.
  *
  * A batch is one blob, shared with whoever stores it, and the places in it where a signed chunk
- * ends.  A worker that has a batch owns the hashes of the body until it is done; the next batch
- * goes out only then, so hashes and signatures see the bytes in order. */
+ * ends.  While a batch is being hashed (body_hash.c) the hashes of the body are not ours; the next
+ * batch goes out only then, so hashes and signatures see the bytes in order. */
 #include "s3/object/body.h"
-#include "core/base/list.h"
-
-enum { MARKS_MAX = 32 };
-
-/* A signed chunk ends here. */
-struct mark {
-    uint32_t at;
-    uint8_t signature[SHA256_BYTES];
-};
-
-struct batch {
-    struct env_work work;
-    struct list link;
-    struct body *body; /* borrowed: waits for us */
-    struct blob *blob; /* ref */
-    uint32_t used;
-    uint32_t mark_count;
-    struct mark mark[MARKS_MAX];
-};
 
 struct body {
-    struct env *env;
-    const struct digest_kit *kit; /* borrowed */
+    struct hash_line *line; /* borrowed; not used once the gateway is gone */
     struct body_want want;
     const struct body_calls *calls;
     void *arg;
@@ -44,11 +24,7 @@ struct body {
     struct list waiting; /* batches to hash */
     uint32_t waiting_count;
     bool hashing;
-
-    /* The worker's, while `hashing`. */
-    struct hash md5, sha256, scratch;
-    struct checksum checksum;
-    enum s3_error hash_error;
+    struct body_hash hash; /* the batch's, while `hashing` */
 };
 
 static bool signed_chunks(const struct body *b)
@@ -75,42 +51,7 @@ static void fail(struct body *b, enum s3_error e)
     fail_why(b, e, NULL);
 }
 
-/* --- hashing --- */
-
-static void check_chunk(struct body *b, const struct mark *mark)
-{
-    uint8_t sum[SHA256_BYTES];
-
-    hash_end(&b->sha256, sum);
-    if (sigv4_chain_next(&b->want.chain, &b->scratch, b->kit, false, sum) < 0 ||
-        hash_begin(&b->sha256, b->kit, HASH_SHA256) < 0)
-        b->hash_error = S3_ServiceUnavailable;
-    else if (!equal_in_constant_time(b->want.chain.last, mark->signature, SHA256_BYTES))
-        b->hash_error = S3_SignatureDoesNotMatch;
-}
-
-static void batch_hash(struct batch *t)
-{
-    struct body *b = t->body;
-    uint32_t from = 0;
-
-    hash_add(&b->md5, t->blob->data, t->used);
-    checksum_add(&b->checksum, t->blob->data, t->used);
-    if (!needs_sha256(b))
-        return;
-    for (uint32_t i = 0; i < t->mark_count && b->hash_error == S3_OK; i++) {
-        hash_add(&b->sha256, t->blob->data + from, t->mark[i].at - from);
-        from = t->mark[i].at;
-        check_chunk(b, &t->mark[i]);
-    }
-    if (b->hash_error == S3_OK)
-        hash_add(&b->sha256, t->blob->data + from, t->used - from);
-}
-
-static void batch_work(struct env_work *w)
-{
-    batch_hash(CONTAINER_OF(w, struct batch, work));
-}
+/* --- batches --- */
 
 static void batch_free(struct batch *t)
 {
@@ -126,10 +67,7 @@ static void body_free(struct body *b)
         batch_free(LIST_ENTRY(pos, struct batch, link));
     if (b->filling)
         batch_free(b->filling);
-    hash_fini(&b->md5);
-    hash_fini(&b->sha256);
-    hash_fini(&b->scratch);
-    checksum_fini(&b->checksum);
+    body_hash_fini(&b->hash);
     writer_fini(&b->trailer);
     explicit_bzero(&b->want.chain, sizeof(b->want.chain));
     mem_free(b);
@@ -137,10 +75,9 @@ static void body_free(struct body *b)
 
 static void next_batch(struct body *b);
 
-static void batch_done(struct env_work *w)
+static void batch_done(struct batch *t)
 {
-    struct batch *t = CONTAINER_OF(w, struct batch, work);
-    struct body *b = t->body;
+    struct body *b = CONTAINER_OF(t->hash, struct body, hash);
 
     batch_free(t);
     b->hashing = false;
@@ -149,7 +86,7 @@ static void batch_done(struct env_work *w)
         body_free(b);
         return;
     }
-    fail(b, b->hash_error);
+    fail(b, b->hash.error);
     b->calls->wake(b->arg);
     next_batch(b);
 }
@@ -158,6 +95,7 @@ static void batch_done(struct env_work *w)
 
 static void check_trailer(struct body *b)
 {
+    struct body_hash *h = &b->hash;
     uint8_t sum[SHA256_BYTES];
 
     if (b->want.payload != PAYLOAD_CHUNKS_SIGNED_TRAILER)
@@ -166,10 +104,10 @@ static void check_trailer(struct body *b)
         fail(b, b->trailer.rc ? S3_ServiceUnavailable : S3_MalformedTrailerError);
         return;
     }
-    if (sha256_of(&b->scratch, b->kit, b->trailer.data, b->trailer.len, sum) < 0 ||
-        sigv4_chain_next(&b->want.chain, &b->scratch, b->kit, true, sum) < 0)
+    if (sha256_of(&h->scratch, h->kit, b->trailer.data, b->trailer.len, sum) < 0 ||
+        sigv4_chain_next(&h->chain, &h->scratch, h->kit, true, sum) < 0)
         fail(b, S3_ServiceUnavailable);
-    else if (!equal_in_constant_time(b->want.chain.last, b->chunks.signature, SHA256_BYTES))
+    else if (!equal_in_constant_time(h->chain.last, b->chunks.signature, SHA256_BYTES))
         fail(b, S3_SignatureDoesNotMatch);
 }
 
@@ -182,16 +120,16 @@ static void finish(struct body *b)
     b->told = true;
     if (b->error == S3_OK)
         check_trailer(b);
-    hash_end(&b->md5, sums.md5);
+    stream_end(&b->hash.md5, sums.md5);
     if (b->error == S3_OK && b->want.payload == PAYLOAD_HASHED) {
-        hash_end(&b->sha256, sum);
+        stream_end(&b->hash.sha256, sum);
         if (!equal_in_constant_time(sum, b->want.sha256, SHA256_BYTES))
             fail(b, S3_XAmzContentSHA256Mismatch);
     }
     if (b->want.has_md5 && memcmp(sums.md5, b->want.md5, MD5_BYTES) != 0)
         fail_why(b, S3_BadDigest, "The Content-MD5 you specified did not match what we received.");
     if (sums.checksum != CHECKSUM_NONE)
-        checksum_end(&b->checksum, sums.checksum_value);
+        checksum_end(&b->hash.checksum, sums.checksum_value);
     if (sums.checksum_told &&
         memcmp(sums.checksum_value, b->want.checksum_value, checksum_bytes(sums.checksum)) != 0)
         fail_why(b, S3_BadDigest, checksum_mismatch(sums.checksum));
@@ -209,7 +147,7 @@ static void next_batch(struct body *b)
         struct batch *t = LIST_ENTRY(pos, struct batch, link);
 
         b->hashing = true;
-        env_work_submit(b->env, &t->work);
+        hash_line_add(b->line, t);
     } else if (b->ended) {
         finish(b);
     }
@@ -236,9 +174,8 @@ static bool begin_batch(struct body *b)
         fail(b, S3_ServiceUnavailable);
         return false;
     }
-    t->body = b;
-    t->work.work = batch_work;
-    t->work.done = batch_done;
+    t->hash = &b->hash;
+    t->done = batch_done;
     list_init(&t->link);
     b->filling = t;
     return true;
@@ -258,7 +195,7 @@ static void flush(struct body *b)
         b->calls->batch(b->arg, &data);
     if (b->want.bytes <= BODY_SMALL_BYTES) {
         batch_hash(t);
-        fail(b, b->hash_error);
+        fail(b, b->hash.error);
         batch_free(t);
         return;
     }
@@ -311,7 +248,7 @@ static void chunk_mark(struct body *b)
     t = b->filling;
     t->mark[t->mark_count].at = t->used;
     memcpy(t->mark[t->mark_count++].signature, b->chunks.signature, SHA256_BYTES);
-    if (t->mark_count == MARKS_MAX)
+    if (t->mark_count == BATCH_MARKS_MAX)
         flush(b);
 }
 
@@ -430,24 +367,22 @@ const char *body_why(const struct body *b)
 
 /* --- life --- */
 
-struct body *body_create(struct env *env, const struct digest_kit *kit,
-                         const struct body_want *want, const struct body_calls *calls, void *arg)
+struct body *body_create(struct hash_line *line, const struct body_want *want,
+                         const struct body_calls *calls, void *arg)
 {
     struct body *b = mem_zalloc(sizeof(*b));
 
     if (!b)
         return NULL;
-    b->env = env;
-    b->kit = kit;
+    b->line = line;
     b->want = *want;
     b->calls = calls;
     b->arg = arg;
     list_init(&b->waiting);
     b->wrapped = signed_chunks(b) || want->payload == PAYLOAD_CHUNKS_TRAILER;
+    b->hash.chain = want->chain;
     chunks_init(&b->chunks, signed_chunks(b));
-    if (hash_begin(&b->md5, kit, HASH_MD5) < 0 ||
-        (needs_sha256(b) && hash_begin(&b->sha256, kit, HASH_SHA256) < 0) ||
-        checksum_begin(&b->checksum, kit, want->checksum) < 0) {
+    if (body_hash_init(&b->hash, line, needs_sha256(b), want->checksum) < 0) {
         body_free(b);
         return NULL;
     }

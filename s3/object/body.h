@@ -2,18 +2,15 @@
  *
  * Bytes come from the HTTP layer and leave in batches, in order, before they are verified; `done`
  * says whether all of it was what the client signed.  Nothing may become visible before that.
- * Batches are hashed on env's workers, one at a time and in order, while the next ones come in; at
+ * Batches are hashed on workers, one at a time and in order, while the next ones come in; at
  * most BODY_BATCHES_MAX wait, then body_add takes less than it is given.  Small bodies are hashed
  * where they are: going to a worker would cost more.
  * Threads: the env's reactor. */
 #ifndef S3_OBJECT_BODY_H
 #define S3_OBJECT_BODY_H
 
-#include "core/base/buf.h"
-#include "core/env/env.h"
-#include "s3/auth/checksum.h"
 #include "s3/auth/chunks.h"
-#include "s3/auth/sigv4.h"
+#include "s3/object/body_hash.h"
 
 enum {
     BODY_BATCH_BYTES = 256 * 1024,
@@ -54,9 +51,9 @@ struct body_calls {
 };
 
 struct body;
-/* NULL: no memory.  `kit` is borrowed, `calls` too. */
-struct body *body_create(struct env *env, const struct digest_kit *kit,
-                         const struct body_want *want, const struct body_calls *calls, void *arg);
+/* NULL: no memory.  `line` is borrowed, `calls` too. */
+struct body *body_create(struct hash_line *line, const struct body_want *want,
+                         const struct body_calls *calls, void *arg);
 /* No call comes after it. */
 void body_destroy(struct body *b);
 /* How many were taken. */

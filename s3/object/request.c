@@ -335,7 +335,7 @@ void request_read(struct s3_request *r)
     r->want.payload = r->auth.sig.payload_kind;
     memcpy(r->want.sha256, r->auth.sig.payload_sha256, SHA256_BYTES);
     r->want.chain = r->auth.chain;
-    r->body = body_create(r->g->env, &r->g->kit, &r->want, &body_calls, r);
+    r->body = body_create(r->g->line, &r->want, &body_calls, r);
     if (!r->body) {
         request_reply_rc(r, -ENOMEM);
         return;

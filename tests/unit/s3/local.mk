@@ -10,6 +10,10 @@ check_PROGRAMS += tests/unit/s3/test_digest
 tests_unit_s3_test_digest_SOURCES = tests/unit/s3/test_digest.c
 tests_unit_s3_test_digest_LDADD = $(LINK_s3) $(LINK_test)
 
+check_PROGRAMS += tests/unit/s3/test_body_hash
+tests_unit_s3_test_body_hash_SOURCES = tests/unit/s3/test_body_hash.c
+tests_unit_s3_test_body_hash_LDADD = $(LINK_s3) $(LINK_test)
+
 check_PROGRAMS += tests/unit/s3/test_chunks
 tests_unit_s3_test_chunks_SOURCES = tests/unit/s3/test_chunks.c
 tests_unit_s3_test_chunks_LDADD = $(LINK_s3) $(LINK_test)

@@ -1,6 +1,7 @@
 /* test_digest.c - digests, checksums and their texts; values of RFCs and catalogues. */
 #include "tests/unit/t.h"
 #include "s3/auth/checksum.h"
+#include "s3/auth/lanes.h"
 
 T(s3_digest, hashes_have_their_known_values)
 {
@@ -170,4 +171,78 @@ T(s3_digest, crcs_of_parts_join_to_that_of_the_whole)
     }
     T_TRUE(!checksum_joins(CHECKSUM_SHA1) && !checksum_joins(CHECKSUM_SHA256));
     digest_kit_fini(&kit);
+}
+
+/* --- streams side by side --- */
+
+enum { STREAM_BYTES = 3000 };
+
+static uint32_t next_number(uint32_t *seed)
+{
+    *seed = *seed * 1664525 + 1013904223;
+    return *seed >> 8;
+}
+
+/* All of `count` streams, cut into pieces of random lengths, against OpenSSL on the whole. */
+static void streams_agree(const struct lanes *l, enum hash_kind kind, unsigned count,
+                          uint32_t *seed)
+{
+    static uint8_t data[LANES][STREAM_BYTES];
+    struct stream_hash h[LANES];
+    size_t bytes[LANES], at[LANES] = {0};
+    uint8_t got[SHA256_BYTES], want[SHA256_BYTES];
+    unsigned left = count, sum_bytes = kind == HASH_MD5 ? MD5_BYTES : SHA256_BYTES;
+    struct digest_kit kit;
+    struct hash one = {0};
+
+    for (unsigned i = 0; i < count; i++) {
+        stream_begin(&h[i], kind);
+        bytes[i] = next_number(seed) % (STREAM_BYTES + 1);
+        for (size_t k = 0; k < bytes[i]; k++)
+            data[i][k] = (uint8_t)next_number(seed);
+    }
+    while (left) {
+        struct stream_piece pieces[LANES];
+
+        left = 0;
+        for (unsigned i = 0; i < count; i++) {
+            size_t n = next_number(seed) % 700;
+
+            n = MIN(n, bytes[i] - at[i]);
+            pieces[i] = (struct stream_piece){&h[i], data[i] + at[i], n};
+            at[i] += n;
+            left += at[i] < bytes[i];
+        }
+        stream_add_all(l, pieces, count);
+    }
+    T_OK(digest_kit_init(&kit));
+    for (unsigned i = 0; i < count; i++) {
+        T_OK(hash_begin(&one, &kit, kind));
+        hash_add(&one, data[i], bytes[i]);
+        hash_end(&one, want);
+        stream_end(&h[i], got);
+        T_MEM_EQ(got, want, sum_bytes);
+    }
+    hash_fini(&one);
+    digest_kit_fini(&kit);
+}
+
+T(s3_digest, streams_side_by_side_have_the_hashes_that_each_has_alone)
+{
+    struct lanes here, narrow;
+    uint32_t seed = 1;
+
+    lanes_init(&here);
+    if (lanes_help(&here))
+        here.md5_from = here.sha256_from = 2; /* also where it would not pay */
+    narrow = here;
+    narrow.wide = false;
+    for (unsigned run = 0; run < 20; run++)
+        for (unsigned count = 1; count <= LANES; count++) {
+            streams_agree(&here, HASH_MD5, count, &seed);
+            streams_agree(&here, HASH_SHA256, count, &seed);
+            streams_agree(&narrow, HASH_MD5, count, &seed);
+            streams_agree(&narrow, HASH_SHA256, count, &seed);
+            streams_agree(NULL, HASH_SHA256, count, &seed);
+        }
 }
