@@ -60,6 +60,31 @@ wait_for $WITHIN "the key is unknown" answers InvalidAccessKeyId MOVED.KEY a/sec
 answers '^200$' "$ACCESS" "$SECRET" GET / || fail "the other key: $(cat answer)"
 refuses 1 'no such access key' c user key rm ann MOVED.KEY
 
+step "keys rotate under load, and no request is refused"
+rotated() # the keys that programs use from now on
+{
+    printf '%s %s\n' "$ACCESS" "$SECRET" >keys.new && mv keys.new keys
+}
+rotated
+start load bash -c 'while test ! -e enough; do
+    read -r access secret <keys
+    curl -s --aws-sigv4 aws:amz:us-east-1:s3 -u "$access:$secret" -H "x-amz-content-sha256: UNSIGNED-PAYLOAD" \
+        -o /dev/null -w "%{http_code}\n" "$1/anns"
+done' load "$S3"
+for i in 1 2 3 4; do
+    old=$ACCESS
+    c user key add ann --json >key.json || fail "no new key"
+    ACCESS=$(jq -r .access_key key.json) SECRET=$(jq -r .secret_key key.json)
+    rotated
+    sleep 0.5 # requests that were begun with the old one end
+    ok c user key rm ann "$old"
+done
+wait_for $WITHIN "the last old key is unknown" answers InvalidAccessKeyId "$old" none GET /
+touch enough
+wait "$STARTED"
+test "$(grep -c '^200$' load.out)" -gt 50 || fail "hardly a request: $(wc -l <load.out)"
+! grep -v '^200$' load.out || fail "requests were refused while keys rotated"
+
 step "quotas"
 put() # put KEY BYTES
 {
