@@ -115,20 +115,33 @@ static void row_print(FILE *out, int *count, const char *words, const char *args
     }
 }
 
-/* All whose first `n` words are argv's: how many. */
-static int print_all(FILE *out, int n, char *const *argv)
+static void print_ours(FILE *out, int *count, int n, char *const *argv)
 {
-    int count = 0;
-
     for (int i = 0; i < ROWS; i++)
         if (begins(rows[i].words, n, argv))
-            row_print(out, &count, rows[i].words, rows[i].args, rows[i].text);
+            row_print(out, count, rows[i].words, rows[i].args, rows[i].text);
+}
+
+static void print_monitors(FILE *out, int *count, int n, char *const *argv)
+{
     for (uint32_t i = 0; i < mon_commands_count; i++) {
         const struct mon_command_row *row = &mon_commands[i];
 
         if (begins(row->words, n, argv) && !has_row(row->words))
-            row_print(out, &count, row->words, row->args, row->help);
+            row_print(out, count, row->words, row->args, row->help);
     }
+}
+
+/* All whose first `n` words are argv's: how many.  Of one verb `create` comes before `rm`. */
+static int print_all(FILE *out, int n, char *const *argv)
+{
+    int count = 0;
+
+    if (n == 0)
+        print_ours(out, &count, n, argv);
+    print_monitors(out, &count, n, argv);
+    if (n > 0)
+        print_ours(out, &count, n, argv);
     return count;
 }
 

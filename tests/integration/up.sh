@@ -148,6 +148,7 @@ for verb in "" up down status pool "pool create" osd "osd fsck" crush "crush tes
     (cd elsewhere && "$CAIRN" $verb --help) >said 2>&1 || fail "cairn $verb --help: $(cat said)"
     grep -q "usage: cairn ${verb:-.--data}" said || fail "cairn $verb --help: $(cat said)"
 done
+(cd elsewhere && "$CAIRN" user --help) | head -n 1 | grep -q 'user create' || fail "to remove comes before to create"
 (cd elsewhere && "$CAIRN" help) | grep -q 'cairn pool create NAME' || fail "cairn help does not know pool create"
 
 step "a second start on the same folder"
