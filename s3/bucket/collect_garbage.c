@@ -121,19 +121,17 @@ static void list_released(struct release *r, int rc)
     else if (r->orders == REFS_KEEP || r->orders == REFS_WRITE)
         row_remove(j);
     else
-        eraser_run(&j->eraser, j->list, j->list_count, j->first, erased);
+        eraser_run(&j->eraser, j->list, j->list_count, erased);
 }
 
-/* The version at hand leaves the stripes of the list, which `origin` wrote. */
+/* The version at hand leaves the stripes of the list, which `origin` wrote.  Only the last part of
+ * an upload may be empty: when it is the first, too, there is no data. */
 static void list_release(struct job *j, const struct uuid *origin)
 {
-    j->first = 0;
-    while (j->first < j->list_count && !j->list[j->first].size)
-        j->first++;
-    if (j->first == j->list_count)
+    if (!j->list_count || !j->list[0].size)
         row_remove(j);
     else
-        release_run(&j->release, &j->list[j->first], origin, &j->gid, list_released);
+        release_run(&j->release, &j->list[0], origin, &j->gid, list_released);
 }
 
 /* ---- parts ---- */

@@ -47,7 +47,7 @@ void release_run(struct release *r, const struct stripes *first, const struct uu
                  const struct uuid *who, void (*done)(struct release *r, int rc));
 void release_end(struct release *r, void (*done)(struct release *r, int rc));
 
-/* Deletes the stripes of a list but one, some at a time.  Missing ones are fine. */
+/* Deletes the stripes of a list but the very first, some at a time.  Missing ones are fine. */
 struct eraser {
     struct bucket_layer *l;
     struct erase {
@@ -56,7 +56,6 @@ struct eraser {
     } erase[ERASERS];
     const struct stripes *list; /* borrowed until done */
     uint32_t count, at;
-    uint32_t spared; /* in the list: whose first one is left */
     uint64_t stripe;
     uint32_t flying;
     int rc;
@@ -64,7 +63,7 @@ struct eraser {
 };
 void eraser_init(struct eraser *e, struct bucket_layer *l);
 void eraser_fini(struct eraser *e);
-void eraser_run(struct eraser *e, const struct stripes *list, uint32_t count, uint32_t spared,
+void eraser_run(struct eraser *e, const struct stripes *list, uint32_t count,
                 void (*done)(struct eraser *e));
 
 /* One shard in one round. */
@@ -96,7 +95,7 @@ struct job {
     struct uuid gid;    /* ... and whose version or upload it is */
     struct arena arena; /* the manifest */
     struct stripes *list;
-    uint32_t list_count, first; /* in the list: the first that has data */
+    uint32_t list_count;
     struct call parts;
     struct release release;
     struct eraser eraser;

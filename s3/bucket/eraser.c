@@ -1,5 +1,5 @@
-/* eraser.c - deleting the data objects of versions that nobody refers to any more; but one, whose
- * deletion decides or ends it (release.c). */
+/* eraser.c - deleting the data objects of versions that nobody refers to any more; but the
+ * first, whose deletion decides or ends it (release.c). */
 #include "s3/bucket/collect_int.h"
 
 void eraser_init(struct eraser *e, struct bucket_layer *l)
@@ -38,7 +38,7 @@ static bool erase_next(struct eraser *e, char name[NAME_BYTES])
 {
     while (e->at < e->count && e->stripe >= stripes_count(&e->list[e->at])) {
         e->at++;
-        e->stripe = e->at == e->spared ? 1 : 0;
+        e->stripe = 0;
     }
     if (e->at == e->count)
         return false;
@@ -67,14 +67,13 @@ static void erase_some(struct eraser *e)
 }
 
 /* From a callback of the loop: with nothing to delete `done` comes at once. */
-void eraser_run(struct eraser *e, const struct stripes *list, uint32_t count, uint32_t spared,
+void eraser_run(struct eraser *e, const struct stripes *list, uint32_t count,
                 void (*done)(struct eraser *e))
 {
     e->list = list;
     e->count = count;
     e->at = 0;
-    e->spared = spared;
-    e->stripe = spared == 0 ? 1 : 0;
+    e->stripe = 1;
     e->rc = 0;
     e->done = done;
     erase_some(e);

@@ -280,16 +280,13 @@ static int copy_fill(struct copy_req *q, const struct get_source *from,
                      const struct object_put_args *args)
 {
     bool whole = from->entry->place == ENTRY_STRIPES;
-    uint32_t first = 0;
 
     headers_encode(args->headers, args->header_count, &q->headers);
     if (args->tag_count)
         headers_encode(args->tags, args->tag_count, &q->tags);
     if (!whole)
         manifest_encode(from->parts, from->told, from->part_count, &q->manifest);
-    while (!from->parts[first].size) /* it is larger than what lies in the index */
-        first++;
-    q->first = from->parts[first];
+    q->first = from->parts[0]; /* only the last part may be empty, and there is data */
     q->entry = *from->entry;
     q->entry.version = layer_uuid(q->r.l);
     q->entry.headers = written(&q->headers);

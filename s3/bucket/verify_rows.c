@@ -229,7 +229,7 @@ static const struct fact *find(const struct verify *v, uint8_t letter, struct by
     return NULL;
 }
 
-/* The stripes of the first part of a version that is not empty, or NULL. */
+/* The stripes of the first part of a version, or NULL. */
 static const struct stripes *first_part(const struct verify *v, struct bytes key,
                                         const struct uuid *id)
 {
@@ -237,7 +237,7 @@ static const struct stripes *first_part(const struct verify *v, struct bytes key
 
     for (const struct fact *f = first_of(v, ROW_MANIFEST, key);
          f < end && fact_compare(f, ROW_MANIFEST, key) == 0; f++)
-        if (uuid_equal(&f->id, id) && f->kind == 1 && f->stripes.size)
+        if (uuid_equal(&f->id, id) && f->kind == 1)
             return &f->stripes;
     return NULL;
 }
