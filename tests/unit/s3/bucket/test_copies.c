@@ -148,6 +148,26 @@ T(bucket_copy, a_copy_outlives_the_bucket_of_its_source)
     }
 }
 
+/* An exchange of tags writes the entry anew. */
+T(bucket_copy, tags_of_a_copy_are_exchanged_and_its_data_stays)
+{
+    static const struct s3_header tag[] = {{{(const uint8_t *)"a", 1}, {(const uint8_t *)"b", 1}}};
+
+    for (unsigned kind = 0; kind < SOURCES; kind++) {
+        struct act change = {.kind = ACT_CHANGE, .key = "copy", .tags = tag, .tag_count = 1};
+        struct stage st;
+
+        source_begin(&st, kind);
+        T_OK(do_copy(&st, 0, "src", "copy"));
+        T_OK(act_do(&st, 1, &change));
+        T_OK(do_delete(&st, 0, "src"));
+        collect_all(&st, 0);
+        T_OK(do_get(&st, 1, "copy", NULL));
+        nothing_stays(&st);
+        stage_end(&st);
+    }
+}
+
 T(bucket_copy, a_condition_of_the_copy_is_judged_at_its_link)
 {
     struct act copy = {.kind = ACT_COPY, .from = "src", .key = "copy", .cond = {.absent = true}};
