@@ -139,6 +139,7 @@ static int shard_build(struct make_req *q)
     cairn_op_cmp_xattr(op, "shard", CAIRN_ABSENT, NULL, 0);
     cairn_op_xattr_set(op, "shard", w.data, w.len);
     cairn_op_xattr_set(op, "count", nothing, sizeof(nothing));
+    call_under_intent(&q->call, q->noted_ns); /* a note is good for as long */
     return 0;
 }
 

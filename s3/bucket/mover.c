@@ -424,6 +424,7 @@ static void noted(struct call *c)
         cairn_op_xattr_set(op, "shard", w.data, w.len);
         cairn_op_xattr_set(op, "count", nothing, sizeof(nothing));
     }
+    call_under_intent(&m->call, m->noted_ns); /* a note is good for as long */
     call_submit_if(&m->call, w.rc, prepared);
 }
 

@@ -381,6 +381,44 @@ T(bucket, what_a_split_sent_may_arrive_when_all_is_merged_again)
         split_undone(t * 250000);
 }
 
+/* The new shard is noted; then its gateway has no room to make it until the note has gone, and dies
+ * when it has: nobody would find a shard that was made. */
+static void made_late(uint64_t after_ns, uint64_t dies_ns)
+{
+    struct stage st;
+    char key[32];
+
+    small_begin(&st);
+    st.fake.delay_max_ns = NS_PER_MS;
+    for (unsigned i = 0; i < SMALL; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        T_OK(do_put(&st, 0, key, 10 + i, 10));
+    }
+    stage_run(&st, after_ns);
+    st.fake.no_room_of = st.gate[0].env;
+    collect_all(&st, 1);
+    st.fake.no_room_of = NULL;
+    stage_run(&st, dies_ns);
+    gate_kill(&st, 0);
+    gate_start(&st, 0);
+    gate_wait_ready(&st, 0);
+    for (unsigned i = 0; i < SMALL; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        T_OK(do_delete(&st, 1, key));
+    }
+    T_OK(do_drop(&st, 1, "box"));
+    for (unsigned i = 0; i < 2; i++)
+        collect_all(&st, 1);
+    no_shard_is_left(&st);
+    stage_end(&st);
+}
+
+T(bucket, a_shard_is_not_made_when_its_note_may_be_gone)
+{
+    for (uint64_t t = 0; t < 64; t++)
+        made_late(t / 8 * 500000, t % 8 * 500000);
+}
+
 T(bucket, a_gateway_may_sleep_at_any_moment_of_a_split)
 {
     unsigned undone = 0;
