@@ -36,6 +36,7 @@ enum plant {
     PLANT_COPY_FORGOTTEN,               /* s3: leave a copy that died in the list */
     PLANT_COND_EARLY,                   /* s3: judge a condition before the commit */
     PLANT_COUNT_TWICE,                  /* s3: count what was replaced, too */
+    PLANT_CHANGE_BLIND,                 /* s3: exchange tags without looking who was faster */
     PLANT_COUNT
 };
 

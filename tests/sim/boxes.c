@@ -42,12 +42,15 @@ static void client_up(struct workload *base, struct node *n)
 {
     struct boxes *b = boxes_of(base);
     struct gate *g = &b->m.st.gate[n->id];
+    uint64_t drift = b->cl->sc.drift_ppm;
     int rc;
 
     b->node[n->id] = n;
     g->env = n->env;
     g->life++;
     g->ready = g->stopped = false;
+    /* Its clock is off by as much as those of OSDs may be: it asks for no more than they allow. */
+    sim_clock_skew(n->env, (int32_t)rng_between(&b->m.rng, 0, 2 * drift) - (int32_t)drift);
     rc = bucket_layer_start(n->env, n->client, &b->m.st.conf, layer_ready, g, &g->l);
     if (rc < 0)
         cluster_broken(b->cl, "the bucket layer of %s: %s", n->name, reason_name(rc));
@@ -392,6 +395,8 @@ static bool verify(struct workload *base, FILE *f)
     b->cl->cov.bucket_gets += b->m.ended[ACT_GET];
     b->cl->cov.bucket_deletes += b->m.ended[ACT_DELETE];
     b->cl->cov.completions += b->m.completes;
+    b->cl->cov.bucket_changes += b->m.ended[ACT_CHANGE];
+    b->cl->cov.uploads_listed += b->m.ended[ACT_UPLOADS] + b->m.ended[ACT_PARTS];
     b->cl->cov.bucket_drops += b->m.gone;
     b->cl->cov.drops_raced += b->m.raced;
     b->cl->cov.outlived += b->m.outlived;

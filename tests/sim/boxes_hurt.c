@@ -3,6 +3,7 @@
  * step.
  *
  * In a quiet seed one gateway is spared: slow readers use it, and nothing excuses their failure. */
+#include "s3/bucket/collect_int.h"
 #include "s3/bucket/mover_int.h"
 #include "tests/sim/boxes.h"
 
@@ -53,6 +54,8 @@ static uint64_t *killed_act(struct coverage *cov, enum act_kind kind)
         return &cov->killed_puts;
     case ACT_DELETE:
         return &cov->killed_deletes;
+    case ACT_CHANGE:
+        return &cov->killed_changes;
     case ACT_COPY:
         return &cov->killed_sharing;
     case ACT_COMPLETE:
@@ -72,6 +75,8 @@ void hurt_count(struct boxes *b, unsigned gate)
     for (unsigned i = 0; i < SLOTS; i++)
         if (b->m.slot[i].busy && !b->m.slot[i].a.done && b->m.slot[i].a.g == g)
             ++*killed_act(cov, b->m.slot[i].a.kind);
+    cov->killed_collects +=
+        g->l->collector && g->l->collector->running && g->l->collector->job.claimed.len;
     switch (move_step(g->l)) {
     case MOVE_PREPARE:
         cov->killed_prepares++;
@@ -146,7 +151,8 @@ static void act_some(struct boxes *b)
 
         if (!b->m.slot[i].busy || a->done || a->began_ns != now || spared(b, gate) ||
             (a->kind != ACT_CREATE && a->kind != ACT_DROP && a->kind != ACT_COMPLETE &&
-             a->kind != ACT_COPY && a->kind != ACT_ABORT && !rng_chance(&b->m.rng, 1, 2)))
+             a->kind != ACT_COPY && a->kind != ACT_CHANGE && a->kind != ACT_ABORT &&
+             !rng_chance(&b->m.rng, 1, 2)))
             continue;
         after = NS_PER_US << rng_below(&b->m.rng, 18);
         after += rng_below(&b->m.rng, after);

@@ -17,7 +17,7 @@ static const char *const plant_names[PLANT_COUNT] = {
     [PLANT_LIST_SHARD] = "list-shard",         [PLANT_SPLIT_WRITES] = "split-writes",
     [PLANT_COPY_UNLISTED] = "copy-unlisted",   [PLANT_RELEASE_ALL] = "release-all",
     [PLANT_COPY_FORGOTTEN] = "copy-forgotten", [PLANT_COND_EARLY] = "cond-early",
-    [PLANT_COUNT_TWICE] = "count-twice",
+    [PLANT_COUNT_TWICE] = "count-twice",       [PLANT_CHANGE_BLIND] = "change-blind",
 };
 
 #endif

@@ -52,13 +52,23 @@ static void upload_ended(struct model *m, struct slot *s)
         if (u->open) {
             u->key = key_no(a->key);
             strcpy(u->id, a->upload);
+            u->tried = false;
+            u->inv_ns = a->began_ns;
+            u->there_ns = a->ended_ns;
+            u->ended_ns = 0;
             memset(u->seed, 0, sizeof(u->seed));
             memset(&u->complete, 0, sizeof(u->complete));
         }
         break;
     case ACT_PUT:
-        if (a->rc == 0 && strcmp(a->upload, u->id) == 0)
+        if (a->rc == 0 && strcmp(a->upload, u->id) == 0) {
             u->seed[a->part_number - 1] = a->seed;
+            u->put_ns[a->part_number - 1] = a->ended_ns;
+        }
+        break;
+    case ACT_PARTS:
+        if (a->rc == 0 && strcmp(a->upload, u->id) == 0)
+            model_parts(m, a, u);
         break;
     case ACT_COMPLETE:
         if (a->rc == 0) {
@@ -70,13 +80,17 @@ static void upload_ended(struct model *m, struct slot *s)
                 if (u->complete.mtime_ns != a->mtime_ns)
                     model_bad(m, "a repeated completion with another result", u->key, a->id);
             }
-            if (strcmp(u->id, a->upload) == 0)
+            if (strcmp(u->id, a->upload) == 0) {
                 u->complete = *a;
+                u->ended_ns = a->ended_ns;
+            }
         }
         break;
     default:
-        if (a->rc == 0 && strcmp(u->id, a->upload) == 0)
+        if (a->rc == 0 && strcmp(u->id, a->upload) == 0) {
             u->open = false;
+            u->ended_ns = a->ended_ns;
+        }
         break;
     }
 }
@@ -87,7 +101,8 @@ static void rc_judge(struct model *m, const struct act *a)
     bool ok = rc == 0 || rc == -ETIMEDOUT || rc == -R_BUCKET_BUSY;
 
     ok |= rc == -R_NO_BUCKET && m->dropped;
-    ok |= rc == -R_NO_KEY && (a->kind == ACT_GET || a->kind == ACT_HEAD || a->kind == ACT_COPY);
+    ok |= rc == -R_NO_KEY && (a->kind == ACT_GET || a->kind == ACT_HEAD || a->kind == ACT_COPY ||
+                              a->kind == ACT_CHANGE);
     ok |= rc == -R_NO_UPLOAD && a->upload[0];
     ok |= rc == -R_PRECONDITION && model_conditional(a);
     ok |= rc == -R_NO_KEY && a->cond.match;
@@ -172,6 +187,10 @@ static void slot_ended(struct model *m, struct slot *s)
         upload_ended(m, s);
     if (model_conditional(a))
         model_condition(m, a, key_no(a->key));
+    if (a->kind == ACT_CHANGE)
+        model_changed(m, a, key_no(a->key));
+    if (a->kind == ACT_UPLOADS && a->rc == 0)
+        model_uploads(m, a);
     if (a->kind == ACT_GET || a->kind == ACT_HEAD)
         seen(m, a);
     m->outlived += a->kind == ACT_GET && a->rc == 0 && outlived(m, a);
@@ -262,7 +281,10 @@ static void copy_plan(struct model *m, struct slot *s)
 {
     s->a.kind = ACT_COPY;
     strcpy(s->a.from, model_keys[rng_below(&m->rng, KEYS)]);
-    s->write = model_write_new(m, key_no(s->a.key), ID_UNREAD);
+    if (rng_chance(&m->rng, 1, 5))
+        condition_plan(m, &s->a, true);
+    write_plan(m, s, ID_UNREAD);
+    m->w[s->write].put = false; /* its ETag is not known */
     m->w[s->write].copy = true;
 }
 
@@ -301,6 +323,7 @@ static bool complete_plan(struct model *m, struct slot *s, struct upload *u)
         u->complete.part_count = a->part_count;
         u->complete.done = false;
     }
+    u->tried = true;
     id = parts_id(a->parts, a->part_count);
     known = model_write_of(m, u->key, id);
     s->write = known ? (int)(known - m->w) : model_write_new(m, u->key, id);
@@ -310,7 +333,7 @@ static bool complete_plan(struct model *m, struct slot *s, struct upload *u)
 static bool upload_plan(struct model *m, struct slot *s)
 {
     struct upload *u = &m->up[rng_below(&m->rng, UPLOADS_MAX)];
-    unsigned what = (unsigned)rng_below(&m->rng, 10);
+    unsigned what = (unsigned)rng_below(&m->rng, 12);
 
     s->upload = (int)(u - m->up);
     if (!u->open) {
@@ -323,9 +346,18 @@ static bool upload_plan(struct model *m, struct slot *s)
         part_plan(m, s, u);
     } else if (what < 9) {
         return complete_plan(m, s, u);
-    } else {
+    } else if (what == 9) {
         s->a.kind = ACT_ABORT;
         u->open = false;
+        u->tried = true;
+    } else if (what == 10) {
+        s->a.kind = ACT_PARTS;
+        s->a.max = 1000;
+    } else {
+        s->a.kind = ACT_UPLOADS;
+        s->a.max = 1000;
+        s->a.upload[0] = 0;
+        s->upload = -1;
     }
     return true;
 }
@@ -345,6 +377,32 @@ static void list_plan(struct model *m, struct act *a)
         strcpy(a->after, model_keys[rng_below(&m->rng, KEYS)]);
 }
 
+/* Sometimes a part of it; sometimes slowly. */
+static void get_plan(struct model *m, struct act *a)
+{
+    a->kind = ACT_GET;
+    a->pause_ns =
+        rng_chance(&m->rng, 1, m->slow_gate ? 5 : 10) ? rng_below(&m->rng, 6 * NS_PER_S) : 0;
+    if (!a->pause_ns && rng_chance(&m->rng, 1, 3)) {
+        a->off = rng_below(&m->rng, 12000);
+        a->len = 1 + rng_below(&m->rng, 9000);
+    }
+}
+
+/* Tags, or an ACL. */
+static void change_plan(struct model *m, struct act *a)
+{
+    static const struct s3_header tag = {{(const uint8_t *)"colour", 6},
+                                         {(const uint8_t *)"red", 3}};
+
+    a->kind = ACT_CHANGE;
+    if (rng_chance(&m->rng, 1, 2)) {
+        a->tags = &tag;
+        a->tag_count = 1;
+    }
+    a->acl = rng_chance(&m->rng, 1, 2) ? S3_ACL_PUBLIC_READ : S3_ACL_PRIVATE;
+}
+
 static bool plan(struct model *m, struct slot *s)
 {
     unsigned what = (unsigned)rng_below(&m->rng, 100);
@@ -360,11 +418,11 @@ static bool plan(struct model *m, struct slot *s)
     } else if (what < 30) {
         copy_plan(m, s);
     } else if (what < 42) {
-        a->kind = ACT_GET;
-        a->pause_ns =
-            rng_chance(&m->rng, 1, m->slow_gate ? 5 : 10) ? rng_below(&m->rng, 6 * NS_PER_S) : 0;
-    } else if (what < 50) {
+        get_plan(m, a);
+    } else if (what < 47) {
         a->kind = ACT_HEAD;
+    } else if (what < 50) {
+        change_plan(m, a);
     } else if (what < 65) {
         a->kind = ACT_DELETE;
         if (m->draining && rng_chance(&m->rng, 1, 3))

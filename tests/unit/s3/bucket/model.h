@@ -37,10 +37,13 @@ struct rd {
     uint64_t not_id; /* with ID_ANY: any but this */
 };
 struct upload {
-    bool open;
+    bool open, tried;          /* tried: an end of it was asked for */
+    uint64_t inv_ns, there_ns; /* when it was asked for, and answered */
+    uint64_t ended_ns;         /* when its end was answered, or 0 */
     unsigned key;
     char id[S3_UPLOAD_ID_LEN + 1];
     uint64_t seed[4];    /* by part number - 1; 0: none known */
+    uint64_t put_ns[4];  /* when that was answered */
     struct act complete; /* the last one that went well, or that was tried */
 };
 struct slot {

@@ -13,9 +13,14 @@ const struct wr *model_write_of(const struct model *m, unsigned key, uint64_t id
 void model_read_new(struct model *m, unsigned key, uint64_t id, const struct act *a);
 /* A listing has ended well. */
 void model_page(struct model *m, const struct act *a);
+/* Uploads have been listed, or the parts of one. */
+void model_uploads(struct model *m, const struct act *a);
+void model_parts(struct model *m, const struct act *a, const struct upload *u);
 /* An act with a condition has ended: what does that say of what was there? */
 bool model_conditional(const struct act *a);
 void model_condition(struct model *m, const struct act *a, unsigned key);
+/* Tags or ACL of what was there were exchanged. */
+void model_changed(struct model *m, const struct act *a, unsigned key);
 /* What an answer says of the bucket itself. */
 void model_bucket_seen(struct model *m, const struct act *a);
 

@@ -148,6 +148,60 @@ void model_page(struct model *m, const struct act *a)
                       explained);
 }
 
+/* ---- uploads ---- */
+
+/* A deletion of the bucket, which takes uploads along, may have taken place since then. */
+static bool may_be_dropped(const struct model *m, uint64_t since_ns)
+{
+    for (unsigned i = 0; i < m->writes; i++)
+        if (m->w[i].key == THE_BUCKET && !m->w[i].id && m->w[i].out != OUT_FAILED &&
+            m->w[i].resp > since_ns)
+            return true;
+    return false;
+}
+
+static const struct act_row *upload_row(const struct act *a, const struct upload *u)
+{
+    for (unsigned i = 0; i < a->row_count; i++)
+        if (strcmp(a->rows[i].upload, u->id) == 0)
+            return &a->rows[i];
+    return NULL;
+}
+
+/* All of them: those that were begun and not ended are there, those that were ended are not. */
+void model_uploads(struct model *m, const struct act *a)
+{
+    for (unsigned i = 1; i < a->row_count; i++)
+        if (strcmp(a->rows[i - 1].name, a->rows[i].name) > 0)
+            model_finding(m, "a listing of uploads is out of order at %s", a->rows[i].name);
+    for (unsigned i = 0; i < UPLOADS_MAX; i++) {
+        const struct upload *u = &m->up[i];
+        const struct act_row *row = u->id[0] ? upload_row(a, u) : NULL;
+
+        if (row && (strcmp(row->name, model_keys[u->key]) != 0 ||
+                    (u->ended_ns && u->ended_ns < a->began_ns)))
+            model_bad(m, "an upload that cannot be there", u->key, 0);
+        if (!row && u->open && !u->tried && u->there_ns < a->began_ns &&
+            !may_be_dropped(m, u->inv_ns))
+            model_bad(m, "an upload is lost", u->key, 0);
+    }
+}
+
+void model_parts(struct model *m, const struct act *a, const struct upload *u)
+{
+    for (unsigned i = 1; i < a->row_count; i++)
+        if (a->rows[i - 1].number >= a->rows[i].number)
+            model_bad(m, "parts are out of order", u->key, a->rows[i].id);
+    for (unsigned n = 0; n < ARRAY_LEN(u->seed); n++) {
+        bool there = !u->seed[n] || u->put_ns[n] > a->began_ns;
+
+        for (unsigned i = 0; i < a->row_count && !there; i++)
+            there = a->rows[i].number == n + 1;
+        if (!there)
+            model_bad(m, "a part is lost", u->key, u->seed[n]);
+    }
+}
+
 /* ---- conditions ---- */
 
 bool model_conditional(const struct act *a)
@@ -160,6 +214,8 @@ void model_condition(struct model *m, const struct act *a, unsigned key)
 {
     uint64_t expected = a->cond.match ? etag_id(&a->cond.etag) : 0;
 
+    if (a->kind == ACT_COPY && !a->id)
+        return; /* it did not get that far */
     if (a->rc == 0) {
         m->held++;
         model_read_new(m, key, expected, a);
@@ -170,6 +226,14 @@ void model_condition(struct model *m, const struct act *a, unsigned key)
         m->refused++;
         read_add(m, (struct rd){key, 1u << key, ID_ANY, a->began_ns, a->ended_ns, expected});
     }
+}
+
+void model_changed(struct model *m, const struct act *a, unsigned key)
+{
+    if (a->rc == 0)
+        read_add(m, (struct rd){key, 1u << key, ID_ANY, a->began_ns, a->ended_ns, 0});
+    else if (a->rc == -R_NO_KEY)
+        model_read_new(m, key, 0, a);
 }
 
 /* ---- the bucket ---- */
