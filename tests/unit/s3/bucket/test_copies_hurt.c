@@ -233,6 +233,65 @@ T(bucket_copy, a_copy_of_lost_data_is_told_so)
     }
 }
 
+/* The object with the list is lost: whoever only shares the others leaves them to their origin. */
+T(bucket_copy, a_copy_of_damaged_data_leaves_the_rest_to_its_origin)
+{
+    for (unsigned kind = 0; kind < SOURCES; kind++) {
+        struct stage st;
+        size_t first = 0;
+
+        source_begin(&st, kind);
+        T_OK(do_copy(&st, 0, "src", "copy"));
+        while (!refs_of(&st, first))
+            first++;
+        fake_remove(&st.fake, FAKE_DATA, st.fake.object[FAKE_DATA][first]->name);
+        T_OK(do_delete(&st, 0, "copy"));
+        collect_all(&st, 1);
+        T_EQ(data_objects(&st), 4);
+        T_OK(do_delete(&st, 0, "src"));
+        for (unsigned i = 0; i < 2; i++)
+            collect_all(&st, 1);
+        T_EQ(data_objects(&st), 0);
+        stage_end(&st);
+    }
+}
+
+/* Its link takes place, or will, or never does, and nobody tells: it may be given up only under the
+ * guard that it was not linked. */
+T(bucket_copy, a_copy_whose_link_is_not_answered_keeps_its_bytes_or_is_none)
+{
+    unsigned linked = 0;
+
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct act copy = {.kind = ACT_COPY, .from = "src", .key = "copy"};
+        struct stage st;
+        bool there;
+
+        stage_init(&st, seed);
+        T_OK(do_create(&st, 0, "box"));
+        source_make(&st, seed % SOURCES);
+        st.fake.ops[FAKE_DATA] = 0;
+        act_start(&st, 0, &copy);
+        while (!st.fake.ops[FAKE_DATA] && !copy.done) /* the reference */
+            run_ops(&st, 1);
+        st.fake.index_lost_per_mille = 1000;
+        stage_run(&st, 10 * NS_PER_MS);
+        st.fake.index_lost_per_mille = 0;
+        stage_run(&st, 10 * NS_PER_S);
+        T_TRUE(copy.done);
+        there = do_get(&st, 1, "copy", NULL) == 0;
+        linked += there && copy.rc != 0;
+        T_OK(do_delete(&st, 1, "src"));
+        for (unsigned i = 0; i < 2; i++)
+            collect_all(&st, 1);
+        T_EQ(do_get(&st, 1, "copy", NULL), there ? 0 : -R_NO_KEY);
+        T_EQ(data_objects(&st), there ? 5 : 0);
+        nothing_stays(&st);
+        stage_end(&st);
+    }
+    T_GT(linked, 5);
+}
+
 /* ---- sleep ---- */
 
 /* Nothing comes through to a gateway, or from it. */

@@ -275,6 +275,26 @@ T(bucket_verify, what_two_passes_find_of_two_small_objects_is_not_found_twice)
     stage_fini(&st);
 }
 
+/* Without the list of parts nobody can tell which of them are left over. */
+T(bucket_verify, parts_stay_when_the_list_of_parts_is_lost)
+{
+    struct stage st;
+    struct act c;
+    char text[512];
+    unsigned all;
+
+    stage_begin(&st);
+    upload_begin(&st, &c, "whole", three_parts, 3);
+    c.part_count = 2;
+    T_OK(act_do(&st, 0, &c));
+    all = data_objects(&st);
+    row_rm(&st, 'm');
+    collect_all(&st, 0);
+    T_EQ(data_objects(&st), all);
+    T_GT(stage_verify(&st, text), 0);
+    stage_fini(&st);
+}
+
 T(bucket_verify, data_that_nobody_refers_to_is_found)
 {
     struct act put = {
