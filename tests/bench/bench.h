@@ -70,6 +70,7 @@ struct load_test {
     size_t needs;   /* objects of this size; 0: none */
     bool doomed;    /* other names: those that deletes are measured on */
     bool anywhere;  /* LOAD_LIST: pages from anywhere among the names, not the first one */
+    bool trailer;   /* LOAD_PUT: the body is not signed, but a CRC32 follows it */
 };
 struct load_result {
     uint64_t ops;

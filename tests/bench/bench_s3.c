@@ -1,8 +1,9 @@
 /* bench_s3.c - load through S3: threads with one connection each, kept alive, over bare sockets.
  *
- * Every request is signed (SigV4 in headers, with the body's real SHA-256, computed once since all
- * bodies are the same); answers are read to their end, and must be 200 or 204.  nginx gets the same
- * requests, and looks at nothing but the path. */
+ * Every request is signed (SigV4 in headers).  So is its body, by its real SHA-256, computed once
+ * since all bodies are the same; or, as newer SDKs do by default, a CRC32 follows it instead.
+ * Answers are read to their end, and must be 200 or 204.  nginx gets the same requests, and looks
+ * at nothing but the path. */
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -18,17 +19,26 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/crc.h"
 #include "tests/bench/bench.h"
 
-enum { HEAD_BYTES = 4096, PATH_BYTES = 256, LIST_BYTES = 1 << 20 };
+enum {
+    HEAD_BYTES = 4096,
+    PATH_BYTES = 256,
+    LIST_BYTES = 1 << 20,
+    FRAME_BYTES = 10,
+    TRAILER_BYTES = 64
+};
 #define LIST_QUERY "list-type=2&max-keys=1000"
 static const char empty_sha[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+static const char trailer_sha[] = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 
 struct shared {
     const struct cluster *c;
     const struct load_test *t;
     char *body;
-    char body_sha[65];
+    size_t body_bytes;     /* with what frames it, when a trailer does */
+    char body_sha[65];     /* or trailer_sha */
     unsigned char key[32]; /* derived for this day */
     char time[17]; /* 20260101T000000Z: good for a quarter of an hour, a run takes seconds */
     uint64_t until_ns;
@@ -87,31 +97,61 @@ static void key_derive(struct shared *sh)
     hmac_of(sh->key, 32, "aws4_request", sh->key);
 }
 
+/* One chunk and its CRC32 around the `bytes` of the body, which stand behind FRAME_BYTES. */
+static void body_frame(struct shared *sh, size_t bytes)
+{
+    char head[FRAME_BYTES + 1], sum[12];
+    uint32_t crc = crc32eth(0, sh->body + FRAME_BYTES, bytes);
+    unsigned char raw[4] = {(unsigned char)(crc >> 24), (unsigned char)(crc >> 16),
+                            (unsigned char)(crc >> 8), (unsigned char)crc};
+
+    snprintf(head, sizeof(head), "%0*zx\r\n", FRAME_BYTES - 2, bytes);
+    memcpy(sh->body, head, FRAME_BYTES);
+    EVP_EncodeBlock((unsigned char *)sum, raw, sizeof(raw));
+    sh->body_bytes = FRAME_BYTES + bytes;
+    sh->body_bytes += (size_t)snprintf(sh->body + sh->body_bytes, TRAILER_BYTES,
+                                       "\r\n0\r\nx-amz-checksum-crc32:%s\r\n\r\n", sum);
+    snprintf(sh->body_sha, sizeof(sh->body_sha), "%s", trailer_sha);
+}
+
+/* What newer SDKs send beside, in lower case as it is signed. */
+static void trailer_fields(const struct shared *sh, const char *sha, const char *end, char out[128])
+{
+    *out = '\0';
+    if (strcmp(sha, trailer_sha) == 0)
+        snprintf(out, 128, "x-amz-decoded-content-length:%zu%sx-amz-trailer:x-amz-checksum-crc32%s",
+                 sh->t->bytes, end, end);
+}
+
 /* The head of a request; returns its length.  The query is in canonical form, "" for none. */
 static size_t head_make(const struct shared *sh, const char *method, const char *path,
                         const char *query, size_t body, const char *sha, char out[HEAD_BYTES])
 {
-    char text[2048], digest[65], signature[65];
+    char text[2048], digest[65], signature[65], more[128];
+    const char *names = strcmp(sha, trailer_sha) ? "host;x-amz-content-sha256;x-amz-date"
+                                                 : "host;x-amz-content-sha256;x-amz-date;"
+                                                   "x-amz-decoded-content-length;x-amz-trailer";
     unsigned char mac[32];
     int n;
 
+    trailer_fields(sh, sha, "\n", more);
+
     snprintf(text, sizeof(text),
-             "%s\n%s\n%s\nhost:%s:%s\nx-amz-content-sha256:%s\nx-amz-date:%s\n\n"
-             "host;x-amz-content-sha256;x-amz-date\n%s",
-             method, path, query, sh->c->s3_host, sh->c->s3_port, sha, sh->time, sha);
+             "%s\n%s\n%s\nhost:%s:%s\nx-amz-content-sha256:%s\nx-amz-date:%s\n%s\n%s\n%s", method,
+             path, query, sh->c->s3_host, sh->c->s3_port, sha, sh->time, more, names, sha);
     sha_hex(text, strlen(text), digest);
     snprintf(text, sizeof(text), "AWS4-HMAC-SHA256\n%s\n%.8s/%s/s3/aws4_request\n%s", sh->time,
              sh->time, sh->c->region, digest);
     hmac_of(sh->key, 32, text, mac);
     hex_of(mac, signature);
+    trailer_fields(sh, sha, "\r\n", more);
     n = snprintf(
         out, HEAD_BYTES,
         "%s %s%s%s HTTP/1.1\r\nHost: %s:%s\r\nx-amz-date: %s\r\nx-amz-content-sha256: %s\r\n"
-        "Content-Length: %zu\r\nAuthorization: AWS4-HMAC-SHA256 "
-        "Credential=%s/%.8s/%s/s3/aws4_request,SignedHeaders=host;x-amz-content-sha256;"
-        "x-amz-date,Signature=%s\r\n\r\n",
+        "Content-Length: %zu\r\n%sAuthorization: AWS4-HMAC-SHA256 "
+        "Credential=%s/%.8s/%s/s3/aws4_request,SignedHeaders=%s,Signature=%s\r\n\r\n",
         method, path, query[0] ? "?" : "", query, sh->c->s3_host, sh->c->s3_port, sh->time, sha,
-        body, sh->c->access_key, sh->time, sh->c->region, signature);
+        body, more, sh->c->access_key, sh->time, sh->c->region, names, signature);
     return (size_t)n;
 }
 
@@ -216,7 +256,7 @@ static void part_put(struct connection *k, unsigned part)
     char query[PATH_BYTES], *body, *etag;
 
     snprintf(query, sizeof(query), "partNumber=%u&uploadId=%s", part + 1, k->sh->upload);
-    (void)request(k, "PUT", "/bench/parts", query, k->sh->body, k->sh->t->bytes, &body);
+    (void)request(k, "PUT", "/bench/parts", query, k->sh->body, k->sh->body_bytes, &body);
     etag = strcasestr(k->in, "\r\nETag: ");
     if (!etag || sscanf(etag + 8, "%63[^\r]", k->etags[part]) != 1)
         bench_die("S3: a part without an ETag");
@@ -242,7 +282,7 @@ static void once(struct connection *k, uint64_t i)
 {
     static const char *const methods[] = {"GET", "PUT", "HEAD", "DELETE", "GET", "PUT"};
     const struct load_test *t = k->sh->t;
-    size_t sent = t->verb == LOAD_PUT ? t->bytes : 0;
+    size_t sent = t->verb == LOAD_PUT ? k->sh->body_bytes : 0;
     size_t due = t->verb == LOAD_GET || t->verb == LOAD_HEAD ? t->bytes : 0;
     char path[PATH_BYTES], *body;
 
@@ -344,15 +384,20 @@ static void threads_run(struct shared *sh, struct connection *ks)
 
 void s3_run(const struct cluster *c, const struct load_test *t, struct load_result *out_result)
 {
-    struct shared sh = {.c = c, .t = t, .body = bench_alloc(t->bytes)};
+    struct shared sh = {
+        .c = c, .t = t, .body = bench_alloc(FRAME_BYTES + t->bytes + TRAILER_BYTES)};
     struct connection *ks = bench_alloc(t->depth * sizeof(*ks));
     char(*etags)[64] = bench_alloc(t->verb == LOAD_PARTS ? t->names * sizeof(*etags) : 1);
     struct latencies all = {0};
     uint64_t start;
 
+    sh.body_bytes = t->bytes;
     for (size_t i = 0; i < t->bytes; i++)
-        sh.body[i] = (char)(i * 31 + i / 4096);
-    sha_hex(sh.body, t->bytes, sh.body_sha);
+        sh.body[i + (t->trailer ? FRAME_BYTES : 0)] = (char)(i * 31 + i / 4096);
+    if (t->trailer)
+        body_frame(&sh, t->bytes);
+    else
+        sha_hex(sh.body, t->bytes, sh.body_sha);
     key_derive(&sh);
     for (unsigned i = 0; i < t->depth; i++) {
         connection_open(&sh, &ks[i], i);

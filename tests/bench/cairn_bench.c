@@ -189,6 +189,8 @@ static void rows_make(struct bench *b)
         for (unsigned depth = 1; depth <= 16; depth += 15)
             row_add(b, "S3 PUT", LOAD_PUT, sizes[i], depth);
         for (unsigned depth = 1; depth <= 16; depth += 15)
+            row_add(b, "S3 PUT CRC32", LOAD_PUT, sizes[i], depth)->t.trailer = true;
+        for (unsigned depth = 1; depth <= 16; depth += 15)
             row_add(b, "S3 GET", LOAD_GET, sizes[i], depth);
         for (unsigned depth = 1; depth <= 16; depth += 15)
             row_add(b, "S3 HEAD", LOAD_HEAD, sizes[i], depth);
