@@ -89,10 +89,12 @@ static void disposed(struct access *a)
 static void give_up(struct copy_req *q, int rc)
 {
     q->rc = rc;
-    if (q->r.l->stopping)
+    if (q->r.l->stopping) {
         copy_end(q);
-    else
-        access_run(&q->ia, dispose_build, disposed);
+        return;
+    }
+    q->ia.call.frees = true;
+    access_run(&q->ia, dispose_build, disposed);
 }
 
 /* ---- the link ---- */

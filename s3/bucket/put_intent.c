@@ -201,5 +201,6 @@ static void disposed(struct access *a)
 
 void put_intent_dispose(struct object_put *p)
 {
+    p->ia.call.frees = true;
     access_run(&p->ia, dispose_build, disposed);
 }

@@ -82,6 +82,30 @@ T(bucket, a_full_cluster_takes_nothing_new_and_lets_go_of_what_is_deleted)
     stage_end(&st);
 }
 
+T(bucket, what_a_full_cluster_refused_in_the_middle_does_not_wait_to_grow_stale)
+{
+    struct act put = {.kind = ACT_PUT,
+                      .key = "half",
+                      .seed = 3,
+                      .size = 80000,
+                      .chunk = 8000,
+                      .pause_ns = NS_PER_S};
+    struct stage st;
+
+    stage_begin(&st);
+    act_start(&st, 0, &put);
+    stage_run(&st, 5 * NS_PER_S);
+    T_GT(data_objects(&st), 0);
+    st.fake.full = true;
+    stage_run(&st, 20 * NS_PER_S);
+    T_TRUE(put.done);
+    T_EQ(put.rc, -R_STORE_FULL);
+    collect_all(&st, 1);
+    T_EQ(data_objects(&st), 0);
+    T_EQ(counter_get(&bucket_counters(st.gate[1].l)->stale_intents), 0);
+    stage_end(&st);
+}
+
 T(bucket, data_that_is_missing_ends_the_read_with_an_error)
 {
     struct act get = {.kind = ACT_GET, .key = "k"};
