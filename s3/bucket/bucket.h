@@ -78,7 +78,7 @@ struct bucket_conf {
     uint32_t reader_grace_ms;  /* unlinked data is kept at least so long; 0: 900,000 */
     uint32_t intent_stale_ms;  /* an intent untouched for so long is given up; 0: 3,600,000 */
     uint32_t collect_every_ms; /* pause between rounds of the collector; 0: 60,000 */
-    uint32_t collect_rows_max; /* rows a round deletes of one shard; 0: 1,000 */
+    uint32_t collect_rows_max; /* rows a round works off of one shard; 0: 1,000 */
     uint32_t upload_keep_ms; /* result of a completed upload is kept for a repeat; 0: 86,400,000 */
     uint32_t part_bytes_min; /* of every part but the last; 0: 5 MiB */
     uint32_t shard_entries_max; /* more make an index shard split; 0: 10,000 */

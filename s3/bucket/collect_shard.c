@@ -164,7 +164,7 @@ static void garbage_worked(struct job *j, int rc)
         return;
     }
     j->at++;
-    if (--j->budget == 0)
+    if (rc != -R_BUCKET_BUSY && --j->budget == 0) /* what is left for ever must not use it up */
         job_end(j);
     else
         garbage_next(j);

@@ -423,3 +423,36 @@ T(bucket_copy, a_list_that_cannot_be_read_costs_no_bytes)
         stage_end(&st);
     }
 }
+
+T(bucket_copy, rows_that_are_left_use_up_no_round)
+{
+    static const uint8_t bad[] = {1, 2, 3};
+    const struct fake_row *r;
+    AUTO(writer) good = {0};
+    struct stage st;
+    const char *first;
+    unsigned all;
+
+    stage_begin(&st);
+    st.conf.collect_rows_max = 1;
+    gate_stop(&st, 1);
+    gate_start(&st, 1);
+    gate_wait_ready(&st, 1);
+    T_OK(do_put(&st, 0, "hurt", 3, 9000));
+    T_OK(do_copy(&st, 0, "hurt", "copy"));
+    first = first_listed(&st);
+    r = fake_row_find(&fake_find(&st.fake, FAKE_DATA, first)->xattrs, REFS_XATTR, 4);
+    wr_raw(&good, r->value, r->value_bytes);
+    list_set(&st, first, (struct bytes){bad, sizeof(bad)});
+    all = data_objects(&st);
+    T_OK(do_delete(&st, 0, "copy"));
+    T_OK(do_delete(&st, 0, "hurt"));
+    T_OK(do_put(&st, 0, "tail", 5, 9000));
+    T_OK(do_delete(&st, 0, "tail"));
+    collect_all(&st, 1);
+    T_EQ(data_objects(&st), all);
+    list_set(&st, first, (struct bytes){good.data, (uint32_t)good.len});
+    collect_all(&st, 1);
+    nothing_stays(&st);
+    stage_end(&st);
+}
