@@ -152,8 +152,8 @@ static void note_removed(struct call *call)
     note_next(c);
 }
 
-/* It is gone, with its bucket or into its neighbour, and it has been for so long that nobody can be
- * about to make it. */
+/* It is gone, with its bucket or into its neighbour, and it has been for two graces: one in which
+ * somebody may be about to make it, and one more in which what he asked for may be on its way. */
 static void note_remove(struct collector *c)
 {
     struct cairn_pair p = cairn_op_pair(c->page.op, 0, c->at);
@@ -171,7 +171,8 @@ static void job_done(struct job *j)
     struct bucket_layer *l = c->l;
     struct watch *w = j->w;
     bool over = j->absent && (j->dead || j->no) && w->absent_since_ns &&
-                env_now_ns(l->env) - w->absent_since_ns >= l->conf.reader_grace_ms * NS_PER_MS;
+                env_now_ns(l->env) - w->absent_since_ns >=
+                    2 * (uint64_t)l->conf.reader_grace_ms * NS_PER_MS;
 
     work_count(c);
     if (over || (!j->any_rows && !j->dead && !j->absent))

@@ -236,7 +236,7 @@ static void abort_next(struct boxes *b)
 /* What an upload of a dead gateway leaves goes in steps, each a grace after the one before. */
 static uint64_t collect_ns(const struct bucket_conf *c)
 {
-    return (4 * c->reader_grace_ms + c->intent_stale_ms + c->upload_keep_ms) * NS_PER_MS +
+    return (5 * c->reader_grace_ms + c->intent_stale_ms + c->upload_keep_ms) * NS_PER_MS +
            30 * NS_PER_S;
 }
 

@@ -419,6 +419,43 @@ T(bucket, a_shard_is_not_made_when_its_note_may_be_gone)
         made_late(t / 8 * 500000, t % 8 * 500000);
 }
 
+/* Likewise, but it was asked for in time, and is on its way for longer than a grace. */
+static void made_by_the_dead(uint64_t after_ns)
+{
+    struct stage st;
+    char key[32];
+
+    small_begin(&st);
+    st.fake.delay_max_ns = NS_PER_MS;
+    for (unsigned i = 0; i < SMALL; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        T_OK(do_put(&st, 0, key, 10 + i, 10));
+    }
+    stage_run(&st, after_ns);
+    st.fake.held = st.gate[0].env;
+    st.fake.held_until_ns = sim_now_ns(st.sim) + 3 * st.conf.reader_grace_ms / 2 * NS_PER_MS;
+    stage_run(&st, 10 * NS_PER_MS);
+    gate_kill(&st, 0);
+    for (unsigned i = 0; i < SMALL; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        T_OK(do_delete(&st, 1, key));
+    }
+    T_OK(do_drop(&st, 1, "box"));
+    for (unsigned i = 0; i < 4; i++)
+        collect_all(&st, 1);
+    no_shard_is_left(&st);
+    st.fake.held = NULL;
+    gate_start(&st, 0);
+    gate_wait_ready(&st, 0);
+    stage_end(&st);
+}
+
+T(bucket, a_shard_that_was_long_on_its_way_has_its_note)
+{
+    for (uint64_t t = 0; t < 64; t++)
+        made_by_the_dead(t * 250000);
+}
+
 T(bucket, a_gateway_may_sleep_at_any_moment_of_a_split)
 {
     unsigned undone = 0;
