@@ -12,7 +12,7 @@
 #include "core/base/cursor.h"
 #include "core/base/note.h"
 
-enum option_when { RUNTIME, STARTUP, CREATION }; /* when a change takes effect */
+enum option_when { STARTUP, CREATION }; /* when a change takes effect */
 
 enum { OPTION_STR_BYTES = 256 };
 

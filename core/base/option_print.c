@@ -10,8 +10,6 @@ static void put(struct writer *out, const char *text)
 static const char *when_text(enum option_when when)
 {
     switch (when) {
-    case RUNTIME:
-        return "at once";
     case STARTUP:
         return "at the next start";
     case CREATION:
