@@ -456,6 +456,52 @@ T(bucket, a_shard_that_was_long_on_its_way_has_its_note)
         made_by_the_dead(t * 250000);
 }
 
+static void small_deletes(struct stage *st, unsigned gate, unsigned from)
+{
+    char key[32];
+
+    for (unsigned i = from; i < SMALL; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        T_OK(do_delete(st, gate, key));
+    }
+}
+
+/* The cluster is full from some moment of a split, or of a merge, on: all that is deleted goes. */
+static void moved_when_full(bool merge, uint64_t after_ns)
+{
+    struct act round = {.kind = ACT_COLLECT};
+    struct stage st;
+    char key[32];
+
+    small_begin(&st);
+    st.fake.delay_max_ns = NS_PER_MS;
+    for (unsigned i = 0; i < SMALL; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        T_OK(do_put(&st, 0, key, 10 + i, 5000));
+    }
+    if (merge) {
+        stage_run(&st, NS_PER_S);
+        small_deletes(&st, 1, 1);
+        act_start(&st, 0, &round); /* finds that they are small */
+    }
+    stage_run(&st, after_ns);
+    st.fake.full = true;
+    if (merge)
+        T_OK(do_delete(&st, 1, "k0"));
+    else
+        small_deletes(&st, 1, 0);
+    collect_all(&st, 1);
+    T_EQ(data_objects(&st), 0);
+    T_OK(do_drop(&st, 1, "box"));
+    stage_end(&st);
+}
+
+T(bucket, a_cluster_may_become_full_at_any_moment_of_a_move)
+{
+    for (uint64_t t = 0; t < 160; t++)
+        moved_when_full(t % 2, t * 250000);
+}
+
 T(bucket, a_gateway_may_sleep_at_any_moment_of_a_split)
 {
     unsigned undone = 0;
