@@ -131,6 +131,14 @@ static void repaired(struct call *c)
         access_go(a); /* its guard tells what the row is now */
 }
 
+/* Full OSDs take it, too: behind it lies what somebody wants to see and to delete. */
+static void repair(struct access *a, int rc, void (*done)(struct call *c))
+{
+    if (a->call.op)
+        cairn_op_frees(a->call.op);
+    call_submit_if(&a->call, rc, done);
+}
+
 /* The record is LIVE and the shard closed: nobody is deleting. */
 static void shard_reopen(struct access *a)
 {
@@ -141,7 +149,7 @@ static void shard_reopen(struct access *a)
     row.generation++;
     memset(&row.token, 0, sizeof(row.token));
     (void)row_replace(&a->call, a->view, &row, &rc); /* the submit says when there is no memory */
-    call_submit_if(&a->call, rc, repaired);
+    repair(a, rc, repaired);
 }
 
 /* Whoever copies the range is dead, or slower than a writer may wait. */
@@ -153,7 +161,7 @@ static void mark_take_back(struct access *a)
     counter_add(&a->l->n.moves_undone, 1);
     move_end(&a->view->row, &row);
     (void)row_replace(&a->call, a->view, &row, &rc);
-    call_submit_if(&a->call, rc, repaired);
+    repair(a, rc, repaired);
 }
 
 static void undeleted(struct call *c)
@@ -172,8 +180,7 @@ static void record_undelete(struct access *a, struct bucket_row row)
     memset(&row.token, 0, sizeof(row.token));
     writer_fini(&a->new);
     bucket_row_encode(&row, &a->new);
-    call_submit_if(&a->call, record_replace(&a->call, BYTES_STR(a->name), &a->old, &a->new),
-                   undeleted);
+    repair(a, record_replace(&a->call, BYTES_STR(a->name), &a->old, &a->new), undeleted);
 }
 
 /* ---- who may ---- */

@@ -82,6 +82,31 @@ T(bucket, a_full_cluster_takes_nothing_new_and_lets_go_of_what_is_deleted)
     stage_end(&st);
 }
 
+/* The shards that a dead gateway has closed are opened again by whoever comes, also to read. */
+T(bucket, a_full_cluster_shows_what_a_dead_deleter_has_closed)
+{
+    for (uint64_t t = 0; t < 40; t++) {
+        struct act drop = {.kind = ACT_DROP}, head = {.kind = ACT_HEAD, .key = "k"};
+        struct act list = {.kind = ACT_LIST};
+        struct stage st;
+
+        stage_begin(&st);
+        T_OK(do_put(&st, 1, "k", 3, 9000));
+        act_start(&st, 0, &drop);
+        stage_run(&st, t * 250000);
+        gate_kill(&st, 0);
+        st.fake.full = true;
+        T_OK(t % 2 ? act_do(&st, 1, &head) : act_do(&st, 1, &list));
+        T_OK(do_delete(&st, 1, "k"));
+        T_OK(do_drop(&st, 1, "box"));
+        st.fake.full = false;
+        act_fini(&list);
+        gate_start(&st, 0);
+        gate_wait_ready(&st, 0);
+        stage_end(&st);
+    }
+}
+
 T(bucket, what_a_full_cluster_refused_in_the_middle_does_not_wait_to_grow_stale)
 {
     struct act put = {.kind = ACT_PUT,
