@@ -31,9 +31,10 @@ static void garbage_end(struct job *j, int rc)
  * data objects do not answer: the row is left for the next round, and no other waits for it. */
 static void garbage_leave(struct job *j, int rc)
 {
-    if (rc != -R_BUCKET_BUSY)
+    if (rc != -R_BUCKET_BUSY && !j->left) /* there may be thousands of such rows */
         log_warn(&j->l->log, "data is left for the next round", KV_STR("shard", j->name),
                  KV_RC(rc));
+    j->left |= rc != -R_BUCKET_BUSY;
     garbage_end(j, -R_BUCKET_BUSY);
 }
 

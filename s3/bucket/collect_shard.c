@@ -500,7 +500,7 @@ void job_run(struct job *j, void (*done)(struct job *j))
 {
     j->done = done;
     writer_fini(&j->value);
-    j->absent = j->dead = j->dated_now = j->any_rows = false;
+    j->absent = j->dead = j->dated_now = j->any_rows = j->left = false;
     j->budget = j->l->conf.collect_rows_max;
     j->garbage_from = (struct row_key){.len = 1, .b = {ROW_GARBAGE}};
     j->intent_from = (struct row_key){.len = 1, .b = {ROW_INTENT}};
