@@ -378,6 +378,34 @@ T(bucket_copy, garbage_that_others_race_for_does_not_hold_up_the_rest)
     }
 }
 
+/* What a copy has begun is given up at once, too: its origin's data waits for it. */
+T(bucket_copy, a_cluster_may_become_full_at_any_moment_of_a_copy)
+{
+    unsigned refused = 0;
+
+    for (uint64_t ops = 0; ops < 8; ops++) {
+        struct act copy = {.kind = ACT_COPY, .from = "src", .key = "copy"};
+        struct stage st;
+
+        stage_begin(&st);
+        T_OK(do_put(&st, 0, "src", 3, 9000));
+        act_start(&st, 0, &copy);
+        run_ops(&st, ops);
+        st.fake.full = true;
+        stage_run(&st, 5 * NS_PER_S);
+        T_TRUE(copy.done);
+        refused += copy.rc == -R_STORE_FULL;
+        T_OK(do_delete(&st, 1, "src"));
+        if (copy.rc == 0)
+            T_OK(do_delete(&st, 1, "copy"));
+        collect_all(&st, 1);
+        T_EQ(data_objects(&st), 0);
+        T_EQ(counter_get(&bucket_counters(st.gate[1].l)->stale_intents), 0);
+        stage_end(&st);
+    }
+    T_GT(refused, 2);
+}
+
 /* ---- damage ---- */
 
 static void list_set(struct stage *st, const char *first, struct bytes value)
