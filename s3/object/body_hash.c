@@ -1,15 +1,19 @@
 /* body_hash.c - batches are hashed: several at a time, each body's in order.
  *
  * Where lanes help, few works run at once, with up to LANES batches each: what comes meanwhile
- * waits and goes together.  A client that is alone waits for nobody.  Elsewhere each batch is a
- * work, one for each worker. */
+ * waits and goes together.  A client that is alone waits for nobody, and a short batch not for long
+ * ones: when these have all those works, it goes to another worker alone.  Elsewhere each batch is
+ * a work, one for each worker. */
 #include "s3/object/body_hash.h"
+
+enum { SHORT_BYTES = 32 << 10 };
 
 struct job {
     struct env_work work;
     struct hash_line *line; /* borrowed */
     struct batch *batch[LANES];
     unsigned count; /* 0: not under way */
+    bool has_long;
 };
 
 struct hash_line {
@@ -18,8 +22,9 @@ struct hash_line {
     struct lanes lanes;
     struct list waiting; /* struct batch */
     bool answering, closed;
-    unsigned running, at_once; /* jobs */
-    unsigned together;         /* batches of one */
+    unsigned running, running_long;
+    unsigned at_once, jobs; /* those of the line come first; the others are for short batches */
+    unsigned together;      /* batches of one */
     struct job job[];
 };
 
@@ -124,6 +129,7 @@ struct hash_line *hash_line_create(struct env *env, unsigned workers)
     list_init(&l->waiting);
     l->together = lanes_help(&l->lanes) ? LANES : 1;
     l->at_once = l->together > 1 ? MAX(workers / 2, 1u) : workers;
+    l->jobs = workers;
     return l;
 }
 
@@ -164,33 +170,54 @@ static void job_done(struct env_work *w)
     l->answering = false;
     j->count = 0;
     l->running--;
+    l->running_long -= j->has_long;
     line_go(l);
     line_free_if_over(l);
 }
 
-static struct job *job_idle(struct hash_line *l)
+static struct job *job_idle(struct hash_line *l, unsigned from, unsigned to)
 {
-    for (unsigned i = 0; i < l->at_once; i++)
+    for (unsigned i = from; i < to; i++)
         if (l->job[i].count == 0)
             return &l->job[i];
     return NULL;
+}
+
+/* As many of these as go together, at least one. */
+static void job_start(struct job *j, struct hash_line *l, struct list *batches)
+{
+    *j = (struct job){.work = {.work = job_work, .done = job_done}, .line = l};
+    while (j->count < l->together && !list_empty(batches)) {
+        struct batch *t = LIST_ENTRY(list_pop_front(batches), struct batch, link);
+
+        j->batch[j->count++] = t;
+        j->has_long |= t->used > SHORT_BYTES;
+    }
+    l->running++;
+    l->running_long += j->has_long;
+    env_work_submit(l->env, &j->work);
 }
 
 static void line_go(struct hash_line *l)
 {
     struct job *j;
 
-    while (!list_empty(&l->waiting) && (j = job_idle(l))) {
-        *j = (struct job){.work = {.work = job_work, .done = job_done}, .line = l};
-        while (j->count < l->together && !list_empty(&l->waiting))
-            j->batch[j->count++] = LIST_ENTRY(list_pop_front(&l->waiting), struct batch, link);
-        l->running++;
-        env_work_submit(l->env, &j->work);
-    }
+    while (!list_empty(&l->waiting) && (j = job_idle(l, 0, l->at_once)))
+        job_start(j, l, &l->waiting);
 }
 
 void hash_line_add(struct hash_line *l, struct batch *t)
 {
+    bool passes = t->used <= SHORT_BYTES && l->running_long >= l->at_once;
+    struct job *j = passes ? job_idle(l, l->at_once, l->jobs) : NULL;
+    struct list alone;
+
+    if (j) {
+        list_init(&alone);
+        list_push_back(&alone, &t->link);
+        job_start(j, l, &alone);
+        return;
+    }
     list_push_back(&l->waiting, &t->link);
     if (!l->answering)
         line_go(l);

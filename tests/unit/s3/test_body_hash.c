@@ -159,3 +159,83 @@ T(s3_body_hash, bodies_that_are_hashed_together_keep_their_own_hashes_and_faults
     T_EQ(sim_process_end(st.env), 0);
     sim_destroy(sim);
 }
+
+/* ---- long ones and a short one ---- */
+
+enum { LONG_ONES = 20, LONG = 200 << 10, SHORT = 20 << 10 };
+
+struct queue {
+    struct env *env;
+    struct hash_line *line;
+    struct body_hash hash[LONG_ONES + 1];
+    unsigned back, before_short; /* how many had come back when the short one did */
+};
+
+static struct queue queue;
+
+static void queue_back(struct batch *t)
+{
+    if (t->used == SHORT)
+        queue.before_short = queue.back;
+    queue.back++;
+    blob_unref(t->blob);
+    mem_free(t);
+}
+
+static void queue_begin(void *arg)
+{
+    UNUSED(arg);
+    queue.line = hash_line_create(queue.env, 2);
+    T_TRUE(queue.line != NULL);
+    for (unsigned i = 0; i <= LONG_ONES; i++) {
+        struct batch *t = mem_zalloc(sizeof(*t));
+
+        T_TRUE(t != NULL);
+        t->used = i < LONG_ONES ? LONG : SHORT;
+        t->blob = blob_create(t->used);
+        T_TRUE(t->blob != NULL);
+        memset(t->blob->data, (int)i, t->used);
+        T_OK(body_hash_init(&queue.hash[i], queue.line, true, CHECKSUM_CRC32));
+        t->hash = &queue.hash[i];
+        t->done = queue_back;
+        hash_line_add(queue.line, t);
+    }
+    hash_line_close(queue.line);
+}
+
+static void queue_end(void *arg)
+{
+    UNUSED(arg);
+    for (unsigned i = 0; i <= LONG_ONES; i++)
+        body_hash_fini(&queue.hash[i]);
+}
+
+static bool queue_over(void *arg)
+{
+    UNUSED(arg);
+    return queue.back == LONG_ONES + 1;
+}
+
+T(s3_body_hash, a_short_batch_does_not_stand_in_line_behind_long_ones)
+{
+    struct sim_conf conf = {.seed = 1};
+    struct lanes lanes;
+    struct sim *sim;
+
+    lanes_init(&lanes);
+    if (!lanes_help(&lanes))
+        return; /* each batch is a work here, in the order of coming */
+    mem_scopes_enable();
+    sim = sim_create(&conf);
+    T_TRUE(sim != NULL);
+    queue.env = sim_process_start(sim_machine_create(sim, "gate", "127.0.0.1"), "gate");
+    sim_enter(queue.env, queue_begin, NULL);
+    sim_run_until(sim, 10 * NS_PER_S, queue_over, NULL);
+    T_EQ(queue.back, LONG_ONES + 1);
+    T_LE(queue.before_short, 1 + LANES); /* who was first, alone, and those after him */
+    sim_enter(queue.env, queue_end, NULL);
+    while (sim_step(sim))
+        continue;
+    T_EQ(sim_process_end(queue.env), 0);
+    sim_destroy(sim);
+}
