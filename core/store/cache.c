@@ -16,7 +16,7 @@ struct cached {
     struct blob *blob; /* ref: STORE_BLOCK bytes from `off` on */
     uint32_t off;
 };
-enum { CACHED_COST = STORE_BLOCK + sizeof(struct cached) + 64, PINNED_MAX = 4 * STORE_BLOCK };
+enum { CACHED_COST = STORE_BLOCK + sizeof(struct cached) + 64, PINNED_MAX = 2 * STORE_BLOCK };
 
 static uint64_t kept_max(const struct store *s)
 {
