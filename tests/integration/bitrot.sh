@@ -180,6 +180,7 @@ in_order
 S3LOAD_ARGS=--kills # clients live on through the kill
 for ((try = 0; try < 5; try++)); do # a checkpoint may come between: what it covers nobody reads again
     works --timeout 60
+    kill -STOP "$(cluster_pid)" # or it writes anew, meanwhile, what was flipped
     flip_journal
     kill_cluster
     up
