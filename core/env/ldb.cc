@@ -26,14 +26,6 @@ constexpr int kTablesOpen = 200;
 constexpr size_t kTableBytes = 8 << 20;
 constexpr int kFilterBits = 10;
 
-ReadOptions Checked()
-{
-    ReadOptions options;
-
-    options.verify_checksums = true;
-    return options;
-}
-
 } // namespace
 
 struct ldb {
@@ -129,7 +121,7 @@ int ldb_get(struct ldb *db, const void *key, size_t key_bytes,
             int (*value)(void *arg, const void *data, size_t bytes), void *arg)
 {
     std::string found;
-    Status s = db->db->Get(Checked(), Slice((const char *)key, key_bytes), &found);
+    Status s = db->db->Get(ReadOptions(), Slice((const char *)key, key_bytes), &found);
 
     return s.ok() ? value(arg, found.data(), found.size()) : db->code(s);
 }
@@ -215,7 +207,7 @@ struct ldb_iter *ldb_iter_create(struct ldb *db, const void *from, size_t from_b
     ldb_iter *it = new ldb_iter;
 
     it->db = db;
-    it->it.reset(db->db->NewIterator(Checked()));
+    it->it.reset(db->db->NewIterator(ReadOptions()));
     it->it->Seek(Slice((const char *)from, from_bytes));
     return it;
 }
@@ -249,7 +241,7 @@ int ldb_scan(struct ldb *db, const void *from, size_t from_bytes, const void *to
                         size_t value_bytes),
              void *arg)
 {
-    std::unique_ptr<leveldb::Iterator> it(db->db->NewIterator(Checked()));
+    std::unique_ptr<leveldb::Iterator> it(db->db->NewIterator(ReadOptions()));
     const Slice end((const char *)to, to_bytes);
 
     for (it->Seek(Slice((const char *)from, from_bytes)); it->Valid(); it->Next()) {
