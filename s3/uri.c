@@ -12,11 +12,12 @@ static int hex_digit(uint8_t c)
     return -1;
 }
 
-/* The octet that stands at `i`, and how long it is written; 0: not well-formed. */
-static unsigned octet_at(struct bytes raw, uint32_t i, uint8_t *out_octet)
+/* The octet that stands at `i`, and how long it is written; 0: not well-formed.  In a query, as in
+ * forms, a plus sign is a blank. */
+static unsigned octet_at(struct bytes raw, uint32_t i, bool query, uint8_t *out_octet)
 {
     if (raw.data[i] != '%') {
-        *out_octet = raw.data[i];
+        *out_octet = query && raw.data[i] == '+' ? ' ' : raw.data[i];
         return 1;
     }
     if (raw.len - i < 3 || hex_digit(raw.data[i + 1]) < 0 || hex_digit(raw.data[i + 2]) < 0)
@@ -25,7 +26,7 @@ static unsigned octet_at(struct bytes raw, uint32_t i, uint8_t *out_octet)
     return 3;
 }
 
-int uri_decode(struct arena *a, struct bytes raw, struct bytes *out_text)
+static int decode(struct arena *a, struct bytes raw, bool query, struct bytes *out_text)
 {
     uint8_t *to = arena_alloc(a, (size_t)raw.len + 1);
     uint32_t len = 0;
@@ -33,7 +34,7 @@ int uri_decode(struct arena *a, struct bytes raw, struct bytes *out_text)
     if (!to)
         return -ENOMEM;
     for (uint32_t i = 0; i < raw.len; len++) {
-        unsigned n = octet_at(raw, i, &to[len]);
+        unsigned n = octet_at(raw, i, query, &to[len]);
 
         if (n == 0)
             return -R_MALFORMED;
@@ -42,6 +43,11 @@ int uri_decode(struct arena *a, struct bytes raw, struct bytes *out_text)
     to[len] = '\0';
     *out_text = (struct bytes){to, len};
     return 0;
+}
+
+int uri_decode(struct arena *a, struct bytes raw, struct bytes *out_text)
+{
+    return decode(a, raw, false, out_text);
 }
 
 static bool unreserved(uint8_t c)
@@ -75,17 +81,17 @@ void uri_encode(struct writer *w, struct bytes text, bool keep_slash)
     wr_raw(w, text.data + plain, text.len - plain);
 }
 
-void uri_normalise(struct writer *w, struct bytes raw, bool keep_slash)
+void uri_normalise(struct writer *w, struct bytes raw, bool query)
 {
     for (uint32_t i = 0; i < raw.len;) {
         uint8_t c;
-        unsigned n = octet_at(raw, i, &c);
+        unsigned n = octet_at(raw, i, query, &c);
 
         if (n == 0) { /* a lone percent sign: uri_decode refuses it */
             c = '%';
             n = 1;
         }
-        put_octet(w, c, unreserved(c) || (keep_slash && n == 1 && c == '/'));
+        put_octet(w, c, unreserved(c) || (!query && n == 1 && c == '/'));
         i += n;
     }
 }
@@ -127,9 +133,9 @@ int uri_query_parse(struct arena *a, struct bytes raw, struct uri_query *out_que
         arg->has_value = memchr(value.data, '=', value.len) != NULL;
         arg->raw_name = cut(&value, '=');
         arg->raw_value = value;
-        rc = uri_decode(a, arg->raw_name, &arg->name);
+        rc = decode(a, arg->raw_name, true, &arg->name);
         if (rc == 0)
-            rc = uri_decode(a, arg->raw_value, &arg->value);
+            rc = decode(a, arg->raw_value, true, &arg->value);
         out_query->count++;
     }
     return rc;

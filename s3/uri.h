@@ -7,7 +7,7 @@
 
 enum { URI_ARGS_MAX = 64 };
 
-/* One name and value of a query, as sent and decoded. */
+/* One name and value of a query, as sent and decoded: a plus sign is a blank there. */
 struct uri_arg {
     struct bytes raw_name, raw_value;
     struct bytes name, value;
@@ -25,8 +25,9 @@ int uri_decode(struct arena *a, struct bytes raw, struct bytes *out_text);
 /* Everything but letters, digits and "-._~" as %XX; slashes stay when `keep_slash`. */
 void uri_encode(struct writer *w, struct bytes text, bool keep_slash);
 /* Encoded again in the one way that signatures are made over: what need not be encoded is not, what
- * must be is, with upper-case digits; what was an encoded slash stays one. */
-void uri_normalise(struct writer *w, struct bytes raw, bool keep_slash);
+ * must be is, with upper-case digits.  A path keeps its slashes, and what was an encoded one stays
+ * that; in a query a plus sign is a blank. */
+void uri_normalise(struct writer *w, struct bytes raw, bool query);
 
 /* Cut at the first question mark; the query is without it. */
 void uri_split(struct bytes target, struct bytes *out_path, struct bytes *out_query);

@@ -54,9 +54,9 @@ static void put_query(struct writer *w, const struct uri_query *q, bool presigne
         if (presigned && text_is(q->arg[i].name, "X-Amz-Signature"))
             continue;
         at[count][0] = text.len;
-        uri_normalise(&text, q->arg[i].raw_name, false);
+        uri_normalise(&text, q->arg[i].raw_name, true);
         at[count++][1] = text.len;
-        uri_normalise(&text, q->arg[i].raw_value, false);
+        uri_normalise(&text, q->arg[i].raw_value, true);
     }
     at[count][0] = text.len;
     if (text.rc) {
@@ -114,7 +114,7 @@ void sigv4_canonical(struct writer *w, const struct http_head *head, const struc
     uri_split(head->target, &path, &raw_query);
     put_bytes(w, head->method);
     put(w, "\n");
-    uri_normalise(w, path, true);
+    uri_normalise(w, path, false);
     put(w, "\n");
     put_query(w, query, sig->form == SIGV4_IN_QUERY);
     put(w, "\n");

@@ -480,7 +480,7 @@ T(s3_sigv4, the_canonical_form_has_one_text_for_each_meaning)
         {"/?a=%2f&&b", "/", "a=%2F&b="},
         {"/?A=1&a=1", "/", "A=1&a=1"},
         {"/?a1=x&a=y", "/", "a=y&a1=x"},
-        {"/?a=x+y%20z", "/", "a=x%2By%20z"},
+        {"/?a=x+y%20z%2B", "/", "a=x%20y%20z%2B"},
     };
     const struct sigv4 sig = {.signed_names = BYTES_STR("host;z"), .payload = BYTES_STR("P")};
     struct stage s;
