@@ -268,6 +268,7 @@ struct object_info {
     enum s3_acl acl;
     const struct s3_header *headers, *tags; /* NULL in listings */
     uint32_t header_count, tag_count;
+    bool owned; /* who asks is the bucket's owner; false in listings */
 };
 typedef void object_info_fn(void *arg, int rc, const struct object_info *info);
 

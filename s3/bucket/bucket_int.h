@@ -259,6 +259,7 @@ void access_read(struct access *a, int (*build)(struct access *a, struct cairn_o
 void access_pin(struct access *a, const struct uuid *bucket);
 /* The move of this token is over: those who wait for it go on. */
 void accesses_moved(struct bucket_layer *l, const struct uuid *token);
+bool access_owns(const struct access *a); /* whoever asks; good once a row was read */
 /* The entry was read, and this is its ACL; or there is none, NULL.  0, -R_DENIED, -R_NO_KEY. */
 int access_may_read(const struct access *a, const uint8_t *acl);
 /* A `build` of access_read: it reads the entry of the key and nothing else. */

@@ -547,6 +547,7 @@ static int entry_take(struct object_get *g)
         rc = entry_info(&g->e, &g->arena, &g->info);
     if (rc < 0)
         return rc;
+    g->info.owned = access_owns(&g->a);
     g->e.headers = g->e.tags = (struct bytes){0}; /* they belong to the answer; info has them */
     switch (g->e.place) {
     case ENTRY_INLINE:

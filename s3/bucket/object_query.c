@@ -28,6 +28,7 @@ static void head_read(struct access *a)
         rc = access_may_read(a, &e.acl);
     if (rc == 0)
         rc = entry_info(&e, &q->r.op.arena, &q->info);
+    q->info.owned = rc == 0 && access_owns(a);
     if (rc < 0)
         op_fail(&q->r.op, rc);
     op_finish(&q->r.op);

@@ -185,7 +185,7 @@ static void record_undelete(struct access *a, struct bucket_row row)
 
 /* ---- who may ---- */
 
-static bool access_owns(const struct access *a)
+bool access_owns(const struct access *a)
 {
     return !a->checked || strcmp(a->who, a->b->owner) == 0;
 }

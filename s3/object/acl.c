@@ -100,7 +100,6 @@ struct acl_state {
     bool bad_group;     /* a group that S3 has not */
     enum s3_error told; /* S3_NotImplemented: an ACL that we do not have */
     enum s3_acl acl;    /* to be set */
-    enum s3_acl found;  /* of the object, to be told */
 };
 
 static void bucket_seen(void *arg, int rc, const struct bucket_info *info)
@@ -123,40 +122,24 @@ static void get_bucket_start(struct s3_request *r)
 }
 
 /* Whoever may read an object may not yet read its ACL. */
-static void owner_seen(void *arg, int rc, const struct bucket_info *info)
+static void object_seen(void *arg, int rc, const struct object_info *info)
 {
     struct s3_request *r = arg;
-    const struct acl_state *s = r->state;
 
-    UNUSED(info);
+    if (rc == 0 && !info->owned)
+        rc = -R_DENIED;
     if (rc < 0 || !request_open(r)) {
         request_call_failed(r, rc);
         return;
     }
-    answer(r, s->found);
+    answer(r, info->acl);
     request_drop(r);
-}
-
-static void object_seen(void *arg, int rc, const struct object_info *info)
-{
-    struct s3_request *r = arg;
-    struct acl_state *s = r->state;
-
-    if (rc == 0 && request_open(r)) {
-        s->found = info->acl;
-        rc = bucket_stat(r->g->buckets, &r->who, r->bucket, owner_seen, r);
-        if (rc == 0)
-            return;
-    }
-    request_call_failed(r, rc);
 }
 
 static void get_object_start(struct s3_request *r)
 {
     int rc;
 
-    if (!request_state(r, sizeof(struct acl_state), NULL))
-        return;
     request_hold(r);
     rc = object_head(r->g->buckets, &r->who, r->bucket, r->key, object_seen, r);
     if (rc < 0)

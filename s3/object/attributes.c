@@ -117,6 +117,8 @@ static void opened(void *arg, int rc, const struct object_info *info)
     struct s3_request *r = arg;
     enum s3_error e;
 
+    if (rc == 0 && !info->owned) /* a right of its own, which no ACL gives */
+        rc = -R_DENIED;
     if (rc < 0 || !request_open(r)) {
         request_call_failed(r, rc);
         return;

@@ -224,7 +224,7 @@ enum s3_error meta_reply(struct s3_request *r, const struct object_info *info, b
     if (e == S3_OK && whole && request_field(r, "x-amz-checksum-mode"))
         e = meta_reply_sum(r, &info->sum, info->etag.parts);
     if (e == S3_OK)
-        e = reply_tag_count(r, info->tag_count);
+        e = reply_tag_count(r, info->owned ? info->tag_count : 0);
     if (e == S3_OK)
         e = date ? meta_reply_etag(r, &info->etag) : S3_ServiceUnavailable;
     if (e != S3_OK)

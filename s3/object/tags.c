@@ -74,10 +74,13 @@ void tags_put_xml(struct writer *w, const struct s3_header *tags, uint32_t count
 
 /* --- reading --- */
 
+/* Whoever may read an object may not yet read its tags. */
 static void object_seen(void *arg, int rc, const struct object_info *info)
 {
     struct s3_request *r = arg;
 
+    if (rc == 0 && !info->owned)
+        rc = -R_DENIED;
     if (rc < 0 || !request_open(r)) {
         request_call_failed(r, rc);
         return;
@@ -236,17 +239,12 @@ enum s3_error tags_of_header(struct s3_request *r, struct bytes text, struct tag
 {
     struct uri_query query = {0};
     enum s3_error e = S3_OK;
-    AUTO(writer) w = {0};
     int rc;
 
     out_set->count = 0;
     if (text.len && text.data[0] == '<')
         return tags_of_document(r, text, out_set);
-    for (uint32_t i = 0; i < text.len; i++) /* as in forms, a plus sign is a blank */
-        wr_raw(&w, text.data[i] == '+' ? "%20" : (const char *)text.data + i,
-               text.data[i] == '+' ? 3 : 1);
-    rc = w.rc < 0 ? w.rc
-                  : uri_query_parse(r->arena, (struct bytes){w.data, (uint32_t)w.len}, &query);
+    rc = uri_query_parse(r->arena, text, &query);
     if (rc < 0)
         return rc == -ENOMEM       ? S3_ServiceUnavailable
                : rc == -R_OVERFLOW ? S3_BadRequest

@@ -457,6 +457,8 @@ int object_head(struct bucket_layer *l, const struct s3_principal *who, struct b
 
     c->object = done;
     c->o = o ? fake_object_copy(o) : NULL;
+    if (o)
+        c->o->info.owned = fake_owns(who);
     return 0;
 }
 
@@ -657,6 +659,8 @@ int object_get_open(struct bucket_layer *l, const struct s3_principal *who, stru
 
     g->l = l;
     g->o = o ? fake_object_copy(o) : NULL;
+    if (o)
+        g->o->info.owned = fake_owns(who);
     g->calling = true;
     c->object = opened;
     c->get = g;
