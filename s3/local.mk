@@ -50,6 +50,7 @@ libs3_a_SOURCES = s3/s3.c s3/s3.h \
 	s3/object/upload.c \
 	s3/object/upload_list.c \
 	s3/object/values.c \
+	s3/object/wanted.c s3/object/wanted.h \
 	s3/object/xml_body.c s3/object/xml_body.h \
 	s3/object/xml_parts.c s3/object/xml_parts.h \
 	s3/text.h \

@@ -52,6 +52,16 @@ enum checksum_kind checksum_of_name(struct bytes name)
     return CHECKSUM_NONE;
 }
 
+bool checksum_elsewhere(struct bytes name)
+{
+    static const char *const names[] = {"SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (equals_any_case(name, names[i]))
+            return true;
+    return false;
+}
+
 enum checksum_kind checksum_of_field(struct bytes field)
 {
     for (int k = CHECKSUM_NONE + 1; k < CHECKSUM_KINDS; k++)

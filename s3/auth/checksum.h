@@ -29,6 +29,7 @@ const char *checksum_field(enum checksum_kind kind);      /* "x-amz-checksum-crc
 const char *checksum_mismatch(enum checksum_kind kind);   /* a sentence: theirs and ours differ */
 enum checksum_kind checksum_of_name(struct bytes name);   /* any case; CHECKSUM_NONE: unknown */
 enum checksum_kind checksum_of_field(struct bytes field); /* likewise */
+bool checksum_elsewhere(struct bytes name);               /* S3 knows it, and we do not; any case */
 unsigned checksum_bytes(enum checksum_kind kind);
 
 int checksum_begin(struct checksum *c, const struct digest_kit *kit, enum checksum_kind kind);

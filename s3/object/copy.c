@@ -275,6 +275,10 @@ static enum s3_error target_check(struct s3_request *r)
                  "or encryption attributes.";
         return S3_InvalidRequest;
     }
+    /* Whoever may read an object may not read its tags, nor have them by a copy. */
+    if (!s->part_number && !s->info->owned && s->info->tag_count &&
+        !replaces(r, "x-amz-tagging-directive"))
+        return S3_AccessDenied;
     return bucket_grant_more(r->grant, s->size) < 0 ? S3_QuotaExceeded : S3_OK;
 }
 
@@ -350,6 +354,7 @@ static void opened(void *arg, int rc, const struct object_info *info)
         request_call_failed(r, rc);
         return;
     }
+    s->info = info;
     e = conditions_check(r->head, "x-amz-copy-source-", info);
     if (e == S3_OK)
         e = source_range(r, info);
@@ -360,7 +365,6 @@ static void opened(void *arg, int rc, const struct object_info *info)
         request_drop(r);
         return;
     }
-    s->info = info;
     if (may_share(r))
         share(r);
     else
@@ -403,6 +407,35 @@ static void copy_cancel(struct s3_request *r)
     request_drop(r);
 }
 
+static void source_open(struct s3_request *r)
+{
+    struct copy_state *s = r->state;
+    int rc;
+
+    request_hold(r);
+    rc = object_get_open(r->g->buckets, &r->who, s->bucket, s->key, opened, r, &s->get);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
+/* That there is no such bucket the opening tells. */
+static void source_owner_seen(void *arg, int rc, const struct bucket_info *info)
+{
+    const struct bytes *owner;
+    struct s3_request *r = arg;
+
+    if (!request_open(r) || (rc < 0 && rc != -R_NO_BUCKET)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    owner = request_field(r, "x-amz-source-expected-bucket-owner");
+    if (rc == 0 && !text_is(*owner, info->owner))
+        request_reply_error(r, S3_AccessDenied);
+    else
+        source_open(r);
+    request_drop(r);
+}
+
 static void copy_begin(struct s3_request *r)
 {
     struct copy_state *s = r->state;
@@ -418,8 +451,12 @@ static void copy_begin(struct s3_request *r)
         return;
     }
     r->cancel = copy_cancel;
+    if (!request_field(r, "x-amz-source-expected-bucket-owner")) {
+        source_open(r);
+        return;
+    }
     request_hold(r);
-    rc = object_get_open(r->g->buckets, &r->who, s->bucket, s->key, opened, r, &s->get);
+    rc = bucket_peek(r->g->buckets, &r->who, s->bucket, source_owner_seen, r);
     if (rc < 0)
         request_call_failed(r, rc);
 }

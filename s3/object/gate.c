@@ -1,6 +1,7 @@
 /* gate.c - what the bucket and its quotas say before an operation begins, so that none need ask.
  *
  *     CORS   a page of another site asks: rules add fields to whatever the answer will be
+ *     OWNER  x-amz-expected-bucket-owner: whoever asks believes the bucket to be this user's
  *     ACL    an object that everybody may read may not be made in every bucket
  *     ROOM   quotas, of what stores something
  *
@@ -10,6 +11,7 @@
 #include "s3/object/acl.h"
 #include "s3/object/cors.h"
 #include "s3/object/route.h"
+#include "s3/text.h"
 
 /* --- room --- */
 
@@ -92,6 +94,40 @@ static void gate_acl(struct s3_request *r)
     request_ask_bucket(r, acl_seen);
 }
 
+/* --- owner --- */
+
+/* That there is no such bucket the operation tells. */
+static void owner_seen(void *arg, int rc, const struct bucket_info *info)
+{
+    const struct bytes *owner;
+    struct s3_request *r = arg;
+
+    if (!request_open(r) || (rc < 0 && rc != -R_NO_BUCKET)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    owner = request_field(r, "x-amz-expected-bucket-owner");
+    if (rc == 0 && !text_is(*owner, info->owner))
+        request_reply_error(r, S3_AccessDenied);
+    else
+        gate_acl(r);
+    request_drop(r);
+}
+
+static void gate_owner(struct s3_request *r)
+{
+    int rc;
+
+    if (!r->bucket.len || !request_field(r, "x-amz-expected-bucket-owner")) {
+        gate_acl(r);
+        return;
+    }
+    request_hold(r);
+    rc = bucket_peek(r->g->buckets, &r->who, r->bucket, owner_seen, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
 /* --- CORS --- */
 
 /* That there is no such bucket the operation tells. */
@@ -102,7 +138,7 @@ static void cors_seen(void *arg, int rc, const struct bucket_info *info)
     if (rc == 0)
         cors_apply(r, bucket_prop(info, S3_PROP_CORS));
     if (request_open(r))
-        gate_acl(r);
+        gate_owner(r);
     request_drop(r);
 }
 
@@ -112,7 +148,7 @@ void gate(struct s3_request *r, bool room)
 
     r->stores = room;
     if (!r->bucket.len || r->op == &op_preflight || !request_field(r, "origin")) {
-        gate_acl(r);
+        gate_owner(r);
         return;
     }
     request_hold(r);

@@ -4,10 +4,14 @@
  * It also names every other argument that the operation understands, and the fields: what is not
  * named is answered with 501.  Clients send some fields always, with values that say what we do
  * anyway; these values are accepted, and no others. */
-#include "s3/object/route.h"
+#include <stdio.h>
+
 #include "s3/gateway.h"
 #include "s3/host.h"
 #include "s3/object/gate.h"
+#include "s3/object/route.h"
+#include "s3/object/wanted.h"
+#include "s3/text.h"
 
 enum level { SERVICE, BUCKET, OBJECT };
 
@@ -129,6 +133,8 @@ static const struct {
     {"x-amz-content-sha256", 0, NULL},
     {"x-amz-user-agent", 0, NULL},
     {"x-amz-request-payer", 0, "requester"},
+    {"x-amz-expected-bucket-owner", 0, NULL},     /* gate.c */
+    {"x-amz-te", TAKES_CONDITIONS, "append-md5"}, /* what an SDK could take, not what it wants */
     {"x-amz-acl", TAKES_META | TAKES_BUCKET_MAKE | TAKES_ACL, NULL},
     {"x-amz-tagging", TAKES_META, NULL},
     {"x-amz-storage-class", TAKES_META, "STANDARD"},
@@ -159,6 +165,7 @@ static const struct {
     {"x-amz-copy-source-if-modified-since", TAKES_COPY, NULL},
     {"x-amz-copy-source-if-unmodified-since", TAKES_COPY, NULL},
     {"x-amz-copy-source-range", TAKES_COPY_RANGE, NULL},
+    {"x-amz-source-expected-bucket-owner", TAKES_COPY, NULL},
     {"x-amz-metadata-directive", TAKES_COPY, "COPY|REPLACE"},
     {"x-amz-tagging-directive", TAKES_COPY, "COPY|REPLACE"},
     {"content-md5", TAKES_BODY, NULL},
@@ -184,11 +191,6 @@ static const struct {
     {"x-amz-metadata-directive", "", S3_InvalidArgument},
     {"x-amz-tagging-directive", "", S3_InvalidArgument},
 };
-
-static bool starts_with(struct bytes b, const char *text)
-{
-    return b.len >= strlen(text) && memcmp(b.data, text, strlen(text)) == 0;
-}
 
 /* Is `word` one of `list`, whose words are separated by `by`? */
 static bool listed(const char *list, char by, struct bytes word)
@@ -239,186 +241,99 @@ int route_target(struct s3_request *r)
 
 /* --- what is understood --- */
 
-static enum s3_error check_args(const struct s3_request *r, const struct row *row)
+/* With the name of what is not, if it can be shown. */
+static enum s3_error not_here(struct s3_request *r, const char *what, struct bytes name)
+{
+    enum { WHY_BYTES = 192, NAME_BYTES = 64 };
+    char *why = arena_alloc(r->arena, WHY_BYTES);
+
+    for (uint32_t i = 0; i < name.len; i++)
+        if (name.data[i] <= ' ' || name.data[i] >= 0x7f)
+            return S3_NotImplemented;
+    if (why)
+        (void)snprintf(why, WHY_BYTES, "The %s %.*s that you provided is not implemented.", what,
+                       (int)MIN(name.len, (uint32_t)NAME_BYTES), (const char *)name.data);
+    r->why = why;
+    return S3_NotImplemented;
+}
+
+/* Arguments that mean something in S3 where an object is read: others mean nothing there. */
+static bool is_of_s3(struct bytes name)
+{
+    static const char all[] =
+        "accelerate acl analytics append attributes cors delete encryption intelligent-tiering "
+        "inventory legal-hold lifecycle list-type location logging metadataConfiguration "
+        "metadataTable metrics notification object-lock ownershipControls partNumber policy "
+        "policyStatus publicAccessBlock renameObject replication requestPayment restore retention "
+        "select select-type session tagging torrent uploadId uploads versionId versioning versions "
+        "website";
+
+    return listed(all, ' ', name) || text_starts_any_case(name, "x-amz-") ||
+           text_starts_any_case(name, "response-");
+}
+
+/* S3 keeps "x-..." for its log and looks at it no further.  To a page's logo.png they append
+ * "?v=2", for browsers to load it anew: a read of an object is the same read with it. */
+static bool is_idle(const struct row *row, struct bytes name)
+{
+    if (text_starts(name, "x-") && !text_starts_any_case(name, "x-amz-"))
+        return true;
+    return (row->op == &op_get_object || row->op == &op_head_object) && !is_of_s3(name);
+}
+
+static enum s3_error check_args(struct s3_request *r, const struct row *row)
 {
     for (uint32_t i = 0; i < r->query.count; i++) {
         struct bytes name = r->query.arg[i].name;
 
+        if (is_idle(row, name)) /* x-id, the operation's name, among them */
+            continue;
         for (uint32_t k = 0; k < i; k++)
             if (bytes_equal(r->query.arg[k].name, name))
-                return S3_InvalidArgument;        /* two answers to one question */
-        if (bytes_equal(name, BYTES_STR("x-id"))) /* the operation's name, for their logs */
-            continue;
+                return S3_InvalidArgument; /* two answers to one question */
         if (row->sub && bytes_equal(name, BYTES_STR(row->sub)))
             continue;
         if (!listed(row->args, ' ', name))
-            return S3_NotImplemented;
+            return not_here(r, "query parameter", name);
         if (bytes_equal(name, BYTES_STR("versionId")) &&
             !bytes_equal(r->query.arg[i].value, BYTES_STR("null")))
-            return S3_NotImplemented; /* there are no versions but this one */
+            return not_here(r, "value of the query parameter", name); /* there are no versions */
     }
     return S3_OK;
 }
 
-static enum s3_error other_value(const struct http_field *f)
+static enum s3_error other_value(struct s3_request *r, const struct http_field *f)
 {
     for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
         if (bytes_equal(f->name, BYTES_STR(elsewhere[i].name)) &&
             !listed(elsewhere[i].values, '|', f->value))
             return elsewhere[i].wrong;
-    return S3_NotImplemented;
+    return not_here(r, "value of the header", f->name);
 }
 
-static enum s3_error check_field(const struct s3_request *r, const struct row *row,
+static enum s3_error check_field(struct s3_request *r, const struct row *row,
                                  const struct http_field *f)
 {
-    if (starts_with(f->name, "x-amz-meta-"))
-        return row->takes & TAKES_META ? S3_OK : S3_NotImplemented;
-    if (bytes_equal(f->name, BYTES_STR("x-amz-expected-bucket-owner")))
-        return bytes_equal(f->value, BYTES_STR(r->who.name)) ? S3_OK : S3_AccessDenied;
+    if (text_starts(f->name, "x-amz-meta-"))
+        return row->takes & TAKES_META ? S3_OK : not_here(r, "header", f->name);
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
         if (!bytes_equal(f->name, BYTES_STR(fields[i].name)))
             continue;
         if (fields[i].takes && !(fields[i].takes & row->takes))
-            return S3_NotImplemented;
+            return not_here(r, "header", f->name);
         return !fields[i].values || listed(fields[i].values, '|', f->value) ? S3_OK
-                                                                            : other_value(f);
+                                                                            : other_value(r, f);
     }
-    return starts_with(f->name, "x-amz-") ? S3_NotImplemented : S3_OK;
+    return text_starts(f->name, "x-amz-") ? not_here(r, "header", f->name) : S3_OK;
 }
 
-static enum s3_error check_fields(const struct s3_request *r, const struct row *row)
+static enum s3_error check_fields(struct s3_request *r, const struct row *row)
 {
     enum s3_error e = S3_OK;
 
     for (uint32_t i = 0; i < r->head->field_count && e == S3_OK; i++)
         e = check_field(r, row, &r->head->field[i]);
     return e;
-}
-
-/* --- bodies --- */
-
-/* The length of what is inside an aws-chunked body is told in a field of its own. */
-static enum s3_error wanted_bytes(struct s3_request *r)
-{
-    const struct bytes *inside = request_field(r, "x-amz-decoded-content-length");
-    enum payload_kind kind = r->auth.sig.payload_kind;
-
-    if (kind == PAYLOAD_HASHED || kind == PAYLOAD_UNSIGNED) {
-        r->want.bytes = r->head->length;
-        return inside ? S3_InvalidArgument : S3_OK;
-    }
-    if (!inside)
-        return S3_MissingContentLength;
-    return number_get(*inside, S3_OBJECT_BYTES_MAX, &r->want.bytes) ? S3_OK : S3_InvalidArgument;
-}
-
-/* At most one in a field. */
-static enum s3_error sum_in_field(struct s3_request *r)
-{
-    struct body_want *want = &r->want;
-
-    for (uint32_t i = 0; i < r->head->field_count; i++) {
-        const struct http_field *f = &r->head->field[i];
-        enum checksum_kind sum = checksum_of_field(f->name);
-
-        if (sum == CHECKSUM_NONE)
-            continue;
-        r->why = "Expecting a single x-amz-checksum- header; several are not allowed.";
-        if (want->checksum_told)
-            return S3_InvalidRequest;
-        want->checksum = sum;
-        want->checksum_told = true;
-        r->why = "The value of the x-amz-checksum- header is not one.";
-        if (!base64_get(f->value, want->checksum_value, checksum_bytes(sum)))
-            return S3_InvalidRequest;
-    }
-    return S3_OK;
-}
-
-/* Announced for the trailer.  Where the payload may have one, none need come. */
-static enum s3_error sum_in_trailer(struct s3_request *r)
-{
-    const struct bytes *trailer = request_field(r, "x-amz-trailer");
-    enum payload_kind kind = r->auth.sig.payload_kind;
-    struct body_want *want = &r->want;
-
-    if (!trailer)
-        return S3_OK;
-    r->why = "The payload that x-amz-content-sha256 names has no trailer, but x-amz-trailer does.";
-    if (kind != PAYLOAD_CHUNKS_TRAILER && kind != PAYLOAD_CHUNKS_SIGNED_TRAILER)
-        return S3_InvalidRequest;
-    r->why = "Expecting a single checksum, in a header or in the trailer.";
-    if (want->checksum_told)
-        return S3_InvalidRequest;
-    want->checksum = checksum_of_field(*trailer);
-    want->checksum_told = want->checksum_in_trailer = true;
-    r->why = "The value specified in the x-amz-trailer header is not supported.";
-    return want->checksum == CHECKSUM_NONE ? S3_InvalidRequest : S3_OK;
-}
-
-/* What SDKs say they have done must be there, and be that. */
-static enum s3_error sum_of_sdk(struct s3_request *r)
-{
-    const struct bytes *name = request_field(r, "x-amz-sdk-checksum-algorithm");
-    enum checksum_kind kind;
-
-    if (!name)
-        return S3_OK;
-    kind = checksum_of_name(*name);
-    r->why = "The value of the x-amz-sdk-checksum-algorithm header is not supported.";
-    if (kind == CHECKSUM_NONE)
-        return S3_InvalidRequest;
-    r->why = "x-amz-sdk-checksum-algorithm was specified, but no corresponding x-amz-checksum-* or "
-             "x-amz-trailer header was found.";
-    if (!r->want.checksum_told)
-        return S3_InvalidRequest;
-    r->why = "The checksum is not of the algorithm that x-amz-sdk-checksum-algorithm names.";
-    return kind == r->want.checksum ? S3_OK : S3_BadDigest;
-}
-
-static enum s3_error wanted_sums(struct s3_request *r, const struct row *row)
-{
-    const struct bytes *md5 = request_field(r, "content-md5");
-    enum s3_error e;
-
-    r->want.has_md5 = md5 != NULL;
-    r->why = NULL;
-    if (md5 && !base64_get(*md5, r->want.md5, sizeof(r->want.md5)))
-        return S3_InvalidDigest;
-    e = row->takes & TAKES_OBJECT_SUM ? S3_OK : sum_in_field(r);
-    if (e == S3_OK)
-        e = sum_in_trailer(r);
-    if (e == S3_OK)
-        e = sum_of_sdk(r);
-    if (e == S3_OK)
-        r->why = NULL;
-    return e;
-}
-
-/* Nothing came and nothing was to come: what was signed must say so. */
-static enum s3_error check_no_body(const struct s3_request *r)
-{
-    static const char empty[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-    const struct sigv4 *sig = &r->auth.sig;
-
-    if (request_has_body(r))
-        return S3_InvalidRequest;
-    if (sig->payload_kind == PAYLOAD_UNSIGNED)
-        return S3_OK;
-    return sig->payload_kind == PAYLOAD_HASHED && bytes_equal(sig->payload, BYTES_STR(empty))
-               ? S3_OK
-               : S3_XAmzContentSHA256Mismatch;
-}
-
-static enum s3_error check_body(struct s3_request *r, const struct row *row)
-{
-    enum s3_error e;
-
-    if (!(row->takes & TAKES_BODY))
-        return check_no_body(r);
-    e = wanted_bytes(r);
-    return e == S3_OK ? wanted_sums(r, row) : e;
 }
 
 /* --- the operation --- */
@@ -455,7 +370,7 @@ void route(struct s3_request *r)
     if (e == S3_OK)
         e = check_fields(r, row);
     if (e == S3_OK)
-        e = check_body(r, row);
+        e = wanted_body(r, !(row->takes & TAKES_BODY), row->takes & TAKES_OBJECT_SUM);
     if (e != S3_OK) {
         request_reply_error(r, e);
         return;
@@ -482,7 +397,7 @@ enum s3_error route_post(struct s3_request *r)
         row++;
     e = check_fields(r, row);
     if (e == S3_OK)
-        e = wanted_sums(r, row);
+        e = wanted_sums(r, row->takes & TAKES_OBJECT_SUM);
     if (e != S3_OK)
         return e;
     gate(r, true);

@@ -8,7 +8,7 @@
 /* Bucket and key of r->path, by path or by host.  0, -ENOMEM or -R_MALFORMED. */
 int route_target(struct s3_request *r);
 /* An authenticated request: start its operation, or answer that there is none.  What the request
- * says beyond what the operation understands is refused with 501; never ignored. */
+ * says beyond what the operation understands is refused with 501, not ignored (README). */
 void route(struct s3_request *r);
 /* The same for a form that has become the head of a PUT: S3_OK, and op_post_object has begun (it
  * may have answered); otherwise nothing has. */

@@ -157,6 +157,8 @@ static int element(void *arg, unsigned depth, const char *name)
         return strcmp(name, "CompleteMultipartUpload") == 0 ? 0 : -R_MALFORMED;
     if (depth == 1)
         return strcmp(name, "Part") == 0 ? part_begin(s) : -R_MALFORMED;
+    if (depth == 2 && strncmp(name, "Checksum", 8) == 0 && checksum_elsewhere(BYTES_STR(name + 8)))
+        return -R_UNSUPPORTED;
     return depth == 2 && (strcmp(name, "PartNumber") == 0 || strcmp(name, "ETag") == 0 ||
                           sum_of_element(name) != CHECKSUM_NONE)
                ? 0

@@ -51,6 +51,10 @@ check_PROGRAMS += tests/unit/s3/test_sigv2
 tests_unit_s3_test_sigv2_SOURCES = tests/unit/s3/test_sigv2.c $(S3_WIRE)
 tests_unit_s3_test_sigv2_LDADD = $(LINK_s3) $(LINK_test)
 
+check_PROGRAMS += tests/unit/s3/test_route
+tests_unit_s3_test_route_SOURCES = tests/unit/s3/test_route.c $(S3_WIRE)
+tests_unit_s3_test_route_LDADD = $(LINK_s3) $(LINK_test)
+
 check_PROGRAMS += tests/unit/s3/test_conns
 tests_unit_s3_test_conns_SOURCES = tests/unit/s3/test_conns.c
 tests_unit_s3_test_conns_LDADD = $(LINK_s3) $(LINK_test)
