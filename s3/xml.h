@@ -48,7 +48,7 @@ void xml_text_u64(struct writer *w, uint64_t v);    /* in digits */
  * all zero at first. */
 struct xml_date {
     uint64_t day; /* since 1970 */
-    char text[12];
+    char text[25];
 };
 void xml_text_time(struct writer *w, uint64_t ns, struct xml_date *date);
 

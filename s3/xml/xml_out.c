@@ -20,10 +20,8 @@ void xml_begin(struct writer *w, const char *root)
 
 /* Control characters have no form in XML 1.0; S3 writes them as references all the same, and offers
  * encoding-type=url to those who mind. */
-static bool special(uint8_t c)
-{
-    return c < 0x20 || c == 0x7f || c == '&' || c == '<' || c == '>' || c == '"';
-}
+static const bool special[256] = {
+    [0 ... 0x1f] = true, [0x7f] = true, ['&'] = true, ['<'] = true, ['>'] = true, ['"'] = true};
 
 static void put_special(struct writer *w, uint8_t c)
 {
@@ -42,7 +40,7 @@ void xml_text(struct writer *w, struct bytes text)
     uint32_t plain = 0;
 
     for (uint32_t i = 0; i < text.len; i++) {
-        if (!special(text.data[i]))
+        if (!special[text.data[i]])
             continue;
         wr_raw(w, text.data + plain, i - plain);
         put_special(w, text.data[i]);
@@ -92,7 +90,7 @@ static void date_set(struct xml_date *d, uint64_t day)
     char *at = d->text;
 
     civil((unsigned)day, &year, &month, &of_month);
-    memcpy(d->text, "2006-01-02T", sizeof("2006-01-02T"));
+    memcpy(d->text, "2006-01-02T15:04:05.000Z", sizeof(d->text));
     (void)two(at, year / 100);
     at = two(at + 2, year % 100);
     at = two(at, month);
@@ -104,7 +102,7 @@ void xml_text_time(struct writer *w, uint64_t ns, struct xml_date *date)
 {
     uint64_t all_ms = ns / NS_PER_MS, day = all_ms / 86400000;
     unsigned ms = (unsigned)(all_ms % 86400000), seconds = ms / 1000;
-    char text[] = "15:04:05.000Z", *at = text;
+    char *at = date->text + 11;
 
     if (date->day != day || !date->text[0])
         date_set(date, day);
@@ -114,6 +112,5 @@ void xml_text_time(struct writer *w, uint64_t ns, struct xml_date *date)
     ms %= 1000;
     at[0] = (char)('0' + ms / 100);
     (void)two(at + 1, ms % 100);
-    wr_raw(w, date->text, 11);
-    wr_raw(w, text, sizeof(text) - 1);
+    wr_raw(w, date->text, sizeof(date->text) - 1);
 }
