@@ -6,10 +6,40 @@
 
 /* --- list --- */
 
+enum { BUCKETS_PAGE_MAX = 10000 };
+
+/* Which of the user's buckets are on the page.  A token is the last name of the page before, in
+ * hexadecimal digits. */
+struct list_state {
+    struct bytes prefix, after;
+    uint64_t max;
+    bool elsewhere; /* those of another region were asked for: there are none */
+};
+
+static bool wanted(const struct list_state *s, struct bytes name)
+{
+    return !s->elsewhere && bytes_compare(name, s->after) > 0 && name.len >= s->prefix.len &&
+           (s->prefix.len == 0 || memcmp(name.data, s->prefix.data, s->prefix.len) == 0);
+}
+
+static void put_bucket(struct s3_request *r, const struct bucket_info *b)
+{
+    xml_open(&r->xml, "Bucket");
+    xml_put(&r->xml, "Name", b->name);
+    xml_put_time(&r->xml, "CreationDate", b->created_ns);
+    if (r->query.count) /* as S3: only to those who know of pages */
+        xml_put_str(&r->xml, "BucketRegion", r->g->region);
+    xml_close(&r->xml, "Bucket");
+}
+
 static void listed(void *arg, int rc, const struct bucket_info *rows, uint32_t count)
 {
+    char token[2 * S3_BUCKET_NAME_MAX + 1] = "";
     struct s3_request *r = arg;
+    const struct list_state *s = r->state;
+    const struct bytes *last = NULL;
     struct writer *w = &r->xml;
+    uint64_t told = 0;
 
     if (rc < 0 || !request_open(r)) {
         request_call_failed(r, rc);
@@ -18,22 +48,64 @@ static void listed(void *arg, int rc, const struct bucket_info *rows, uint32_t c
     xml_begin(w, "ListAllMyBucketsResult");
     xml_put_owner(w, "Owner", r->who.name);
     xml_open(w, "Buckets");
-    for (uint32_t i = 0; i < count; i++) {
-        xml_open(w, "Bucket");
-        xml_put(w, "Name", rows[i].name);
-        xml_put_time(w, "CreationDate", rows[i].created_ns);
-        xml_close(w, "Bucket");
+    for (uint32_t i = 0; i < count && !token[0]; i++) {
+        if (!wanted(s, rows[i].name))
+            continue;
+        if (told++ == s->max) {
+            hex_put(last->data, last->len, token);
+            break;
+        }
+        put_bucket(r, &rows[i]);
+        last = &rows[i].name;
     }
     xml_close(w, "Buckets");
+    if (token[0])
+        xml_put_str(w, "ContinuationToken", token);
+    if (s->prefix.len)
+        xml_put(w, "Prefix", s->prefix);
     xml_close(w, "ListAllMyBucketsResult");
     request_reply_xml(r);
     request_drop(r);
 }
 
+static enum s3_error list_args(struct s3_request *r, struct list_state *s)
+{
+    const struct bytes *max = request_arg(r, "max-buckets");
+    const struct bytes *prefix = request_arg(r, "prefix");
+    const struct bytes *token = request_arg(r, "continuation-token");
+    const struct bytes *region = request_arg(r, "bucket-region");
+    uint8_t *after = arena_alloc(r->arena, S3_BUCKET_NAME_MAX);
+
+    s->max = BUCKETS_PAGE_MAX;
+    s->elsewhere = region && !bytes_equal(*region, BYTES_STR(r->g->region));
+    if (prefix)
+        s->prefix = *prefix;
+    r->why = "Argument max-buckets must be an integer between 1 and 10000.";
+    if (max && (!number_get(*max, BUCKETS_PAGE_MAX, &s->max) || s->max == 0))
+        return S3_InvalidArgument;
+    r->why = "The continuation token provided is incorrect";
+    if (token && after) {
+        if (token->len / 2 > S3_BUCKET_NAME_MAX || !hex_get(*token, after, token->len / 2))
+            return S3_InvalidArgument;
+        s->after = (struct bytes){after, token->len / 2};
+    }
+    r->why = NULL;
+    return after ? S3_OK : S3_ServiceUnavailable;
+}
+
 static void list_start(struct s3_request *r)
 {
+    struct list_state *s = request_state(r, sizeof(*s), NULL);
+    enum s3_error e;
     int rc;
 
+    if (!s)
+        return;
+    e = list_args(r, s);
+    if (e != S3_OK) {
+        request_reply_error(r, e);
+        return;
+    }
     request_hold(r);
     rc = bucket_list(r->g->buckets, &r->who, listed, r);
     if (rc < 0)

@@ -136,8 +136,10 @@ static enum s3_error token_decode(struct s3_request *r, struct bytes token, stru
 
     if (!text)
         return S3_ServiceUnavailable;
+    r->why = "The continuation token provided is incorrect";
     if (token.len / 2 > S3_KEY_MAX + 1 || !hex_get(token, text, token.len / 2))
         return S3_InvalidArgument;
+    r->why = NULL;
     *out_after = (struct bytes){text, token.len / 2};
     return S3_OK;
 }

@@ -199,11 +199,16 @@ static void uploads_start(struct s3_request *r)
     take_arg(r, "prefix", &s->args.prefix);
     take_arg(r, "delimiter", &s->args.delimiter);
     take_arg(r, "key-marker", &s->args.after_key);
-    take_arg(r, "upload-id-marker", &s->args.after_upload);
+    if (s->args.after_key.len) /* by itself it does not count, as S3 has it */
+        take_arg(r, "upload-id-marker", &s->args.after_upload);
     request_hold(r);
     rc = upload_list(r->g->buckets, &r->who, &s->args, uploads_listed, r);
-    if (rc < 0)
+    if (rc == -R_NO_UPLOAD) {
+        request_reply_why(r, S3_InvalidArgument, "Invalid uploadId marker");
+        request_drop(r);
+    } else if (rc < 0) {
         request_call_failed(r, rc);
+    }
 }
 
 const struct s3_op op_list_uploads = {"ListMultipartUploads", uploads_start, NULL};

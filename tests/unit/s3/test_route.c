@@ -231,3 +231,64 @@ T(s3_route, checksums_that_s3_has_and_we_have_not_are_told_so_everywhere)
     expect(s, &(struct row){"GET", "/bucket/new", NULL, NULL, 404, "NoSuchKey"});
     server_stop(s);
 }
+
+T(s3_route, buckets_are_listed_by_pages)
+{
+    static const struct {
+        const char *target, *first, *last, *token; /* names; NULL: none */
+        unsigned status;
+    } rows[] = {
+        {"/", "buck-1", "other", NULL, 200},
+        {"/?max-buckets=4", "buck-1", "other", NULL, 200},
+        {"/?max-buckets=1", "buck-1", "buck-1", "6275636b2d31", 200},
+        {"/?max-buckets=1&continuation-token=6275636b2d31", "buck-2", "buck-2", "6275636b2d32",
+         200},
+        {"/?continuation-token=6275636b2d32", "bucket", "other", NULL, 200},
+        {"/?prefix=buck-", "buck-1", "buck-2", NULL, 200},
+        {"/?prefix=buck-&max-buckets=2", "buck-1", "buck-2", NULL, 200},
+        {"/?prefix=none", NULL, NULL, NULL, 200},
+        {"/?bucket-region=us-east-1&prefix=o", "other", "other", NULL, 200},
+        {"/?bucket-region=eu-west-1", NULL, NULL, NULL, 200},
+        {"/?max-buckets=0", NULL, NULL, NULL, 400},
+        {"/?max-buckets=10001", NULL, NULL, NULL, 400},
+        {"/?continuation-token=x", NULL, NULL, NULL, 400},
+        {"/?delimiter=x", NULL, NULL, NULL, 501},
+    };
+    static const char *const names[] = {"/buck-1", "/buck-2", "/bucket", "/other"};
+    struct server *s = server_start(NULL, NULL);
+
+    T_CASES (name, names)
+        expect(s, &(struct row){"PUT", *name, NULL, NULL, 200, NULL});
+    T_CASES (row, rows) {
+        struct response r = client_text(s, "GET", row->target, NULL, NULL);
+        char last[64];
+
+        (void)snprintf(last, sizeof(last), "<Name>%s</Name>", row->last ? row->last : "");
+        T_EQ(r.status, row->status);
+        if (row->first)
+            T_STR_EQ(response_xml(&r, "Name"), row->first);
+        else
+            T_EQ(response_xml(&r, "Name"), NULL);
+        if (row->last)
+            T_EQ(strstr(strstr((char *)r.body, last) + strlen(last), "<Name>"), NULL);
+        if (row->token)
+            T_STR_EQ(response_xml(&r, "ContinuationToken"), row->token);
+        else
+            T_EQ(response_xml(&r, "ContinuationToken"), NULL);
+        response_fini(&r);
+    }
+    server_stop(s);
+}
+
+T(s3_route, a_marker_of_uploads_counts_only_behind_its_key)
+{
+    static const struct row rows[] = {
+        {"GET", "/bucket?uploads&upload-id-marker=x", NULL, NULL, 200, NULL},
+        {"GET", "/bucket?uploads&upload-id-marker=x&key-marker=", NULL, NULL, 200, NULL},
+    };
+    struct server *s = server_with_key();
+
+    T_CASES (row, rows)
+        expect(s, row);
+    server_stop(s);
+}
