@@ -140,7 +140,7 @@ int bucket_user(struct bucket_layer *l, struct bytes access_key, s3_user_fn *don
 /* ---- buckets ---- */
 
 /* 3 to 63 of a-z 0-9 . -, beginning and ending with a letter or digit, no "..", ".-", "-.", not an
- * IPv4 address, no xn-- / sthree- prefix, no -s3alias / --ol-s3 suffix. */
+ * IPv4 address, and none of the prefixes and suffixes that S3 keeps for itself. */
 bool bucket_name_valid(struct bytes name);
 
 typedef void bucket_done_fn(void *arg, int rc);
@@ -251,6 +251,10 @@ struct s3_etag { /* "hex(md5)" or, with parts > 0, "hex(md5)-parts" */
 };
 enum { S3_ETAG_TEXT = 48 };
 void s3_etag_text(const struct s3_etag *etag, char out[S3_ETAG_TEXT]); /* without quotes */
+static inline bool s3_etag_equal(const struct s3_etag *a, const struct s3_etag *b)
+{
+    return a->parts == b->parts && memcmp(a->md5, b->md5, sizeof(a->md5)) == 0;
+}
 
 /* A checksum beside the MD5.  Composite: of the parts' checksums, one after the other. */
 enum s3_sum_type { S3_SUM_FULL = 1, S3_SUM_COMPOSITE };

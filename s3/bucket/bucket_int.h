@@ -68,6 +68,7 @@ struct stream {
 void layer_live(struct bucket_layer *l);
 void layer_dead(struct bucket_layer *l); /* the layer may be gone after it, from the loop */
 struct uuid layer_uuid(struct bucket_layer *l);
+struct uuid layer_uuid_dated(struct bucket_layer *l); /* in the order of the wall clock */
 /* 0, or why no new call is taken. */
 int layer_takes(const struct bucket_layer *l);
 bool principal_is(const struct s3_principal *who, struct bytes owner);

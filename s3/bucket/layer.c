@@ -73,6 +73,16 @@ struct uuid layer_uuid(struct bucket_layer *l)
     return u;
 }
 
+struct uuid layer_uuid_dated(struct bucket_layer *l)
+{
+    uint64_t ms = env_wall_ns(l->env) / NS_PER_MS;
+    struct uuid u = layer_uuid(l);
+
+    for (unsigned i = 0; i < 6; i++)
+        u.b[i] = (uint8_t)(ms >> 8 * (5 - i));
+    return u;
+}
+
 int layer_takes(const struct bucket_layer *l)
 {
     if (l->stopping)

@@ -94,9 +94,7 @@ static int condition_judge(const struct link *k)
 
     if (!k->had)
         return c->exists || c->match ? -R_NO_KEY : 0;
-    if (c->absent ||
-        (c->match &&
-         (memcmp(c->etag.md5, k->was.etag.md5, 16) != 0 || c->etag.parts != k->was.etag.parts)) ||
+    if (c->absent || (c->match && !s3_etag_equal(&c->etag, &k->was.etag)) ||
         (c->same_size && c->size != k->was.size) ||
         (c->same_mtime && c->mtime_s != k->was.mtime_ns / NS_PER_S))
         return -R_PRECONDITION;

@@ -214,6 +214,21 @@ static bool like_ipv4(struct bytes name)
     return dots == 3;
 }
 
+/* What begins or ends so means something else in S3. */
+static bool reserved(struct bytes name)
+{
+    static const char *const prefixes[] = {"xn--", "sthree-", "amzn-s3-demo-"};
+    static const char *const suffixes[] = {"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"};
+
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+        if (has_prefix(name, prefixes[i]))
+            return true;
+    for (size_t i = 0; i < ARRAY_LEN(suffixes); i++)
+        if (has_suffix(name, suffixes[i]))
+            return true;
+    return false;
+}
+
 bool bucket_name_valid(struct bytes name)
 {
     if (name.len < S3_BUCKET_NAME_MIN || name.len > S3_BUCKET_NAME_MAX)
@@ -228,8 +243,7 @@ bool bucket_name_valid(struct bytes name)
         if ((c == '.' && !is_alnum(before)) || (before == '.' && !is_alnum(c)))
             return false;
     }
-    return !like_ipv4(name) && !has_prefix(name, "xn--") && !has_prefix(name, "sthree-") &&
-           !has_suffix(name, "-s3alias") && !has_suffix(name, "--ol-s3");
+    return !like_ipv4(name) && !reserved(name);
 }
 
 int s3_key_check(struct bytes key)

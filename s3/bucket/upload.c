@@ -78,7 +78,7 @@ int upload_create(struct bucket_layer *l, const struct s3_principal *who, struct
         q = req_create(sizeof(*q), l, who, bucket, key, begin_run, &rc);
     if (!q)
         return rc;
-    q->id = layer_uuid(l);
+    q->id = layer_uuid_dated(l); /* uploads of one key are listed in the order of their making */
     headers_encode(make->headers, make->header_count, &h);
     if (make->tag_count)
         headers_encode(make->tags, make->tag_count, &t);

@@ -79,7 +79,7 @@ static bool range_counts(const struct s3_request *r, const struct object_info *i
     if (http_date_get(*only, &at))
         return at == (int64_t)(info->mtime_ns / NS_PER_S);
     etag_parse(*only, &etag);
-    return etag.parts == info->etag.parts && memcmp(etag.md5, info->etag.md5, 16) == 0;
+    return s3_etag_equal(&etag, &info->etag);
 }
 
 static enum s3_error reach_of_range(struct s3_request *r, const struct object_info *info,

@@ -164,6 +164,41 @@ static void bucket_seen(void *arg, int rc, const struct bucket_info *info)
     request_drop(r);
 }
 
+/* What the commit decides, decided now where it can only become worse for the client: it would send
+ * its body for nothing. */
+static int foreseen(const struct s3_condition *c, int rc, const struct object_info *info)
+{
+    if (rc == -R_NO_KEY)
+        return c->exists || c->match ? rc : 0;
+    if (rc < 0)
+        return rc;
+    return c->absent || (c->match && !s3_etag_equal(&c->etag, &info->etag)) ? -R_PRECONDITION : 0;
+}
+
+static void object_seen(void *arg, int rc, const struct object_info *info)
+{
+    struct s3_request *r = arg;
+    const struct put_state *s = r->state;
+
+    rc = foreseen(&s->args.cond, rc, info);
+    if (rc < 0 || !request_open(r)) {
+        request_call_failed(r, rc);
+        return;
+    }
+    put_open(r);
+    request_drop(r);
+}
+
+static void ask_object(struct s3_request *r)
+{
+    int rc;
+
+    request_hold(r);
+    rc = object_head(r->g->buckets, &r->who, r->bucket, r->key, object_seen, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
 static void put_begin(struct s3_request *r)
 {
     struct put_state *s = r->state;
@@ -183,12 +218,14 @@ static void put_begin(struct s3_request *r)
         request_reply_error(r, S3_EntityTooLarge);
         return;
     }
-    /* A client that waits to be asked is told before it sends that there is no such bucket. */
-    if (!r->head->expects_continue || r->want.bytes < ASK_FIRST_BYTES) {
+    /* A client that waits to be asked is told before it sends that there is no such bucket, or that
+     * its condition does not hold. */
+    if (!r->head->expects_continue || r->want.bytes < ASK_FIRST_BYTES)
         put_open(r);
-        return;
-    }
-    request_ask_bucket(r, bucket_seen);
+    else if (s->args.cond.absent || s->args.cond.exists || s->args.cond.match)
+        ask_object(r);
+    else
+        request_ask_bucket(r, bucket_seen);
 }
 
 static void put_start(struct s3_request *r)

@@ -158,10 +158,21 @@ T(s3_http, a_body_is_asked_for_only_when_the_head_was_verified)
         const char *secret, *target;
         size_t bytes;
         unsigned status;
+        const char *fields;
     } rows[] = {
-        {NULL, "/bucket/key", 10, 100},           {NULL, "/bucket/key", sizeof(body), 100},
-        {"wrong", "/bucket/key", 10, 403},        {NULL, "/nobucket/key", sizeof(body), 404},
-        {NULL, "/bucket/key?retention", 10, 501},
+        {NULL, "/bucket/key", 10, 100, NULL},
+        {NULL, "/bucket/key", sizeof(body), 100, NULL},
+        {"wrong", "/bucket/key", 10, 403, NULL},
+        {NULL, "/nobucket/key", sizeof(body), 404, NULL},
+        {NULL, "/bucket/key?retention", 10, 501, NULL},
+        /* Conditions that do not hold. */
+        {NULL, "/bucket/key", sizeof(body), 412, EXPECT "if-none-match: *\r\n"},
+        {NULL, "/bucket/key", sizeof(body), 412, EXPECT "if-match: \"0\"\r\n"},
+        {NULL, "/bucket/new", sizeof(body), 404, EXPECT "if-match: \"0\"\r\n"},
+        {NULL, "/bucket/new", sizeof(body), 404, EXPECT "if-match: *\r\n"},
+        {NULL, "/nobucket/key", sizeof(body), 404, EXPECT "if-none-match: *\r\n"},
+        {NULL, "/bucket/key", sizeof(body), 100, EXPECT "if-match: *\r\n"},
+        {NULL, "/bucket/new", sizeof(body), 100, EXPECT "if-none-match: *\r\n"},
     };
     struct server *s = server_start(NULL, NULL);
 
@@ -169,7 +180,7 @@ T(s3_http, a_body_is_asked_for_only_when_the_head_was_verified)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct call_args args = {.method = "PUT",
                                  .target = rows[i].target,
-                                 .fields = EXPECT,
+                                 .fields = rows[i].fields ? rows[i].fields : EXPECT,
                                  .body = body,
                                  .body_bytes = rows[i].bytes,
                                  .secret = rows[i].secret};

@@ -203,9 +203,11 @@ T(bucket, stripes_under_way_stay_within_the_window)
 
 T(bucket, names_and_keys_outside_the_rules_are_refused)
 {
-    static const char *const bad[] = {"ab",   "Abc",  "a_b",     "-ab",     "ab-",
-                                      "a..b", "a.-b", "1.2.3.4", "xn--abc", "abc-s3alias",
-                                      "a/b",  "",     ".ab",     "abc."};
+    static const char *const bad[] = {
+        "ab",        "Abc",        "a_b",           "-ab",        "ab-",
+        "a..b",      "a.-b",       "1.2.3.4",       "xn--abc",    "abc-s3alias",
+        "a/b",       "",           ".ab",           "abc.",       "abc.mrap",
+        "abc--x-s3", "abc--ol-s3", "abc--table-s3", "sthree-abc", "amzn-s3-demo-abc"};
     static const char *const good[] = {"abc", "a-b.c", "1a2", "123", "a--b"};
     char longest[S3_KEY_MAX + 2];
     struct stage st;

@@ -147,6 +147,24 @@ T(bucket, an_aborted_upload_is_gone_with_its_parts)
     stage_end(&st);
 }
 
+T(bucket, uploads_of_one_key_are_listed_in_the_order_of_their_making)
+{
+    struct act c[6], list = {.kind = ACT_UPLOADS, .max = 10};
+    struct stage st;
+
+    stage_begin(&st);
+    for (unsigned i = 0; i < ARRAY_LEN(c); i++) {
+        upload_begin(&st, &c[i], "k", three_parts, 0);
+        stage_run(&st, 5 * NS_PER_MS);
+    }
+    T_OK(act_do(&st, 0, &list));
+    T_EQ(list.row_count, ARRAY_LEN(c));
+    for (unsigned i = 0; i < ARRAY_LEN(c); i++)
+        T_STR_EQ(list.rows[i].upload, c[i].upload);
+    act_fini(&list);
+    stage_end(&st);
+}
+
 T(bucket, uploads_and_parts_are_listed)
 {
     struct act c[3], parts = {.kind = ACT_PARTS, .key = "dir/b", .max = 2};
