@@ -49,8 +49,8 @@ struct row {
 
 /* The first that fits: sub-resources before what has none. */
 static const struct row rows[] = {
-    {"GET", SERVICE, NULL, &op_list_buckets,
-     "prefix max-buckets continuation-token bucket-region", 0},
+    {"GET", SERVICE, NULL, &op_list_buckets, "prefix max-buckets continuation-token bucket-region",
+     0},
 
     {"HEAD", BUCKET, NULL, &op_head_bucket, "", 0},
     {"GET", BUCKET, "list-type", &op_list_v2,
