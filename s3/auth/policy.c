@@ -225,11 +225,13 @@ static enum s3_error conditions(struct check *c, json_t *list)
     return e;
 }
 
+/* The bucket must, though it need be no field of the form: else a policy would be good for all the
+ * buckets of whoever signed it. */
 static bool need_not_be_named(struct bytes name)
 {
     return text_is(name, "x-amz-signature") || text_is(name, "awsaccesskeyid") ||
            text_is(name, "signature") || text_is(name, "policy") || text_is(name, "file") ||
-           text_is(name, "bucket") || text_starts(name, "x-ignore-");
+           text_starts(name, "x-ignore-");
 }
 
 static enum s3_error all_named(struct check *c)

@@ -37,20 +37,22 @@ static enum s3_error check(const char *text, struct policy_range *range, const c
 
 T(s3_policy, a_form_must_meet_every_condition_and_have_no_other_field)
 {
-#define KEY  "[\"starts-with\", \"$key\", \"user/\"]"
-#define TYPE "[\"starts-with\", \"$Content-Type\", \"image/\"]"
+#define BUCKET "{\"bucket\": \"photos\"}"
+#define KEY    "[\"starts-with\", \"$key\", \"user/\"]"
+#define TYPE   "[\"starts-with\", \"$Content-Type\", \"image/\"]," BUCKET
     static const struct {
         const char *text;
         enum s3_error e;
         const char *why;
     } rows[] = {
         {UNTIL "[" KEY "," TYPE "]}", S3_OK, ""},
-        {UNTIL "[" KEY "," TYPE ",{\"bucket\": \"photos\"}]}", S3_OK, ""},
+        {UNTIL "[" KEY ",[\"starts-with\", \"$Content-Type\", \"image/\"]]}", S3_AccessDenied,
+         "Invalid according to Policy: Extra input fields: bucket"},
         {UNTIL "[" KEY "," TYPE ",[\"EQ\", \"$bucket\", \"photos\"]]}", S3_OK, ""},
         {UNTIL "[{\"key\": \"user/eric/a.jpg\"}," TYPE "]}", S3_OK, ""},
         {UNTIL "[{\"KEY\": \"user/eric/a.jpg\"}," TYPE "]}", S3_OK, ""},
         {UNTIL "[[\"starts-with\", \"\\$key\", \"\"]," TYPE "]}", S3_OK, ""},
-        {UNTIL "[" KEY "]}", S3_AccessDenied,
+        {UNTIL "[" KEY "," BUCKET "]}", S3_AccessDenied,
          "Invalid according to Policy: Extra input fields: content-type"},
         {UNTIL "[" KEY "," TYPE ",{\"bucket\": \"other\"}]}", S3_AccessDenied,
          "Invalid according to Policy: Policy Condition failed: [\"eq\", \"$bucket\", \"other\"]"},
