@@ -28,6 +28,7 @@ static const char overview[] =
     "  user quota NAME [bytes N|none] [objects N|none]\n"
     "                                              what all its buckets may hold together\n"
     "  bucket ls [USER] | stat NAME                buckets; what is in one\n"
+    "  bucket check [NAME] [--offline]             hold index and data against each other\n"
     "  bucket quota NAME [bytes N|none] [objects N|none]\n"
     "                                              what one may hold\n"
     "  usage [--user U] [--bucket B] [--from TIME] [--to TIME]\n"

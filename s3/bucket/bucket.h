@@ -140,8 +140,11 @@ int bucket_user(struct bucket_layer *l, struct bytes access_key, s3_user_fn *don
 /* ---- buckets ---- */
 
 /* 3 to 63 of a-z 0-9 . -, beginning and ending with a letter or digit, no "..", ".-", "-.", not an
- * IPv4 address, and none of the prefixes and suffixes that S3 keeps for itself. */
+ * IPv4 address. */
 bool bucket_name_valid(struct bytes name);
+/* It begins or ends with what S3 keeps for itself: no bucket is made of that name.  Such lists
+ * grow; a bucket that is there stays. */
+bool bucket_name_reserved(struct bytes name);
 
 typedef void bucket_done_fn(void *arg, int rc);
 

@@ -253,12 +253,12 @@ int bucket_create(struct bucket_layer *l, const struct s3_principal *who, struct
                   const struct s3_header *props, uint32_t prop_count, bucket_done_fn *done,
                   void *arg)
 {
-    int rc = who->anonymous              ? -R_DENIED
-             : bucket_name_valid(bucket) ? props_check(props, prop_count)
-                                         : -R_BAD_BUCKET_NAME;
+    int rc = who->anonymous ? -R_DENIED : props_check(props, prop_count);
     struct make_req *q = NULL;
     AUTO(writer) w = {0};
 
+    if (rc == 0 && (!bucket_name_valid(bucket) || bucket_name_reserved(bucket)))
+        rc = -R_BAD_BUCKET_NAME;
     if (rc == 0)
         q = req_create(sizeof(*q), l, who, bucket, (struct bytes){0}, make_run, &rc);
     if (!q)

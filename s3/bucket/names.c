@@ -214,21 +214,6 @@ static bool like_ipv4(struct bytes name)
     return dots == 3;
 }
 
-/* What begins or ends so means something else in S3. */
-static bool reserved(struct bytes name)
-{
-    static const char *const prefixes[] = {"xn--", "sthree-", "amzn-s3-demo-"};
-    static const char *const suffixes[] = {"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"};
-
-    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
-        if (has_prefix(name, prefixes[i]))
-            return true;
-    for (size_t i = 0; i < ARRAY_LEN(suffixes); i++)
-        if (has_suffix(name, suffixes[i]))
-            return true;
-    return false;
-}
-
 bool bucket_name_valid(struct bytes name)
 {
     if (name.len < S3_BUCKET_NAME_MIN || name.len > S3_BUCKET_NAME_MAX)
@@ -243,7 +228,21 @@ bool bucket_name_valid(struct bytes name)
         if ((c == '.' && !is_alnum(before)) || (before == '.' && !is_alnum(c)))
             return false;
     }
-    return !like_ipv4(name) && !reserved(name);
+    return !like_ipv4(name);
+}
+
+bool bucket_name_reserved(struct bytes name)
+{
+    static const char *const prefixes[] = {"xn--", "sthree-", "amzn-s3-demo-"};
+    static const char *const suffixes[] = {"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"};
+
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+        if (has_prefix(name, prefixes[i]))
+            return true;
+    for (size_t i = 0; i < ARRAY_LEN(suffixes); i++)
+        if (has_suffix(name, suffixes[i]))
+            return true;
+    return false;
 }
 
 int s3_key_check(struct bytes key)
