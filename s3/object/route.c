@@ -258,7 +258,7 @@ static enum s3_error not_here(struct s3_request *r, const char *what, struct byt
     return S3_NotImplemented;
 }
 
-/* Arguments that mean something in S3 where an object is read: others mean nothing there. */
+/* Arguments that mean something in S3 where something is read: others mean nothing there. */
 static bool is_of_s3(struct bytes name)
 {
     static const char all[] =
@@ -274,12 +274,15 @@ static bool is_of_s3(struct bytes name)
 }
 
 /* S3 keeps "x-..." for its log and looks at it no further.  To a page's logo.png they append
- * "?v=2", for browsers to load it anew: a read of an object is the same read with it. */
+ * "?v=2", for browsers to load it anew: a read of an object is the same read with it.  A listing
+ * that says so (list-type=2) is one, whatever a client's own server would do besides. */
 static bool is_idle(const struct row *row, struct bytes name)
 {
+    bool read = row->op == &op_get_object || row->op == &op_head_object || row->op == &op_list_v2;
+
     if (text_starts(name, "x-") && !text_starts_any_case(name, "x-amz-"))
         return true;
-    return (row->op == &op_get_object || row->op == &op_head_object) && !is_of_s3(name);
+    return read && !is_of_s3(name) && !listed(row->args, ' ', name);
 }
 
 static enum s3_error check_args(struct s3_request *r, const struct row *row)

@@ -20,5 +20,6 @@ EXTRA_DIST += $(CLIENT_TESTS) \
 	tests/clients/requests/1-checksums.req \
 	tests/clients/requests/2-conditions.req \
 	tests/clients/requests/3-forms.req \
+	tests/clients/requests/4-defaults.req \
 	tests/clients/s3sign.py \
 	tests/clients/table.py

@@ -98,9 +98,10 @@ class Signer:
         return hmac.new(key, text.encode(), "sha256").hexdigest()
 
     def signature(self, method, target, fields, payload, when):
-        """Of a request whose signed fields are `fields`: {lower-case name: value}."""
+        """Of a request whose signed fields are `fields`: {lower-case name: value}.  A plus sign in
+        the query is a blank, and signed as %20."""
         path, _, query = target.partition("?")
-        pairs = sorted(p if "=" in p else p + "=" for p in query.split("&") if p)
+        pairs = sorted((p if "=" in p else p + "=").replace("+", "%20") for p in query.split("&") if p)
         lines = "".join(f"{k}:{re.sub(' +', ' ', str(v)).strip()}\n" for k, v in sorted(fields.items()))
         canonical = "\n".join([method, path, "&".join(pairs), lines, ";".join(sorted(fields)), payload])
         return self.mac(when, "\n".join(["AWS4-HMAC-SHA256", when, self.scope(when),

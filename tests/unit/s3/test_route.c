@@ -64,6 +64,9 @@ T(s3_route, a_read_ignores_what_means_nothing_in_s3)
         {"GET", "/bucket/key?response-something=1", NULL, NULL, 501, "NotImplemented"},
         {"GET", "/bucket/key?tagging&v=2", NULL, NULL, 501, "NotImplemented"},
         {"GET", "/bucket?v=2", NULL, NULL, 501, "NotImplemented"},
+        {"GET", "/bucket?list-type=2&metadata=true&marker=z", NULL, NULL, 200, NULL},
+        {"GET", "/bucket?list-type=2&versions", NULL, NULL, 501, "NotImplemented"},
+        {"GET", "/bucket?list-type=2&prefix=a&prefix=b", NULL, NULL, 400, "InvalidArgument"},
         {"PUT", "/bucket/new?v=2", NULL, "abc", 501, "NotImplemented"},
         {"GET", "/bucket/new", NULL, NULL, 404, "NoSuchKey"},
         /* S3 keeps these for its log, whatever the operation. */
