@@ -5,6 +5,17 @@
  * are tracked. */
 #include "core/client/client_int.h"
 
+int cairn_pg_env(struct cairn_pool *p, const char *name, uint32_t *out_pg)
+{
+    const struct pool *pool = p->c->map ? osdmap_pool_named(p->c->map, p->name) : NULL;
+    struct oid oid;
+    int rc = pool ? oid_make(pool->id, BYTES_STR(name), &oid) : -R_NO_POOL;
+
+    if (rc == 0)
+        *out_pg = oid_pg(&oid, pool->pg_count).seed;
+    return rc;
+}
+
 static bool target_update(struct cairn *c, struct target *t, bool jumped)
 {
     const struct pool *p = osdmap_pool(c->map, t->pg.pool);

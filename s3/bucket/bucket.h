@@ -69,16 +69,17 @@ struct s3_principal {
 /* ---- the layer ---- */
 
 struct bucket_conf {
-    uint32_t stripe_bytes;     /* of one data object; 0: 4 MiB */
-    uint32_t window_objects;   /* data objects in flight of one PUT or GET; 0: 4 */
-    uint64_t put_bytes_max;    /* held by all PUTs together; more of them wait; 0: 256 MiB */
-    uint64_t get_bytes_max;    /* held by all GETs together; then small pieces; 0: 128 MiB */
-    uint32_t inline_bytes_max; /* smaller objects lie in the index; 0: 16 KiB (the most) */
-    uint32_t data_timeout_ms;  /* of one data object's write or read; 0: 120,000 */
-    uint32_t reader_grace_ms;  /* unlinked data is kept at least so long; 0: 900,000 */
-    uint32_t intent_stale_ms;  /* an intent untouched for so long is given up; 0: 3,600,000 */
-    uint32_t collect_every_ms; /* pause between rounds of the collector; 0: 60,000 */
-    uint32_t collect_rows_max; /* rows a round works off of one shard; 0: 1,000 */
+    uint32_t stripe_bytes;          /* of one data object; 0: 4 MiB */
+    uint32_t window_objects;        /* data objects in flight of one PUT or GET; 0: 4 */
+    uint64_t put_bytes_max;         /* held by all PUTs together; more of them wait; 0: 256 MiB */
+    uint64_t get_bytes_max;         /* held by all GETs together; then small pieces; 0: 128 MiB */
+    uint32_t inline_bytes_max;      /* smaller objects lie in the index; 0: 16 KiB (the most) */
+    uint32_t data_timeout_ms;       /* of one data object's write or read; 0: 120,000 */
+    uint32_t background_timeout_ms; /* of a call that nobody waits for; 0: 5,000 */
+    uint32_t reader_grace_ms;       /* unlinked data is kept at least so long; 0: 900,000 */
+    uint32_t intent_stale_ms;       /* an intent untouched for so long is given up; 0: 3,600,000 */
+    uint32_t collect_every_ms;      /* pause between rounds of the collector; 0: 60,000 */
+    uint32_t collect_rows_max;      /* rows a round works off of one shard; 0: 1,000 */
     uint32_t upload_keep_ms; /* result of a completed upload is kept for a repeat; 0: 86,400,000 */
     uint32_t part_bytes_min; /* of every part but the last; 0: 5 MiB */
     uint32_t shard_entries_max; /* more make an index shard split; 0: 10,000 */
@@ -116,6 +117,8 @@ struct bucket_counters {
     struct counter shard_splits, shard_merges, moved_entries;
     struct counter move_waits, moves_undone; /* writers that waited for a copy; that took it back */
     struct gauge gets_open, puts_open, put_bytes, get_bytes;
+    struct counter silences;         /* objects that did not answer background work in time */
+    struct gauge silent;             /* ... and have not yet */
     struct gauge move_freeze_us_max; /* the longest copy, from mark to adoption */
     struct gauge move_wait_us_max;   /* the longest that a write took which had to wait for one */
 };

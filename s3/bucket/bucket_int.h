@@ -21,6 +21,8 @@
 enum { BUCKETS_CACHED_MAX = 1024, USERS_CACHED_MAX = 1024 };
 enum { SHARDS_CACHED_MAX = 50000 /* of all buckets, when they were added */ };
 
+enum call_pool { CALL_INDEX, CALL_DATA, CALL_POOLS };
+
 struct collector;
 
 struct bucket_layer {
@@ -31,9 +33,11 @@ struct bucket_layer {
     struct cairn_pool *index, *data; /* owned */
     uint64_t instance;
     bool ready, stopping;
-    int failed;          /* the pools could not be made: every call answers this */
-    struct list calls;   /* with libcairn, by call.link */
-    struct list waiting; /* for readiness or for room in libcairn */
+    int failed;                     /* the pools could not be made: every call answers this */
+    struct list calls;              /* with libcairn, by call.link */
+    struct list waiting;            /* for readiness or for room in libcairn */
+    struct list silent[CALL_POOLS]; /* objects that do not answer background work (silent.c) */
+    uint32_t silent_count[CALL_POOLS];
     struct env_timer retry;
     uint32_t live;            /* requests, streams, background work: a stop waits for 0 */
     struct list streams;      /* PUTs and GETs in progress, by stream.link */
@@ -69,13 +73,13 @@ void layer_live(struct bucket_layer *l);
 void layer_dead(struct bucket_layer *l); /* the layer may be gone after it, from the loop */
 struct uuid layer_uuid(struct bucket_layer *l);
 struct uuid layer_uuid_dated(struct bucket_layer *l); /* in the order of the wall clock */
+const char *layer_pool_name(enum call_pool pool);
 /* 0, or why no new call is taken. */
 int layer_takes(const struct bucket_layer *l);
 bool principal_is(const struct s3_principal *who, struct bytes owner);
 
 /* ---- calls ---- */
 
-enum call_pool { CALL_INDEX, CALL_DATA };
 struct call {
     struct bucket_layer *l;
     struct cairn_op *op; /* owned; its results stay until the next call_begin or call_fini */
@@ -88,6 +92,7 @@ struct call {
     int code;                     /* the result: 0 or a precise negative code */
     bool busy, with_cairn, early; /* early: also before the layer is ready */
     bool frees;                   /* set by its maker: what it sets leads to space given back */
+    bool background; /* likewise: it does not wait for who does not answer (silent.c) */
     void (*done)(struct call *c);
 };
 void call_init(struct call *c, struct bucket_layer *l);

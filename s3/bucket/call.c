@@ -4,8 +4,9 @@
  * loop, whatever goes wrong on the way: its maker has one place that looks at the outcome.  When
  * libcairn has no room for its bytes (-EAGAIN), or the layer is not ready, the call waits in a
  * queue and goes in order.  How long that takes nobody knows: what an intent answers for only so
- * long is not submitted any more when its turn comes too late. */
-#include "s3/bucket/bucket_int.h"
+ * long is not submitted any more when its turn comes too late, and background work gives up soon,
+ * whatever it waits for. */
+#include "s3/bucket/silent.h"
 
 #define RETRY_NS (2 * NS_PER_MS)
 
@@ -64,6 +65,8 @@ static void call_done(struct cairn_op *op, int rc, void *arg)
     int code = cairn_op_code(op);
 
     layer_live(l); /* what comes next may be the last of it */
+    if (code == -ETIMEDOUT && c->background)
+        silent_add(l, c->pool, c->name);
     call_end(c, code ? code : rc);
     calls_go(l);
     layer_dead(l);
@@ -96,6 +99,19 @@ static void call_wait(struct call *c)
         env_timer_after(c->l->env, &c->l->retry, RETRY_NS);
 }
 
+/* Background work: 0, and it ends soon; or there is no answer to be expected. */
+static int call_bound(struct call *c)
+{
+    uint32_t ms = c->l->conf.background_timeout_ms;
+    uint64_t until = env_now_ns(c->l->env) + ms * NS_PER_MS;
+
+    if (silent_is(c->l, c->pool, c->name))
+        return -ETIMEDOUT;
+    c->until_ns = c->until_ns ? MIN(c->until_ns, until) : until;
+    cairn_op_timeout(c->op, ms);
+    return 0;
+}
+
 void call_submit_if(struct call *c, int rc, void (*done)(struct call *c))
 {
     struct bucket_layer *l = c->l;
@@ -105,6 +121,8 @@ void call_submit_if(struct call *c, int rc, void (*done)(struct call *c))
     c->done = done;
     if (c->op && c->frees)
         cairn_op_frees(c->op);
+    if (c->op && c->background && rc == 0)
+        rc = call_bound(c);
     if (!c->op || rc < 0)
         call_fail_later(c, c->op ? rc : -ENOMEM);
     else if (l->stopping || l->failed)

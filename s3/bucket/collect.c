@@ -4,7 +4,8 @@
  * watched: we remember when which of its epochs had ended (README.md).  That memory is this
  * gateway's own; a new one begins to count anew, so what it costs to lose it is time.  A round is
  * followed by a pause of at least collect_every_ms and at least 20 times what the round took; time
- * beyond a second for one shard was spent waiting for OSDs, and is not counted. */
+ * beyond a second for one shard was spent waiting for OSDs, and is not counted.  Nothing is waited
+ * for long: what does not answer is left for a later round (silent.c). */
 #include "core/base/hash.h"
 #include "s3/bucket/collect_int.h"
 
@@ -125,8 +126,8 @@ static void notes_ask(struct collector *c)
 static void notes_next(struct collector *c)
 {
     writer_fini(&c->from);
-    if (++c->notes == SHARD_NOTES)
-        round_end(c, 0);
+    if (++c->notes == SHARD_NOTES || c->l->stopping)
+        round_end(c, c->rc);
     else
         notes_ask(c);
 }
@@ -136,12 +137,13 @@ static void notes_read(struct call *call)
     struct collector *c = CONTAINER_OF(call, struct collector, page);
 
     work_count(c);
-    if (call->code == -R_NO_OBJECT)
-        notes_next(c);
-    else if (call->code < 0)
-        round_end(c, call->code);
-    else
+    if (call->code == 0) {
         note_next(c);
+        return;
+    }
+    if (call->code != -R_NO_OBJECT && c->rc == 0)
+        c->rc = call->code; /* the other notes are elsewhere */
+    notes_next(c);
 }
 
 static void note_removed(struct call *call)
@@ -239,6 +241,7 @@ static void round_begin(struct collector *c)
 {
     c->running = true;
     c->round++;
+    c->rc = 0;
     c->work_ns = 0;
     c->worked_ns = env_now_ns(c->l->env);
     c->notes = 0;
@@ -276,10 +279,13 @@ int collector_create(struct bucket_layer *l)
     call_init(&c->job.call, l);
     call_init(&c->job.parts, l);
     c->call.frees = c->job.call.frees = c->job.parts.frees = true;
+    c->page.background = c->call.background = true;
+    c->job.page.background = c->job.call.background = c->job.parts.background = true;
     arena_init(&c->job.arena);
     release_init(&c->job.release, l);
     eraser_init(&c->job.eraser, l);
     settle_init(&c->job.settle, l);
+    c->job.settle.call.background = true;
     map_fix_init(&c->job.fix, l);
     l->collector = c;
     return 0;

@@ -31,10 +31,12 @@ static void garbage_end(struct job *j, int rc)
  * data objects do not answer: the row is left for the next round, and no other waits for it. */
 static void garbage_leave(struct job *j, int rc)
 {
-    if (rc != -R_BUCKET_BUSY && !j->left) /* there may be thousands of such rows */
+    bool told = rc == -R_BUCKET_BUSY || rc == -ETIMEDOUT; /* that one by silent.c */
+
+    if (!told && !j->left) /* there may be thousands of such rows */
         log_warn(&j->l->log, "data is left for the next round", KV_STR("shard", j->name),
                  KV_RC(rc));
-    j->left |= rc != -R_BUCKET_BUSY;
+    j->left |= !told;
     garbage_end(j, -R_BUCKET_BUSY);
 }
 
@@ -121,8 +123,8 @@ static void list_released(struct release *r, int rc)
         garbage_leave(j, rc);
     else if (r->orders == REFS_KEEP || r->orders == REFS_WRITE)
         row_remove(j);
-    else
-        eraser_run(&j->eraser, j->list, j->list_count, erased);
+    else /* when we come again, only what did not answer is left */
+        eraser_run(&j->eraser, j->list, j->list_count, j->g.state == GARBAGE_WAITING, erased);
 }
 
 /* The version at hand leaves the stripes of the list, which `origin` wrote.  Only the last part of

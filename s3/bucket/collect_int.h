@@ -47,7 +47,9 @@ void release_run(struct release *r, const struct stripes *first, const struct uu
                  const struct uuid *who, void (*done)(struct release *r, int rc));
 void release_end(struct release *r, void (*done)(struct release *r, int rc));
 
-/* Deletes the stripes of a list but the very first, some at a time.  Missing ones are fine. */
+/* Deletes the stripes of a list but the very first, some at a time.  Missing ones are fine.  The
+ * first that does not answer ends it, or is passed over, when it is to be `thorough`; e->rc is
+ * -ETIMEDOUT then. */
 struct eraser {
     struct bucket_layer *l;
     struct erase {
@@ -58,12 +60,13 @@ struct eraser {
     uint32_t count, at;
     uint64_t stripe;
     uint32_t flying;
+    bool thorough;
     int rc;
     void (*done)(struct eraser *e);
 };
 void eraser_init(struct eraser *e, struct bucket_layer *l);
 void eraser_fini(struct eraser *e);
-void eraser_run(struct eraser *e, const struct stripes *list, uint32_t count,
+void eraser_run(struct eraser *e, const struct stripes *list, uint32_t count, bool thorough,
                 void (*done)(struct eraser *e));
 
 /* One shard in one round. */
@@ -124,9 +127,9 @@ struct collector {
     struct job job;
     struct htable watches;
     uint32_t watch_count;
+    int rc;               /* the first that could not be read of the registry */
     bucket_done_fn *done; /* of bucket_collect */
     void *arg;
-    int rc;
 };
 /* NULL: too many are watched, or no memory; the shard waits. */
 struct watch *watch_get(struct collector *c, const char *name);

@@ -18,6 +18,7 @@
 #include "s3/bucket/collect_int.h"
 
 #include "s3/bucket/mover.h"
+#include "s3/bucket/silent.h"
 
 enum { RECORD_EVERY = 64 };
 enum { COUNT_STEP = 4 }; /* of the page: behind row, garbage, intents, uploads */
@@ -177,6 +178,17 @@ static uint32_t need_ms(const struct job *j, const struct garbage_row *g)
     return j->l->conf.reader_grace_ms;
 }
 
+/* Its data would not answer: then it is not even claimed. */
+static bool garbage_silent(const struct job *j)
+{
+    char name[NAME_BYTES];
+
+    if (j->g.kind != GARBAGE_STRIPES)
+        return false;
+    name_stripe(name, &j->g.stripes.id, 0);
+    return silent_is(j->l, CALL_DATA, name);
+}
+
 /* 1: it is to be worked off; 0: not yet. */
 static int garbage_take(struct job *j)
 {
@@ -190,6 +202,8 @@ static int garbage_take(struct job *j)
         return rc;
     if (j->g.epoch == j->row.epoch)
         j->dated_now = true;
+    if (garbage_silent(j))
+        return 0;
     if (j->g.state == GARBAGE_CLAIMED || (j->dead && j->g.kind == GARBAGE_RESULT))
         return 1;
     return ripe(j, j->g.epoch, need_ms(j, &j->g));

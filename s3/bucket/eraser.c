@@ -9,6 +9,7 @@ void eraser_init(struct eraser *e, struct bucket_layer *l)
     for (unsigned i = 0; i < ERASERS; i++) {
         e->erase[i].e = e;
         call_init(&e->erase[i].call, l);
+        e->erase[i].call.background = true;
     }
 }
 
@@ -16,6 +17,11 @@ void eraser_fini(struct eraser *e)
 {
     for (unsigned i = 0; i < ERASERS; i++)
         call_fini(&e->erase[i].call);
+}
+
+static bool goes_on(const struct eraser *e)
+{
+    return e->rc == 0 || (e->thorough && e->rc == -ETIMEDOUT);
 }
 
 static void erase_some(struct eraser *e);
@@ -28,7 +34,7 @@ static void erased(struct call *c)
     e->flying--;
     if (c->code == 0)
         counter_add(&e->l->n.collected_objects, 1);
-    else if (c->code != -R_NO_OBJECT && e->rc == 0)
+    else if (c->code != -R_NO_OBJECT && goes_on(e))
         e->rc = c->code;
     erase_some(e);
 }
@@ -48,7 +54,7 @@ static bool erase_next(struct eraser *e, char name[NAME_BYTES])
 
 static void erase_some(struct eraser *e)
 {
-    for (unsigned i = 0; i < ERASERS && e->rc == 0; i++) {
+    for (unsigned i = 0; i < ERASERS && goes_on(e); i++) {
         struct call *c = &e->erase[i].call;
         struct cairn_op *op;
 
@@ -67,13 +73,14 @@ static void erase_some(struct eraser *e)
 }
 
 /* From a callback of the loop: with nothing to delete `done` comes at once. */
-void eraser_run(struct eraser *e, const struct stripes *list, uint32_t count,
+void eraser_run(struct eraser *e, const struct stripes *list, uint32_t count, bool thorough,
                 void (*done)(struct eraser *e))
 {
     e->list = list;
     e->count = count;
     e->at = 0;
     e->stripe = 1;
+    e->thorough = thorough;
     e->rc = 0;
     e->done = done;
     erase_some(e);

@@ -6,7 +6,7 @@
  * background work are all gone (`live` is 0), the layer goes, from the loop. */
 #include "s3/bucket/mover.h"
 
-enum { POOLS = 2, POOL_TRIES_MAX = 200 };
+enum { POOL_TRIES_MAX = 200 };
 #define POOL_RETRY_NS (50 * NS_PER_MS)
 #define POOL_WAIT_NS  (300 * NS_PER_MS)
 #define COMMAND_MS    20000
@@ -16,13 +16,17 @@ struct start {
     struct bucket_layer *l;
     struct call probe;
     struct env_timer timer;
-    unsigned pool, tries;
+    enum call_pool pool;
+    unsigned tries;
     bool commanded; /* the command is with libcairn */
     void (*ready)(void *arg, int rc);
     void *arg;
 };
 
-static const char *const pool_names[POOLS] = {"s3.index", "s3.data"};
+const char *layer_pool_name(enum call_pool pool)
+{
+    return pool == CALL_INDEX ? "s3.index" : "s3.data";
+}
 
 /* ---- what keeps the layer alive ---- */
 
@@ -121,7 +125,7 @@ static void start_end(struct start *s, int rc)
 static void pool_next(struct start *s)
 {
     s->tries = 0;
-    if (++s->pool == POOLS)
+    if (++s->pool == CALL_POOLS)
         start_end(s, 0);
     else
         pool_make(s);
@@ -162,7 +166,7 @@ static void pool_probed(struct call *c)
 
 static void pool_probe(struct start *s)
 {
-    struct cairn_op *op = call_begin(&s->probe, s->pool == 0 ? CALL_INDEX : CALL_DATA);
+    struct cairn_op *op = call_begin(&s->probe, s->pool);
 
     if (op)
         cairn_op_stat(op);
@@ -189,7 +193,7 @@ static void pool_made(void *arg, int rc, const char *text, const void *json, siz
 
 static void pool_make(struct start *s)
 {
-    const char *argv[] = {"pool", "create", pool_names[s->pool]};
+    const char *argv[] = {"pool", "create", layer_pool_name(s->pool)};
     struct bucket_layer *l = s->l;
     int rc;
 
@@ -225,6 +229,7 @@ static struct bucket_conf conf_complete(const struct bucket_conf *given)
     c.get_bytes_max = c.get_bytes_max ? c.get_bytes_max : MIB(128);
     c.inline_bytes_max = MIN(value_or(c.inline_bytes_max, 16 << 10), 16u << 10);
     c.data_timeout_ms = value_or(c.data_timeout_ms, 120000);
+    c.background_timeout_ms = MIN(value_or(c.background_timeout_ms, 5000), c.data_timeout_ms);
     c.reader_grace_ms = MAX(value_or(c.reader_grace_ms, 900000), 4 * c.data_timeout_ms);
     c.intent_stale_ms = MAX(value_or(c.intent_stale_ms, 3600000), 4 * c.data_timeout_ms);
     c.collect_every_ms = value_or(c.collect_every_ms, 60000);
@@ -256,9 +261,9 @@ static int layer_fill(struct bucket_layer *l)
     if (rc == 0)
         rc = mover_create(l);
     if (rc == 0)
-        rc = cairn_pool_open_env(l->cluster, pool_names[0], &l->index);
+        rc = cairn_pool_open_env(l->cluster, layer_pool_name(CALL_INDEX), &l->index);
     if (rc == 0)
-        rc = cairn_pool_open_env(l->cluster, pool_names[1], &l->data);
+        rc = cairn_pool_open_env(l->cluster, layer_pool_name(CALL_DATA), &l->data);
     l->start = mem_zalloc(sizeof(*l->start));
     return rc < 0 ? rc : l->start ? 0 : -ENOMEM;
 }
@@ -277,6 +282,8 @@ int bucket_layer_start(struct env *env, struct cairn *cluster, const struct buck
     log_init(&l->log, env_log_sink(env), "s3.bucket");
     list_init(&l->calls);
     list_init(&l->waiting);
+    for (unsigned i = 0; i < CALL_POOLS; i++)
+        list_init(&l->silent[i]);
     list_init(&l->streams);
     list_init(&l->moving);
     list_init(&l->puts_waiting);
@@ -359,6 +366,7 @@ static const struct {
     ROW(moved_entries, "s3_shard_moved_entries_total", "Entries copied to another index shard"),
     ROW(move_waits, "s3_shard_move_waits_total", "Writes that waited for a copy of index rows"),
     ROW(moves_undone, "s3_shard_moves_undone_total", "Copies of index rows taken back by a write"),
+    ROW(silences, "s3_silences_total", "Objects that did not answer background work in time"),
     ROW(deletes_undone, "s3_bucket_deletes_undone_total", "Deletions of buckets rolled back"),
 #undef ROW
 };
@@ -380,6 +388,9 @@ int bucket_metrics(struct bucket_layer *l, struct metric_set *set)
     if (rc == 0)
         rc = metric_add_gauge(set, "s3_get_bytes", "Held for objects being read", NULL,
                               &l->n.get_bytes);
+    if (rc == 0)
+        rc = metric_add_gauge(set, "s3_silent_objects", "Of these, not yet answered", NULL,
+                              &l->n.silent);
     if (rc == 0)
         rc = metric_add_gauge(set, "s3_shard_move_freeze_us_max",
                               "The longest copy of index rows, from mark to adoption", NULL,

@@ -49,6 +49,8 @@ s3_bucket_sources = \
 	s3/bucket/settle.h \
 	s3/bucket/shard_move.c \
 	s3/bucket/shard_move.h \
+	s3/bucket/silent.c \
+	s3/bucket/silent.h \
 	s3/bucket/sums.c \
 	s3/bucket/sums.h \
 	s3/bucket/upload.c \

@@ -246,6 +246,7 @@ void map_fix_init(struct map_fix *f, struct bucket_layer *l)
     memset(f, 0, sizeof(*f));
     call_init(&f->call, l);
     f->call.frees = true; /* garbage of a shard waits until the map is right */
+    f->call.background = true;
 }
 
 void map_fix_fini(struct map_fix *f)

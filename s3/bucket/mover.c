@@ -36,7 +36,9 @@ static void job_end(struct mover *m, int rc)
 {
     struct bucket_layer *l = m->l;
 
-    if (rc < 0 && rc != -R_STOPPED && rc != -R_NO_KEY && rc != -R_GUARD_FAILED)
+    bool told = rc == -ETIMEDOUT; /* by silent.c */
+
+    if (rc < 0 && !told && rc != -R_STOPPED && rc != -R_NO_KEY && rc != -R_GUARD_FAILED)
         log_warn(&l->log, "an index shard could not be split or merged",
                  KV_STR("bucket", m->job.bucket), KV_RC(rc));
     shard_view_unref(TAKE(m->src));
@@ -591,6 +593,8 @@ int mover_create(struct bucket_layer *l)
     call_init(&m->read, l);
     call_init(&m->write, l);
     settle_init(&m->settle, l);
+    m->call.background = m->read.background = m->write.background = true;
+    m->settle.call.background = true;
     map_fix_init(&m->fix, l);
     arena_init(&m->arena);
     arena_init(&m->batch);

@@ -13,7 +13,7 @@ void release_init(struct release *r, struct bucket_layer *l)
 {
     memset(r, 0, sizeof(*r));
     call_init(&r->call, l);
-    r->call.frees = true;
+    r->call.frees = r->call.background = true;
 }
 
 void release_fini(struct release *r)

@@ -16,6 +16,7 @@ INTEGRATION_TESTS = \
 	tests/integration/s3_usage.sh \
 	tests/integration/s3_users.sh \
 	tests/integration/s3_shards.sh \
+	tests/integration/s3_silent.sh \
 	tests/integration/s3_hostile.sh \
 	tests/integration/s3_https.sh \
 	tests/integration/s3_crowd.sh

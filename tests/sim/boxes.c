@@ -93,6 +93,7 @@ static void layer_count(struct boxes *b, const struct gate *g)
     cov->drops_undone += counter_get(&n->deletes_undone);
     cov->link_retries += counter_get(&n->link_retries);
     cov->stale_intents += counter_get(&n->stale_intents);
+    cov->silences += counter_get(&n->silences);
     cov->collected += counter_get(&n->collected_objects);
     cov->copies += counter_get(&n->copies);
 }
@@ -463,6 +464,7 @@ static struct bucket_conf conf_draw(struct rng *r, uint64_t seed)
                                 .window_objects = 3,
                                 .inline_bytes_max = 512,
                                 .data_timeout_ms = unit_ms,
+                                .background_timeout_ms = unit_ms / 4,
                                 .reader_grace_ms = 3 * unit_ms,
                                 .intent_stale_ms = 4 * unit_ms,
                                 .collect_every_ms = 2000,

@@ -28,6 +28,10 @@ void cairn_close_env(struct cairn *c, void (*closed)(void *arg), void *arg);
  * memory. */
 int cairn_pool_open_env(struct cairn *c, const char *name, struct cairn_pool **out_pool);
 
+/* The PG of an object of this name under the present map: its number in the pool.  0, or -R_NO_POOL
+ * while no map has the pool. */
+int cairn_pg_env(struct cairn_pool *p, const char *name, uint32_t *out_pg);
+
 /* Payload by reference: takes its own references; crcs are computed once, here. */
 int cairn_op_write_buf(struct cairn_op *op, uint64_t off, const struct buf *data);
 int cairn_op_write_full_buf(struct cairn_op *op, const struct buf *data);

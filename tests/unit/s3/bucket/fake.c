@@ -1,6 +1,8 @@
 /* fake.c - libcairn's functions over objects in memory. */
 #include <stdio.h>
 
+#include "core/base/hash.h"
+
 #include "tests/unit/s3/bucket/fake_int.h"
 
 struct list fake_unsent = LIST_INIT(fake_unsent);
@@ -416,6 +418,21 @@ static bool held(struct frun *run, void (*event)(void *arg))
     return true;
 }
 
+uint32_t fake_pg(const char *name)
+{
+    return (uint32_t)(hash64(0, name, strlen(name)) % FAKE_PGS);
+}
+
+static bool inactive(const struct frun *run)
+{
+    const struct fake *f = run->f;
+
+    return sim_now_ns(f->s) < f->inactive_until_ns &&
+           (f->inactive[run->pool] >> fake_pg(run->name) & 1 ||
+            (run->pool == FAKE_DATA && f->inactive_object &&
+             strcmp(f->inactive_object, run->name) == 0));
+}
+
 static void answer(void *arg)
 {
     struct frun *run = arg;
@@ -434,6 +451,24 @@ static void answer(void *arg)
     run_came(run);
 }
 
+/* The client gives up; what it has sent may run yet. */
+static void timed_out(void *arg)
+{
+    struct frun *run = arg;
+
+    if (run->f->held_asleep && held(run, timed_out)) {
+        run_came(run);
+        return;
+    }
+    if (!run->answered && !run->executed)
+        run->never = rng_chance(&run->f->rng, 1, 3);
+    run->code = -ETIMEDOUT;
+    if (run->answered)
+        run_came(run);
+    else
+        answer(run);
+}
+
 static uint64_t some_ns(struct fake *f)
 {
     return 1000 + rng_below(&f->rng, f->delay_max_ns);
@@ -445,6 +480,11 @@ static void execute(void *arg)
     struct fake *f = run->f;
 
     if (!f->held_asleep && held(run, execute)) {
+        run_came(run);
+        return;
+    }
+    if (inactive(run)) {
+        run_at(run, sim_now_ns(f->s) + some_ns(f), execute);
         run_came(run);
         return;
     }
@@ -497,7 +537,15 @@ int cairn_submit(struct cairn_pool *p, const void *name, size_t name_bytes, stru
         return 0;
     }
     run_at(run, now + some_ns(f), execute);
+    if (run->timeout_ms)
+        run_at(run, now + run->timeout_ms * NS_PER_MS, timed_out);
     return 0;
+}
+
+int cairn_pg_env(struct cairn_pool *p, const char *name, uint32_t *out_pg)
+{
+    *out_pg = fake_pg(name);
+    return p->c->f->pool[p->pool] ? 0 : -R_NO_POOL;
 }
 
 void cairn_op_cancel(struct cairn_op *op)

@@ -5,7 +5,8 @@
  * a simulation, outside of every process: what a process submitted runs even when the process is
  * dead by then.  Operations take random time, so that those under way together run in any order. On
  * request answers are lost: the client is told -ETIMEDOUT, the operation ran, will run late, or
- * never runs. */
+ * never runs.  PGs, or one object, may be inactive for a time: what comes for them waits until
+ * then; what is given up meanwhile runs late or never. */
 #ifndef TESTS_UNIT_S3_BUCKET_FAKE_H
 #define TESTS_UNIT_S3_BUCKET_FAKE_H
 
@@ -14,6 +15,7 @@
 #include "core/env/sim.h"
 
 enum { FAKE_INDEX, FAKE_DATA, FAKE_POOLS };
+enum { FAKE_PGS = 16 };
 
 struct fake_row {
     uint8_t *key, *value; /* owned, by libc */
@@ -49,13 +51,17 @@ struct fake {
     const struct env *held;        /* its operations run, and its answers come, only after ... */
     uint64_t held_until_ns;
     bool held_asleep; /* only its answers wait: paused, it would be entered all the same */
-    int command_rc;   /* what the monitors' commands fail with; 0: they do not */
+    uint32_t inactive[FAKE_POOLS]; /* a bit for each PG */
+    const char *inactive_object;   /* this data object alone */
+    uint64_t inactive_until_ns;
+    int command_rc; /* what the monitors' commands fail with; 0: they do not */
     uint64_t ops[FAKE_POOLS], writes[FAKE_POOLS], commands;
     uint64_t misuse; /* operations that the real OSD would refuse as malformed */
 };
 void fake_init(struct fake *f, struct sim *s, uint64_t seed);
 void fake_fini(struct fake *f);
 struct cairn *fake_connect(struct fake *f, struct env *env);
+uint32_t fake_pg(const char *name);
 struct fake_object *fake_find(struct fake *f, unsigned pool, const char *name);
 void fake_xattr_set(struct fake *f, unsigned pool, const char *name, const char *xattr,
                     struct bytes value); /* of an object that is there */

@@ -58,6 +58,10 @@ check_PROGRAMS += tests/unit/s3/bucket/test_usage
 tests_unit_s3_bucket_test_usage_SOURCES = tests/unit/s3/bucket/test_usage.c $(s3_bucket_stage)
 tests_unit_s3_bucket_test_usage_LDADD = $(LINK_s3_bucket)
 
+check_PROGRAMS += tests/unit/s3/bucket/test_silent
+tests_unit_s3_bucket_test_silent_SOURCES = tests/unit/s3/bucket/test_silent.c $(s3_bucket_stage)
+tests_unit_s3_bucket_test_silent_LDADD = $(LINK_s3_bucket)
+
 check_PROGRAMS += tests/unit/s3/bucket/test_moves
 tests_unit_s3_bucket_test_moves_SOURCES = tests/unit/s3/bucket/test_moves.c
 tests_unit_s3_bucket_test_moves_LDADD = $(LINK_s3) $(LINK_test)

@@ -100,6 +100,7 @@ void stage_init(struct stage *st, uint64_t seed)
                                     .window_objects = 3,
                                     .inline_bytes_max = 512,
                                     .data_timeout_ms = 2000,
+                                    .background_timeout_ms = 500,
                                     .reader_grace_ms = 8000,
                                     .intent_stale_ms = 20000,
                                     .collect_every_ms = 1000,
