@@ -382,24 +382,6 @@ static void repeat(struct client_op *op, const struct pg_result *first)
     octx_unref(x);
 }
 
-static int admit(struct client_op *op)
-{
-    struct pg *pg = op->pg;
-    uint64_t bytes = 0;
-    bool grows = false;
-
-    for (uint32_t i = 0; i < op->m->steps.count; i++)
-        grows |= exec_step_grows(&op->m->steps.step[i], &bytes);
-    if (grows)
-        for (uint32_t i = 0; i < pg->member_count; i++) {
-            const struct peer *p = osd_peer(pg->o, pg->member[i].osd);
-
-            if (p && p->full)
-                return -R_STORE_FULL;
-        }
-    return store_admit(pg->o->store, grows ? MAX(bytes, (uint64_t)1) : 0);
-}
-
 /* 1: go on; 0: answered, or waits. */
 static int check(struct client_op *op)
 {
@@ -433,7 +415,7 @@ static int check(struct client_op *op)
     case PG_LOOKUP_NEW:
         break;
     }
-    rc = replicate_lags(pg) ? -R_BACK_PRESSURE : admit(op);
+    rc = replicate_lags(pg) ? -R_BACK_PRESSURE : exec_admit(op);
     if (rc == -R_BACK_PRESSURE || !pg_sub_ready(pg)) {
         block(op);
         osd_retry_later(pg->o);

@@ -17,27 +17,6 @@ struct build {
     uint64_t size;
 };
 
-bool exec_step_grows(const struct step *st, uint64_t *bytes)
-{
-    *bytes += st->data.bytes;
-    switch (st->kind) {
-    case STEP_CLONE_RANGE:
-        *bytes += st->len;
-        return true;
-    case STEP_CREATE:
-    case STEP_WRITE:
-    case STEP_WRITE_FULL:
-    case STEP_APPEND:
-        return true;
-    case STEP_XATTR_SET:
-    case STEP_XATTR_ADD:
-    case STEP_OMAP_SET:
-        return !(st->flags & STEP_FREES);
-    default:
-        return false;
-    }
-}
-
 static void touch(struct build *b)
 {
     if (b->exists)

@@ -77,7 +77,8 @@ static void peer_renew(struct peer *p, uint64_t instance)
     lease_drop(&p->lease);
     p->instance = instance;
     p->heard_ns = env_now_ns(p->o->env);
-    p->reported = p->refused = p->broken = p->full = false;
+    p->reported = p->refused = p->broken = false;
+    p->fill = STORE_ROOM;
 }
 
 static int open_to(struct osd *o, const struct osd_info *info, struct osd_id id,
@@ -223,7 +224,7 @@ static void ping_question(struct osd *o, struct session *s, const struct msg_osd
     a->instance = o->instance;
     a->epoch = o->map ? o->map->epoch : (struct epoch){0};
     a->sent_ns = m->sent_ns;
-    a->full = space.full;
+    a->fill = (uint8_t)space.fill;
     p = info && info->instance == m->instance ? osd_peer_get(o, m->from) : NULL;
     if (p && osd_serving(o)) {
         a->granted_ms = o->map->lease_ms;
@@ -242,7 +243,7 @@ static void ping_answer(struct osd *o, const struct msg_osd_ping *m)
         return;
     p->heard_ns = now_ns;
     p->refused = false;
-    p->full = m->full;
+    p->fill = m->fill;
     if (p->reported)
         report(p, true, 0);
     was_usable = lease_usable(&p->lease, now_ns);

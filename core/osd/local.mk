@@ -5,6 +5,7 @@ libcore_osd_a_SOURCES = \
 	core/osd/copy_query.c \
 	core/osd/exec.c \
 	core/osd/exec_clone.c \
+	core/osd/exec_room.c \
 	core/osd/exec_step.c \
 	core/osd/exec_write.c \
 	core/osd/heartbeat.c \

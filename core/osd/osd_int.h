@@ -49,7 +49,7 @@ struct peer {
     bool refused;          /* nobody listens at its address */
     bool broken;           /* data was reset: what was sent may be lost, nothing is sent until the
                               PGs have been told (they then send again what is not answered) */
-    bool full;             /* its store refuses writes */
+    uint8_t fill;          /* its store's (enum store_fill) */
     struct lease lease;    /* granted by it */
     uint64_t granted_until_ns; /* by us to it, in our time */
 };

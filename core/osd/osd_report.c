@@ -150,7 +150,7 @@ void osd_stats_send(struct osd *o)
     m->total_bytes = space.total_bytes;
     m->used_bytes = space.used_bytes;
     m->objects = space.objects;
-    m->full = space.full;
+    m->full = space.fill != STORE_ROOM;
     m->corrupt_found = o->n.corrupt_found;
     m->corrupt_repaired = o->n.corrupt_repaired;
     LIST_EACH (at, &o->pg_list) {

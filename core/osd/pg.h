@@ -281,7 +281,8 @@ struct exec_change {
 };
 int exec_build(struct client_op *op, struct version v, struct txn **out_txn,
                struct pg_log_entry **out_entry, struct exec_change *out_change);
-bool exec_step_grows(const struct step *st, uint64_t *bytes); /* needs room; adds its payload */
+/* exec_room.c: 0, -R_STORE_FULL, -R_BACK_PRESSURE. */
+int exec_admit(const struct client_op *op);
 /* exec_clone.c: the source of a clone step.  As exec_steps. */
 struct exec_clone {
     struct list link;

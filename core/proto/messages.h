@@ -150,7 +150,7 @@ struct msg_osd_ping { /* and its answer */
     uint64_t sent_ns;    /* pinger's clock, echoed */
     uint32_t granted_ms; /* answer: lease from the moment of answering; 0: none (pinger not up in my
                             map) */
-    bool full;           /* sender's store refuses writes */
+    uint8_t fill;        /* sender's store refuses: 1 what grows, 2 what is said to free, too */
 };
 struct msg_rep_op { /* primary -> member: apply, keep, answer when durable */
     struct msg base;

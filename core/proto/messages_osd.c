@@ -224,7 +224,7 @@ static void osd_ping_put(const struct msg_osd_ping *m, struct writer *w, struct 
     wr_u32(w, m->epoch.v);
     wr_u64(w, m->sent_ns);
     wr_u32(w, m->granted_ms);
-    wr_bool(w, m->full);
+    wr_u8(w, m->fill);
 }
 
 static void osd_ping_get(struct msg_osd_ping *m, struct cursor *c, struct buf *data)
@@ -236,7 +236,7 @@ static void osd_ping_get(struct msg_osd_ping *m, struct cursor *c, struct buf *d
     m->epoch.v = cur_u32(c);
     m->sent_ns = cur_u64(c);
     m->granted_ms = cur_u32(c);
-    m->full = cur_bool(c);
+    m->fill = cur_u8(c);
 }
 
 MESSAGE_CODEC(osd_ping, FRONT_SMALL, 0, NULL)

@@ -65,8 +65,8 @@ enum step_cmp {
 enum {
     STEP_EXCLUSIVE = 1,
     STEP_MAY_FAIL = 2, /* this step's failure does not fail the operation (reads only) */
-    STEP_FREES = 4 /* leads to space that is given back, so a full store takes it, as it takes what
-                      removes (STEP_XATTR_SET, STEP_XATTR_ADD, STEP_OMAP_SET only) */
+    STEP_FREES = 4     /* leads to space that is given back, so a full store takes it, up to a bound
+                          (STEP_XATTR_SET, STEP_XATTR_ADD, STEP_OMAP_SET only) */
 };
 enum { STEPS_MAX = 64, STEP_PAIRS_MAX = 10000 /* of one step */ };
 enum { STEP_COUNTERS_MAX = 32 /* numbers of one STEP_XATTR_ADD */ };

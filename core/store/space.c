@@ -6,6 +6,13 @@
  * that file system has left.  The latter is asked on a worker a few times a second.  The journal's
  * blocks exist, and so do those of the data file that may be given out (grow.c).
  *
+ * What leads to space given back needs rows of its own (this is to be removed, say), and is let
+ * through when the store is full; but nobody proves that it does lead there.  So what is taken in
+ * of xattrs and omap rows while the store is full is counted, and after a quarter of the reserve it
+ * is refused like all that grows.  LevelDB may need twice that while it merges tables; the other
+ * half is for what shrinks, whose traces (log rows, marks of deleted rows) are bounded or merged
+ * away. With room the count begins anew.
+ *
  * LevelDB is what still needs room.  The ballast is a file of real blocks for it: when the file
  * system is nearly full it is removed, so that replay, deletes and checkpoints still have room;
  * when there is room again it is made anew.  Should somebody else take that as well, LevelDB waits
@@ -73,6 +80,14 @@ static void space_work(struct env_work *w)
     s->space_seen = fs;
 }
 
+static enum store_fill store_fill(const struct store *s)
+{
+    struct store_space sp;
+
+    store_space(s, &sp);
+    return sp.fill;
+}
+
 static void space_done(struct env_work *w)
 {
     struct store *s = CONTAINER_OF(w, struct store, space_work);
@@ -82,6 +97,8 @@ static void space_done(struct env_work *w)
     if (s->space_rc == 0)
         s->fs = s->space_seen;
     s->grow_full = false; /* it may ask again */
+    if (store_fill(s) == STORE_ROOM)
+        s->reserve_taken = 0;
     if (s->apply_busy && s->fs.free_bytes < fs_low_bytes(s))
         s->no_room = true; /* or LevelDB is just done: its end knows */
     if (!s->space_stopped && !store_dead(s)) {
@@ -133,6 +150,12 @@ uint64_t space_fs_free(const struct store *s)
     return s->no_room ? 0 : s->fs.free_bytes - MIN(s->fs.free_bytes, kept);
 }
 
+/* Bytes of rows that may be taken in while the store is full. */
+static uint64_t reserve_for_rows(const struct store *s)
+{
+    return fs_reserve(s) / 4;
+}
+
 void store_space(const struct store *s, struct store_space *out_space)
 {
     uint64_t total = (extents_blocks(s->extents) - 1) * STORE_BLOCK,
@@ -149,7 +172,9 @@ void store_space(const struct store *s, struct store_space *out_space)
     if (fs_free) /* what is open has its room already; its rows in LevelDB have not */
         fs_free += grow_open_blocks(s) * STORE_BLOCK;
     out_space->free_bytes = MIN(free_bytes, fs_free);
-    out_space->full = out_space->free_bytes == 0;
+    out_space->fill = out_space->free_bytes                    ? STORE_ROOM
+                      : s->reserve_taken < reserve_for_rows(s) ? STORE_FULL
+                                                               : STORE_SPENT;
 }
 
 /* The last quarter of the ring is for deletes, should LevelDB have to wait for room. */
@@ -160,7 +185,7 @@ static bool journal_tight(const struct store *s)
     return j->head - j->tail + s->queued_journal / DISK_BLOCK > j->blocks / 4 * 3;
 }
 
-int store_admit(struct store *s, uint64_t bytes)
+int store_admit(struct store *s, enum store_want want, uint64_t bytes)
 {
     struct store_space sp;
 
@@ -169,8 +194,10 @@ int store_admit(struct store *s, uint64_t bytes)
     if (s->queued_bytes > QUEUED_BYTES_MAX ||
         s->unapplied_bytes + s->item_bytes > UNAPPLIED_BYTES_MAX)
         return -R_BACK_PRESSURE;
-    if (bytes == 0)
+    if (want == STORE_SHRINKS)
         return 0;
+    if (want == STORE_FREES)
+        return store_fill(s) == STORE_SPENT ? -R_STORE_FULL : 0;
     if (journal_tight(s))
         return s->no_room ? -R_STORE_FULL : -R_BACK_PRESSURE;
     store_space(s, &sp);

@@ -72,7 +72,7 @@ static void set_gauges(struct store *s)
     store_space(s, &sp);
     gauge_set(&s->m.used_bytes, (int64_t)sp.used_bytes);
     gauge_set(&s->m.free_bytes, (int64_t)sp.free_bytes);
-    gauge_set(&s->m.full, sp.full);
+    gauge_set(&s->m.full, sp.fill);
     gauge_set(&s->m.objects, (int64_t)s->object_count);
     gauge_set(&s->m.cache_bytes, (int64_t)(s->onode_bytes + s->kept_bytes));
     gauge_set(&s->m.overlay_bytes, (int64_t)s->unapplied_bytes);
@@ -369,7 +369,8 @@ int store_metrics(struct store *s, struct metric_set *set)
     } gauges[] = {
         {"store_used_bytes", "Bytes in use", &m->used_bytes},
         {"store_free_bytes", "Bytes that clients may still use", &m->free_bytes},
-        {"store_full", "1: writes are refused for lack of room", &m->full},
+        {"store_full", "1: writes are refused for lack of room; 2: also what would lead to room",
+         &m->full},
         {"store_objects", "Objects", &m->objects},
         {"store_cache_bytes", "Onodes, blocks and omap rows kept in memory", &m->cache_bytes},
         {"store_overlay_bytes", "Rows not in the key-value store yet", &m->overlay_bytes},

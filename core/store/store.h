@@ -189,15 +189,27 @@ struct store_commit {
  * -R_STOPPED, or for transactions that need space and were not admitted -R_STORE_FULL or
  * -R_BACK_PRESSURE (soon there is some).  Rows of PGs take no space. */
 int store_submit(struct store *s, struct txn *t, struct store_commit *c);
-/* Ask before ordering a write: 0, -R_STORE_FULL when the reserve would be touched, -R_BACK_PRESSURE
- * when queues are at their limits.  `bytes` of payload.  Deletes ask with 0 and are let through
+/* How far the store has been used, and so what admission refuses. */
+enum store_fill {
+    STORE_ROOM,  /* nothing */
+    STORE_FULL,  /* the reserve is what is left: what grows */
+    STORE_SPENT, /* and of that, too, enough has been given to rows: what frees */
+};
+/* What a write wants. */
+enum store_want {
+    STORE_SHRINKS, /* takes away, or puts no more in the place of what is there */
+    STORE_FREES,   /* sets rows or xattrs that lead to space given back: from the reserve */
+    STORE_GROWS,
+};
+/* Ask before ordering a write: 0, -R_STORE_FULL when there is no room for it, -R_BACK_PRESSURE when
+ * queues are at their limits.  `bytes` of payload, of what grows.  What shrinks is let through
  * longer. */
-int store_admit(struct store *s, uint64_t bytes);
+int store_admit(struct store *s, enum store_want want, uint64_t bytes);
 
 struct store_space {
     uint64_t total_bytes, used_bytes, free_bytes; /* of what clients may use */
     uint64_t objects;
-    bool full; /* admission refuses writes */
+    enum store_fill fill;
 };
 void store_space(const struct store *s, struct store_space *out_space);
 int store_metrics(struct store *s, struct metric_set *set);

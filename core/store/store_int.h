@@ -501,7 +501,8 @@ struct store {
 
     struct fs_space fs, space_seen;
     bool space_busy, space_stopped;
-    bool no_room; /* LevelDB waits for some */
+    bool no_room;           /* LevelDB waits for some */
+    uint64_t reserve_taken; /* by xattrs and omap rows, since the store was last not full */
     struct env_timer space_timer;
     struct env_work space_work;
     bool ballast_up; /* as the reactor knows it; `ballast` belongs to space_work while it runs */

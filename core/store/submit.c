@@ -373,6 +373,22 @@ static int tx_prepare(struct tx *tx)
     return rc;
 }
 
+/* What it may add to LevelDB for good: objects, xattrs, omap rows. */
+static uint64_t tx_rows_bytes(const struct txn *t)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < t->op_count; i++) {
+        const struct txn_op *op = &t->ops[i];
+
+        if (op->kind == TXN_TOUCH)
+            bytes += 256;
+        else if (op->kind == TXN_XATTR_SET || op->kind == TXN_OMAP_SET)
+            bytes += 64 + op->key.len + op->value.len;
+    }
+    return bytes;
+}
+
 static void tx_accept(struct tx *tx, struct coll *c, struct store_commit *commit)
 {
     struct store *s = tx->s;
@@ -395,6 +411,7 @@ static void tx_accept(struct tx *tx, struct coll *c, struct store_commit *commit
     tx->cost = tx->t->cost_bytes + 1024;
     tx->start_ns = env_now_ns(s->env);
     s->reserved_blocks += tx->reserved;
+    s->reserve_taken += tx_rows_bytes(tx->t);
     s->in_flight++;
     s->queued_bytes += tx->cost;
     s->queued_journal += tx_journal_cost(tx);

@@ -1,8 +1,7 @@
 #!/bin/bash
 # timeout: 480
 # Two of three OSDs are gone, so that no PG takes a write: requests and background work of a gateway get no
-# answer.  It ends in time all the same when it is asked to, alone and in a cluster of one process, and what
-# it did not get done is done by the next one.
+# answer.  It ends in time all the same when it is asked to, alone and in a cluster of one process.
 . "${SRCDIR:-$(dirname "$0")/../..}/tests/integration/lib.sh"
 need jq curl
 stop_s=15 # s3.stop_ms is 5 s
@@ -65,12 +64,4 @@ puts_hang one
 began=$SECONDS
 down
 in_time $began "cairn down"
-up
-wait_for 30 "it runs" c status
-ok c osd start 1
-ok c osd start 2
-wait_for 60 "healthy" healthy
-same 200 "$(s3 PUT /box/new --data-binary @bytes)" "an object"
-ok c bucket check box
-down
 fsck_all

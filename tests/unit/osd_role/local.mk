@@ -28,3 +28,7 @@ tests_unit_osd_role_test_lease_LDADD = $(LINK_osd) $(LINK_test)
 check_PROGRAMS += tests/unit/osd_role/test_osd_memory
 tests_unit_osd_role_test_osd_memory_SOURCES = tests/unit/osd_role/test_osd_memory.c $(OSD_WORLD)
 tests_unit_osd_role_test_osd_memory_LDADD = $(LINK_osd) $(LINK_test)
+
+check_PROGRAMS += tests/unit/osd_role/test_osd_full
+tests_unit_osd_role_test_osd_full_SOURCES = tests/unit/osd_role/test_osd_full.c $(OSD_WORLD)
+tests_unit_osd_role_test_osd_full_LDADD = $(LINK_osd) $(LINK_test)

@@ -124,7 +124,7 @@ static const struct field fields[] = {
     F(osd_ping, U32, epoch),
     F(osd_ping, U64, sent_ns),
     F(osd_ping, U32, granted_ms),
-    F(osd_ping, BOOL, full),
+    F(osd_ping, U8, fill),
 
     PG_HEAD(rep_op),
     F(rep_op, VERSION, committed_to),

@@ -567,6 +567,7 @@ int stage_submit(struct stage *st, unsigned coll)
 
 struct admission {
     struct stage *st;
+    enum store_want want;
     uint64_t bytes;
     int rc;
 };
@@ -575,12 +576,12 @@ static void do_admit(void *arg)
 {
     struct admission *a = arg;
 
-    a->rc = store_admit(a->st->s, a->bytes);
+    a->rc = store_admit(a->st->s, a->want, a->bytes);
 }
 
-int stage_admit(struct stage *st, uint64_t bytes)
+int stage_admit(struct stage *st, enum store_want want, uint64_t bytes)
 {
-    struct admission a = {.st = st, .bytes = bytes};
+    struct admission a = {.st = st, .want = want, .bytes = bytes};
 
     stage_enter(st, do_admit, &a);
     return a.rc;

@@ -76,7 +76,7 @@ int stage_close(struct stage *st, bool now);
 /* One random transaction for a coll; `acked` counts it when it is durable. */
 int stage_submit(struct stage *st, unsigned coll);
 /* store_admit inside the process. */
-int stage_admit(struct stage *st, uint64_t bytes);
+int stage_admit(struct stage *st, enum store_want want, uint64_t bytes);
 /* Let time pass until everything submitted is durable, the process is dead, or the store failed. */
 void stage_drain(struct stage *st);
 /* A small store, made and opened; so many transactions, as long as it lives; a failure at step `n`.

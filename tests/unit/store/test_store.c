@@ -135,7 +135,7 @@ T(store, room_that_was_got_is_kept_for_whoever_asked)
     OK(&st, stage_mkfs(&st));
     OK(&st, stage_open(&st));
     for (unsigned i = 0; i < 100 && rc == -R_BACK_PRESSURE; i++) {
-        rc = stage_admit(&st, OBJECT_BYTES_MAX);
+        rc = stage_admit(&st, STORE_GROWS, OBJECT_BYTES_MAX);
         sim_run_until(st.sim, sim_now_ns(st.sim) + 20 * NS_PER_MS, NULL, NULL);
     }
     T_EQ(rc, 0);

@@ -136,18 +136,18 @@ T(store_faults, a_full_file_system_refuses_writes_and_forgets_nothing)
     T_OK(stage_mkfs(&st));
     T_OK(stage_open(&st));
     stage_work(&st, 10);
-    T_OK(stage_admit(&st, 4096));
+    T_OK(stage_admit(&st, STORE_GROWS, 4096));
     sim_disk_fault(st.m, SIM_DISK_FULL, 0);
     sim_run_until(st.sim, sim_now_ns(st.sim) + NS_PER_S, NULL, NULL);
     T_FALSE(st.failed);
-    T_EQ(stage_admit(&st, 4096), -R_STORE_FULL);
-    T_OK(stage_admit(&st, 0));
+    T_EQ(stage_admit(&st, STORE_GROWS, 4096), -R_STORE_FULL);
+    T_OK(stage_admit(&st, STORE_SHRINKS, 0));
     store_space(st.s, &sp);
-    T_TRUE(sp.full);
+    T_EQ(sp.fill, STORE_FULL);
     T_OK(stage_check_all(&st));
     sim_disk_fault(st.m, SIM_DISK_FULL, UINT64_MAX);
     sim_run_until(st.sim, sim_now_ns(st.sim) + NS_PER_S, NULL, NULL);
-    T_OK(stage_admit(&st, 4096));
+    T_OK(stage_admit(&st, STORE_GROWS, 4096));
     stage_work(&st, 10);
     T_OK(stage_check_all(&st));
     T_OK(stage_close(&st, false));
@@ -195,12 +195,12 @@ static void full(struct stage *st, uint64_t n)
 
     sim_run_until(st->sim, sim_now_ns(st->sim) + NS_PER_S, NULL, NULL);
     not_failed(st, n, "when it was full");
-    rc = stage_admit(st, 4096);
+    rc = stage_admit(st, STORE_GROWS, 4096);
     if (rc != -R_STORE_FULL)
         stage_bad(st, n, "a write was admitted", rc);
     st->deletes_only = true;
     for (unsigned i = 0; i < 12; i++) {
-        rc = stage_admit(st, 0);
+        rc = stage_admit(st, STORE_SHRINKS, 0);
         if (rc == 0)
             rc = stage_submit(st, i % STAGE_COLLS);
         if (rc < 0)
@@ -239,7 +239,7 @@ static void filled_at(uint64_t n, uint64_t *out_refused_opens)
         stage_work(&st, 10);
         not_failed(&st, n, "when there was room again");
         sim_run_until(st.sim, sim_now_ns(st.sim) + NS_PER_S, NULL, NULL);
-        rc = stage_admit(&st, 4096);
+        rc = stage_admit(&st, STORE_GROWS, 4096);
         if (rc < 0)
             stage_bad(&st, n, "a write was refused though there is room", rc);
     }

@@ -141,7 +141,7 @@ static void submit_one(struct real *r)
     uint16_t o;
 
     if (r->polite)
-        r->refused = store_admit(r->s, len);
+        r->refused = store_admit(r->s, STORE_GROWS, len);
     if (r->refused)
         return;
     t = txn_create((struct pgid){{1}, i % 4});
@@ -195,7 +195,7 @@ static void do_delete(void *arg)
     *c = (struct commit){.c.committed = committed, .r = r};
     r->submitted = ROUNDS; /* and nothing behind it */
     r->flying = 1;
-    r->rc = store_admit(r->s, 0);
+    r->rc = store_admit(r->s, STORE_SHRINKS, 0);
     if (r->rc == 0)
         r->rc = store_submit(r->s, t, &c->c);
     if (r->rc < 0)

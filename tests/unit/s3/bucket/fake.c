@@ -345,6 +345,33 @@ static bool grows(const struct frun *run)
     return false;
 }
 
+/* As core/osd/exec_room.c has it. */
+static bool shown(const struct frun *run, enum kind guard, const struct fake_row *kv)
+{
+    for (unsigned i = 0; i < run->steps; i++) {
+        const struct fstep *st = &run->step[i];
+
+        if (st->kind == guard && st->cmp == CAIRN_EQ &&
+            key_cmp(&st->kv, kv->key, kv->key_bytes) == 0 && st->kv.value_bytes >= kv->value_bytes)
+            return true;
+    }
+    return false;
+}
+
+static bool replaces(const struct frun *run)
+{
+    for (unsigned i = 0; i < run->steps; i++) {
+        const struct fstep *st = &run->step[i];
+
+        if ((st->kind == XATTR_SET || st->kind == XATTR_ADD) && !shown(run, CMP_XATTR, &st->kv))
+            return false;
+        for (size_t k = 0; st->kind == OMAP_SET && k < st->pairs.count; k++)
+            if (!shown(run, CMP_OMAP, &st->pairs.row[k]))
+                return false;
+    }
+    return true;
+}
+
 static int run_steps(struct frun *run)
 {
     struct fake *f = run->f;
@@ -352,7 +379,7 @@ static int run_steps(struct frun *run)
     bool exists = o, raced = f->raced && strcmp(f->raced, run->name) == 0;
     unsigned i;
 
-    if (f->full && grows(run))
+    if ((f->full && grows(run)) || (f->spent && !replaces(run)))
         return -R_STORE_FULL;
     for (i = 0; i < run->steps; i++) {
         struct fstep *st = &run->step[i];

@@ -82,6 +82,36 @@ T(bucket, a_full_cluster_takes_nothing_new_and_lets_go_of_what_is_deleted)
     stage_end(&st);
 }
 
+/* Its OSDs have taken in as much as they do of what is said to free: nothing new can be thrown
+ * away, but what was is worked off. */
+T(bucket, a_cluster_that_takes_no_more_rows_lets_go_of_what_was_deleted_before)
+{
+    struct stage st;
+    char key[16];
+
+    stage_begin(&st);
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        T_OK(do_put(&st, 0, key, 1 + i, 9000));
+    }
+    T_OK(do_copy(&st, 0, "k3", "copy"));
+    st.fake.full = true;
+    for (unsigned i = 0; i < 9; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        T_OK(do_delete(&st, 0, key));
+    }
+    st.fake.spent = true;
+    T_EQ(do_delete(&st, 0, "k9"), -R_STORE_FULL);
+    collect_all(&st, 1);
+    T_EQ(data_objects(&st), 3 + 3); /* k9 and what the copy shares */
+    st.fake.full = st.fake.spent = false;
+    T_OK(do_delete(&st, 0, "k9"));
+    T_OK(do_delete(&st, 0, "copy"));
+    collect_all(&st, 1);
+    T_EQ(data_objects(&st), 0);
+    stage_end(&st);
+}
+
 /* The shards that a dead gateway has closed are opened again by whoever comes, also to read. */
 T(bucket, a_full_cluster_shows_what_a_dead_deleter_has_closed)
 {
