@@ -131,12 +131,15 @@ static void opened(void *arg, int rc, const struct object_info *info)
     request_drop(r);
 }
 
-static enum s3_error number_of(const struct s3_request *r, const char *name, uint64_t max,
-                               uint64_t *io_n)
+static enum s3_error number_of(struct s3_request *r, const char *name, uint64_t max, uint64_t *io_n)
 {
     const struct bytes *text = request_field(r, name);
 
-    return !text || number_get(*text, max, io_n) ? S3_OK : S3_InvalidArgument;
+    if (!text || number_get(*text, max, io_n))
+        return S3_OK;
+    return request_wrong(r, S3_InvalidArgument,
+                         "x-amz-max-parts and x-amz-part-number-marker must be integers between 0 "
+                         "and 2147483647");
 }
 
 static void attr_start(struct s3_request *r)
@@ -150,6 +153,9 @@ static void attr_start(struct s3_request *r)
         return;
     s->max = PARTS_AT_ONCE;
     e = list ? wanted_of(*list, &s->wanted) : S3_InvalidArgument;
+    if (e != S3_OK)
+        r->why = "x-amz-object-attributes must be a list of ETag, Checksum, ObjectParts, "
+                 "StorageClass, ObjectSize";
     if (e == S3_OK)
         e = number_of(r, "x-amz-max-parts", INT32_MAX, &s->max);
     if (e == S3_OK)

@@ -196,14 +196,19 @@ static enum s3_error source_range(struct s3_request *r, const struct object_info
         last = text_starts(*range, "bytes=") ? text_skip(*range, 6) : (struct bytes){0};
         if (!text_cut(&last, '-', &first) || !number_get(first, INT64_MAX, &s->off) ||
             !number_get(last, INT64_MAX, &to) || to < s->off)
-            e = S3_InvalidArgument;
+            e = request_wrong(r, S3_InvalidArgument,
+                              "The x-amz-copy-source-range value must be of the form "
+                              "bytes=first-last where first and last are the zero-based offsets "
+                              "of the first and last bytes to copy");
         else if (to >= info->size)
             e = S3_InvalidRange;
         else
             s->size = to - s->off + 1;
     }
     if (e == S3_OK && s->size > S3_PUT_BYTES_MAX)
-        e = S3_InvalidRequest; /* such are copied by parts */
+        e = request_wrong(r, S3_InvalidRequest,
+                          "The copy source is larger than the maximum allowable size of 5 GiB: "
+                          "copy it by parts.");
     return e;
 }
 
@@ -378,11 +383,14 @@ static enum s3_error source_parse(struct s3_request *r, struct copy_state *s)
     const uint8_t *slash;
 
     uri_split(*request_field(r, "x-amz-copy-source"), &path, &query);
+    r->why = "The x-amz-copy-source header names a version: there are none here.";
     if (query.len && !bytes_equal(query, BYTES_STR("versionId=null")))
         return S3_NotImplemented;
     if (path.len && path.data[0] == '/')
         path = (struct bytes){path.data + 1, path.len - 1};
     slash = path.len ? memchr(path.data, '/', path.len) : NULL;
+    r->why = "Copy Source must mention the source bucket and key, URL-encoded: "
+             "sourcebucket/sourcekey";
     if (!slash)
         return S3_InvalidArgument;
     bucket = (struct bytes){path.data, (uint32_t)(slash - path.data)};
@@ -390,6 +398,7 @@ static enum s3_error source_parse(struct s3_request *r, struct copy_state *s)
     if (uri_decode(r->arena, bucket, &s->bucket) < 0 || uri_decode(r->arena, path, &s->key) < 0 ||
         s->key.len == 0)
         return S3_InvalidArgument;
+    r->why = NULL;
     return S3_OK;
 }
 
@@ -496,20 +505,17 @@ static void upload_seen(void *arg, int rc, const struct s3_sum *sum)
 static void part_copy_start(struct s3_request *r)
 {
     struct copy_state *s = copy_state(r);
-    const struct bytes *number = request_arg(r, "partNumber");
-    uint64_t n;
+    enum s3_error e;
     int rc;
 
     if (!s)
         return;
-    if (!number || !number_get(*number, S3_PART_NUMBER_MAX, &n) || n == 0) {
-        request_reply_error(r, S3_InvalidArgument);
-        return;
-    }
+    e = request_part_number(r, &s->part_number);
     s->upload = *request_arg(r, "uploadId");
-    s->part_number = (uint32_t)n;
-    if (s->upload.len == 0) {
-        request_reply_error(r, S3_NoSuchUpload); /* empty would mean: no part */
+    if (e == S3_OK && s->upload.len == 0)
+        e = S3_NoSuchUpload; /* empty would mean: no part */
+    if (e != S3_OK) {
+        request_reply_error(r, e);
         return;
     }
     request_hold(r);

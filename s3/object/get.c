@@ -98,7 +98,7 @@ static enum s3_error reach_of_range(struct s3_request *r, const struct object_in
 
 /* partNumber=: an object that came in one piece is its own first part. */
 static enum s3_error reach_of_part(struct s3_request *r, const struct object_info *info,
-                                   const struct object_part *part, uint32_t count, uint64_t number,
+                                   const struct object_part *part, uint32_t count, uint32_t number,
                                    struct reach *reach)
 {
     char *text = arena_alloc(r->arena, 12);
@@ -123,21 +123,15 @@ static enum s3_error reach_of_part(struct s3_request *r, const struct object_inf
 }
 
 /* The number of partNumber=, or 0. */
-static enum s3_error part_arg(struct s3_request *r, uint64_t *out_number)
+static enum s3_error part_arg(struct s3_request *r, uint32_t *out_number)
 {
-    const struct bytes *text = request_arg(r, "partNumber");
-
     *out_number = 0;
-    if (!text)
+    if (!request_arg(r, "partNumber"))
         return S3_OK;
-    r->why = "Cannot specify both Range header and partNumber query parameter";
     if (request_field(r, "range"))
-        return S3_InvalidRequest;
-    r->why = "Part number must be an integer between 1 and 10000, inclusive";
-    if (!number_get(*text, S3_PART_NUMBER_MAX, out_number) || *out_number == 0)
-        return S3_InvalidArgument;
-    r->why = NULL;
-    return S3_OK;
+        return request_wrong(r, S3_InvalidRequest,
+                             "Cannot specify both Range header and partNumber query parameter");
+    return request_part_number(r, out_number);
 }
 
 /* Conditions, range or part; fills the fields of the answer.  S3_OK with what to send. */
@@ -146,7 +140,7 @@ static enum s3_error answer_prepare(struct s3_request *r, const struct object_in
                                     struct reach *reach)
 {
     enum s3_error e = conditions_check(r->head, "", info);
-    uint64_t number = 0;
+    uint32_t number = 0;
 
     *reach = (struct reach){.bytes = info->size, .whole = true};
     if (e == S3_NotModified) /* tells which version the client has */

@@ -153,11 +153,13 @@ static enum s3_error list_args(struct s3_request *r, struct list_state *s)
     uint64_t n = S3_LIST_MAX;
 
     if (max && !number_get(*max, INT32_MAX, &n))
-        return S3_InvalidArgument;
+        return request_wrong(r, S3_InvalidArgument,
+                             "Argument max-keys must be an integer between 0 and 2147483647");
     if (encoding && !bytes_equal(*encoding, BYTES_STR("url")))
-        return S3_InvalidArgument;
+        return request_wrong(r, S3_InvalidArgument,
+                             "Invalid Encoding Method specified in Request: there is 'url'");
     if (type && !bytes_equal(*type, BYTES_STR("2")))
-        return S3_InvalidArgument;
+        return request_wrong(r, S3_InvalidArgument, "Argument list-type must be 2");
     s->url = encoding != NULL;
     s->args.bucket = r->bucket;
     s->args.prefix = arg_or_none(r, "prefix");

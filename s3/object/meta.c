@@ -187,15 +187,20 @@ static bool is_field_text(struct bytes b)
 }
 
 /* An override was decoded: it could hold line ends, and so begin another answer. */
-static enum s3_error check_overrides(const struct s3_request *r)
+static enum s3_error check_overrides(struct s3_request *r)
 {
     for (uint32_t i = 0; i < r->query.count; i++) {
         if (!starts_with(r->query.arg[i].name, "response-"))
             continue;
         if (r->who.anonymous) /* nobody may make a site say what it does not */
-            return S3_InvalidRequest;
+            return request_wrong(r, S3_InvalidRequest,
+                                 "Request specific response headers cannot be used for anonymous "
+                                 "GET requests.");
         if (!is_field_text(r->query.arg[i].value))
-            return S3_InvalidArgument;
+            return request_wrong(
+                r, S3_InvalidArgument,
+                "A response- parameter of the query is not one that a header could "
+                "be.");
     }
     return S3_OK;
 }

@@ -281,19 +281,16 @@ static void part_ask(struct s3_request *r)
 static void part_start(struct s3_request *r)
 {
     struct put_state *s = request_state(r, sizeof(*s), put_fini);
-    const struct bytes *number = request_arg(r, "partNumber");
-    uint64_t n;
+    enum s3_error e;
 
     if (!s)
         return;
     r->cancel = put_cancel;
-    if (!number || !number_get(*number, S3_PART_NUMBER_MAX, &n) || n == 0) {
-        request_reply_error(r, S3_InvalidArgument);
-        return;
-    }
+    e = request_part_number(r, &s->args.part_number);
     s->args.upload = *request_arg(r, "uploadId");
-    s->args.part_number = (uint32_t)n;
-    if (s->args.upload.len == 0)
+    if (e != S3_OK)
+        request_reply_error(r, e);
+    else if (s->args.upload.len == 0)
         request_reply_error(r, S3_NoSuchUpload); /* empty would mean: no part */
     else if (r->want.checksum_told)
         put_begin(r);

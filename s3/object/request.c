@@ -256,6 +256,18 @@ void request_reply_rc(struct s3_request *r, int rc)
     request_reply_error(r, e);
 }
 
+enum s3_error request_part_number(struct s3_request *r, uint32_t *out_number)
+{
+    const struct bytes *text = request_arg(r, "partNumber");
+    uint64_t n;
+
+    if (!text || !number_get(*text, S3_PART_NUMBER_MAX, &n) || n == 0)
+        return request_wrong(r, S3_InvalidArgument,
+                             "Part number must be an integer between 1 and 10000, inclusive");
+    *out_number = (uint32_t)n;
+    return S3_OK;
+}
+
 void request_call_failed(struct s3_request *r, int rc)
 {
     if (request_open(r))

@@ -125,6 +125,14 @@ void request_reply_stream(struct s3_request *r, unsigned status, uint64_t bytes,
 void request_reply_error(struct s3_request *r, enum s3_error e);
 /* With a sentence (a constant, or of the arena) instead of the error's own. */
 void request_reply_why(struct s3_request *r, enum s3_error e, const char *why);
+/* The same for whoever answers later: `e`, with the sentence kept. */
+static inline enum s3_error request_wrong(struct s3_request *r, enum s3_error e, const char *why)
+{
+    r->why = why;
+    return e;
+}
+/* The number of a part, which an argument tells. */
+enum s3_error request_part_number(struct s3_request *r, uint32_t *out_number);
 /* By the code of the bucket layer. */
 void request_reply_rc(struct s3_request *r, int rc);
 /* A call that was not taken: answers and drops what request_hold took. */

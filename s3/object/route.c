@@ -242,20 +242,26 @@ int route_target(struct s3_request *r)
 
 /* --- what is understood --- */
 
-/* With the name of what is not, if it can be shown. */
-static enum s3_error not_here(struct s3_request *r, const char *what, struct bytes name)
+/* With the name of what it is about, if it can be shown. */
+static enum s3_error named(struct s3_request *r, enum s3_error e, const char *what,
+                           struct bytes name, const char *how)
 {
     enum { WHY_BYTES = 192, NAME_BYTES = 64 };
     char *why = arena_alloc(r->arena, WHY_BYTES);
 
     for (uint32_t i = 0; i < name.len; i++)
         if (name.data[i] <= ' ' || name.data[i] >= 0x7f)
-            return S3_NotImplemented;
+            return e;
     if (why)
-        (void)snprintf(why, WHY_BYTES, "The %s %.*s that you provided is not implemented.", what,
-                       (int)MIN(name.len, (uint32_t)NAME_BYTES), (const char *)name.data);
+        (void)snprintf(why, WHY_BYTES, "The %s %.*s %s.", what,
+                       (int)MIN(name.len, (uint32_t)NAME_BYTES), (const char *)name.data, how);
     r->why = why;
-    return S3_NotImplemented;
+    return e;
+}
+
+static enum s3_error not_here(struct s3_request *r, const char *what, struct bytes name)
+{
+    return named(r, S3_NotImplemented, what, name, "that you provided is not implemented");
 }
 
 /* Arguments that mean something in S3 where something is read: others mean nothing there. */
@@ -294,7 +300,8 @@ static enum s3_error check_args(struct s3_request *r, const struct row *row)
             continue;
         for (uint32_t k = 0; k < i; k++)
             if (bytes_equal(r->query.arg[k].name, name))
-                return S3_InvalidArgument; /* two answers to one question */
+                return request_wrong(r, S3_InvalidArgument,
+                                     "A parameter of the query is there twice.");
         if (row->sub && bytes_equal(name, BYTES_STR(row->sub)))
             continue;
         if (!listed(row->args, ' ', name))
@@ -311,7 +318,7 @@ static enum s3_error other_value(struct s3_request *r, const struct http_field *
     for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
         if (bytes_equal(f->name, BYTES_STR(elsewhere[i].name)) &&
             !listed(elsewhere[i].values, '|', f->value))
-            return elsewhere[i].wrong;
+            return named(r, elsewhere[i].wrong, "header", f->name, "has a value that S3 has not");
     return not_here(r, "value of the header", f->name);
 }
 

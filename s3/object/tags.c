@@ -246,9 +246,12 @@ enum s3_error tags_of_header(struct s3_request *r, struct bytes text, struct tag
         return tags_of_document(r, text, out_set);
     rc = uri_query_parse(r->arena, text, &query);
     if (rc < 0)
-        return rc == -ENOMEM       ? S3_ServiceUnavailable
-               : rc == -R_OVERFLOW ? S3_BadRequest
-                                   : S3_InvalidArgument;
+        return rc == -ENOMEM ? S3_ServiceUnavailable
+               : rc == -R_OVERFLOW
+                   ? request_wrong(r, S3_BadRequest, "Object tags cannot be greater than 10")
+                   : request_wrong(r, S3_InvalidArgument,
+                                   "The header 'x-amz-tagging' shall be encoded as UTF-8 then "
+                                   "URLEncoded URL query parameters without tag name duplicates.");
     for (uint32_t i = 0; i < query.count && e == S3_OK; i++)
         e = tag_add(r, out_set, S3_TAGS_MAX, query.arg[i].name, query.arg[i].value);
     return e;

@@ -272,7 +272,9 @@ static enum s3_error sum_told(struct s3_request *r, struct s3_sum *out_sum)
             value = first;
         if (out_sum->kind != CHECKSUM_NONE ||
             !base64_get(value, out_sum->value, checksum_bytes(kind)))
-            e = S3_InvalidRequest;
+            e = request_wrong(r, S3_InvalidRequest,
+                              "There must be one x-amz-checksum- header at most, with a value that "
+                              "is one.");
         out_sum->kind = kind;
     }
     return e;
@@ -287,7 +289,7 @@ static enum s3_error end_parse(struct s3_request *r, struct upload_end *out_end)
         e = sum_told(r, &out_end->sum);
     out_end->has_size = size != NULL;
     if (e == S3_OK && size && !number_get(*size, INT64_MAX, &out_end->size))
-        e = S3_InvalidRequest;
+        e = request_wrong(r, S3_InvalidRequest, "x-amz-mp-object-size must be a number of bytes.");
     return e;
 }
 

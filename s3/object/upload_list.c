@@ -14,19 +14,26 @@ struct uploads_state {
     bool url;
 };
 
-static enum s3_error encoding_arg(const struct s3_request *r, bool *out_url)
+static enum s3_error encoding_arg(struct s3_request *r, bool *out_url)
 {
     const struct bytes *encoding = request_arg(r, "encoding-type");
 
     *out_url = encoding != NULL;
-    return !encoding || bytes_equal(*encoding, BYTES_STR("url")) ? S3_OK : S3_InvalidArgument;
+    if (!encoding || bytes_equal(*encoding, BYTES_STR("url")))
+        return S3_OK;
+    return request_wrong(r, S3_InvalidArgument,
+                         "Invalid Encoding Method specified in Request: there is 'url'");
 }
 
-static enum s3_error number_arg(const struct s3_request *r, const char *name, uint64_t *io_n)
+static enum s3_error number_arg(struct s3_request *r, const char *name, uint64_t *io_n)
 {
     const struct bytes *text = request_arg(r, name);
 
-    return !text || number_get(*text, INT32_MAX, io_n) ? S3_OK : S3_InvalidArgument;
+    if (!text || number_get(*text, INT32_MAX, io_n))
+        return S3_OK;
+    return request_wrong(r, S3_InvalidArgument,
+                         "max-parts, part-number-marker and max-uploads must be integers between 0 "
+                         "and 2147483647");
 }
 
 /* --- parts --- */

@@ -11,11 +11,19 @@ static enum s3_error wanted_bytes(struct s3_request *r)
 
     if (kind == PAYLOAD_HASHED || kind == PAYLOAD_UNSIGNED) {
         r->want.bytes = r->head->length;
-        return inside ? S3_InvalidArgument : S3_OK;
+        if (!inside)
+            return S3_OK;
+        return request_wrong(r, S3_InvalidArgument,
+                             "x-amz-decoded-content-length is there, but x-amz-content-sha256 says "
+                             "that the body is not in chunks.");
     }
     if (!inside)
-        return S3_MissingContentLength;
-    return number_get(*inside, S3_OBJECT_BYTES_MAX, &r->want.bytes) ? S3_OK : S3_InvalidArgument;
+        return request_wrong(r, S3_MissingContentLength,
+                             "You must provide the x-amz-decoded-content-length HTTP header.");
+    if (number_get(*inside, S3_OBJECT_BYTES_MAX, &r->want.bytes))
+        return S3_OK;
+    return request_wrong(r, S3_InvalidArgument,
+                         "x-amz-decoded-content-length is no length that an object can have.");
 }
 
 /* At most one in a field. */
@@ -107,13 +115,13 @@ enum s3_error wanted_sums(struct s3_request *r, bool of_object)
 }
 
 /* Nothing came and nothing was to come: what was signed must say so. */
-static enum s3_error check_no_body(const struct s3_request *r)
+static enum s3_error check_no_body(struct s3_request *r)
 {
     static const char empty[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     const struct sigv4 *sig = &r->auth.sig;
 
     if (request_has_body(r))
-        return S3_InvalidRequest;
+        return request_wrong(r, S3_InvalidRequest, "A request of this kind has no body.");
     if (sig->payload_kind == PAYLOAD_UNSIGNED)
         return S3_OK;
     return sig->payload_kind == PAYLOAD_HASHED && bytes_equal(sig->payload, BYTES_STR(empty))

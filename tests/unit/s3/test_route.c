@@ -295,3 +295,47 @@ T(s3_route, a_marker_of_uploads_counts_only_behind_its_key)
         expect(s, row);
     server_stop(s);
 }
+
+T(s3_route, what_is_wrong_with_an_argument_is_said)
+{
+    static const struct row rows[] = {
+        {"GET", "/bucket?max-keys=x", NULL, NULL, 400, "InvalidArgument"},
+        {"GET", "/bucket?encoding-type=x", NULL, NULL, 400, "InvalidArgument"},
+        {"GET", "/bucket?list-type=1", NULL, NULL, 400, "InvalidArgument"},
+        {"GET", "/bucket?list-type=2&continuation-token=x", NULL, NULL, 400, "InvalidArgument"},
+        {"GET", "/bucket?prefix=a&prefix=b", NULL, NULL, 400, "InvalidArgument"},
+        {"GET", "/bucket?uploads&max-uploads=-1", NULL, NULL, 400, "InvalidArgument"},
+        {"GET", "/bucket?uploads&encoding-type=x", NULL, NULL, 400, "InvalidArgument"},
+        {"GET", "/bucket/key?partNumber=0", NULL, NULL, 400, "InvalidArgument"},
+        {"GET", "/bucket/key?partNumber=1", "range: bytes=0-1\r\n", NULL, 400, "InvalidRequest"},
+        {"GET", "/bucket/key?response-expires=%0A", NULL, NULL, 400, "InvalidArgument"},
+        {"GET", "/bucket/key?attributes", NULL, NULL, 400, "InvalidArgument"},
+        {"GET", "/bucket/key?attributes", "x-amz-max-parts: x\r\nx-amz-object-attributes: ETag\r\n",
+         NULL, 400, "InvalidArgument"},
+        {"GET", "/bucket/key", NULL, "body", 400, "InvalidRequest"},
+        {"PUT", "/bucket/key?uploadId=1&partNumber=10001", NULL, "x", 400, "InvalidArgument"},
+        {"PUT", "/bucket/new", "x-amz-copy-source: bucket\r\n", NULL, 400, "InvalidArgument"},
+        {"PUT", "/bucket/new",
+         "x-amz-copy-source: bucket/key\r\nx-amz-metadata-directive: MAYBE\r\n", NULL, 400,
+         "InvalidArgument"},
+        {"PUT", "/bucket/new", "x-amz-decoded-content-length: 3\r\n", "abc", 400,
+         "InvalidArgument"},
+        {"PUT", "/bucket/new", "x-amz-tagging: %\r\n", "abc", 400, "InvalidArgument"},
+        {"POST", "/bucket/new?uploadId=1", "x-amz-mp-object-size: x\r\n", "<", 400,
+         "InvalidRequest"},
+        {"POST", "/bucket/new?uploads", "x-amz-checksum-algorithm: CRC\r\n", NULL, 400,
+         "InvalidRequest"},
+    };
+    struct server *s = server_with_key();
+
+    T_CASES (row, rows) {
+        struct response r = client_text(s, row->method, row->target, row->fields, row->body);
+
+        T_EQ(r.status, row->status);
+        T_STR_EQ(response_xml(&r, "Code"), row->code);
+        T_TRUE(strcmp(response_xml(&r, "Message"), "Invalid argument.") != 0);
+        T_TRUE(strcmp(response_xml(&r, "Message"), "Invalid request.") != 0);
+        response_fini(&r);
+    }
+    server_stop(s);
+}
