@@ -31,6 +31,8 @@ enum checksum_kind checksum_of_name(struct bytes name);   /* any case; CHECKSUM_
 enum checksum_kind checksum_of_field(struct bytes field); /* likewise */
 bool checksum_elsewhere(struct bytes name);               /* S3 knows it, and we do not; any case */
 unsigned checksum_bytes(enum checksum_kind kind);
+/* In base64, it is that of no bytes at all. */
+bool checksum_is_of_nothing(enum checksum_kind kind, struct bytes text);
 
 int checksum_begin(struct checksum *c, const struct digest_kit *kit, enum checksum_kind kind);
 void checksum_add(struct checksum *c, const void *data, size_t bytes);

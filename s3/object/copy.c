@@ -376,27 +376,23 @@ static void opened(void *arg, int rc, const struct object_info *info)
         stream(r);
 }
 
-/* "/bucket/key" or "bucket/key", encoded; "?versionId=null" may follow. */
+/* "/bucket/key" or "bucket/key", encoded, slashes too if they like; "?versionId=null" may follow.
+ */
 static enum s3_error source_parse(struct s3_request *r, struct copy_state *s)
 {
-    struct bytes path, query, bucket;
-    const uint8_t *slash;
+    struct bytes path, query;
 
     uri_split(*request_field(r, "x-amz-copy-source"), &path, &query);
     r->why = "The x-amz-copy-source header names a version: there are none here.";
     if (query.len && !bytes_equal(query, BYTES_STR("versionId=null")))
         return S3_NotImplemented;
-    if (path.len && path.data[0] == '/')
-        path = (struct bytes){path.data + 1, path.len - 1};
-    slash = path.len ? memchr(path.data, '/', path.len) : NULL;
     r->why = "Copy Source must mention the source bucket and key, URL-encoded: "
              "sourcebucket/sourcekey";
-    if (!slash)
+    if (uri_decode(r->arena, path, &s->key) < 0)
         return S3_InvalidArgument;
-    bucket = (struct bytes){path.data, (uint32_t)(slash - path.data)};
-    path = (struct bytes){slash + 1, path.len - bucket.len - 1};
-    if (uri_decode(r->arena, bucket, &s->bucket) < 0 || uri_decode(r->arena, path, &s->key) < 0 ||
-        s->key.len == 0)
+    if (text_starts(s->key, "/"))
+        s->key = text_skip(s->key, 1);
+    if (!text_cut(&s->key, '/', &s->bucket) || s->key.len == 0)
         return S3_InvalidArgument;
     r->why = NULL;
     return S3_OK;

@@ -278,6 +278,10 @@ T(s3_presign, fields_in_the_query_count)
     } rows[] = {
         {"x-amz-checksum-crc32=NSRBwg%3D%3D&x-amz-sdk-checksum-algorithm=CRC32", NULL, 200, NULL},
         {"x-amz-checksum-crc32=NSRBww%3D%3D", NULL, 400, "BadDigest"},
+        /* Signed before there was a body. */
+        {"x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32", NULL, 200, NULL},
+        {"x-amz-checksum-sha1=2jmj7l5rSw0yVb%2FvlWAYkK%2FYBwk%3D", NULL, 200, NULL},
+        {"x-amz-sdk-checksum-algorithm=CRC32", NULL, 200, NULL},
         {"x-amz-object-lock-mode=GOVERNANCE", NULL, 501, "NotImplemented"},
         {"x-amz-meta-color=blue%0D%0Aset-cookie%3A1", NULL, 400, "InvalidArgument"},
         {"x-amz-meta-color=blue&x-amz-meta-color=red", NULL, 400, "InvalidArgument"},

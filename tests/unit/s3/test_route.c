@@ -339,3 +339,25 @@ T(s3_route, what_is_wrong_with_an_argument_is_said)
     }
     server_stop(s);
 }
+
+T(s3_route, a_copys_source_is_decoded_as_a_whole)
+{
+    static const struct row rows[] = {
+        {"PUT", "/bucket/a%20b%2Fc", NULL, "abc", 200, NULL},
+        {"PUT", "/bucket/copy", "x-amz-copy-source: bucket/a%20b/c\r\n", NULL, 200, NULL},
+        {"PUT", "/bucket/copy", "x-amz-copy-source: /bucket/a%20b/c\r\n", NULL, 200, NULL},
+        {"PUT", "/bucket/copy", "x-amz-copy-source: bucket%2Fa%20b%2Fc\r\n", NULL, 200, NULL},
+        {"PUT", "/bucket/copy", "x-amz-copy-source: %2Fbucket%2Fa%20b/c?versionId=null\r\n", NULL,
+         200, NULL},
+        {"PUT", "/bucket/copy", "x-amz-copy-source: bucket/a%20b%2Fc%3FversionId=null\r\n", NULL,
+         404, "NoSuchKey"},
+        {"PUT", "/bucket/copy", "x-amz-copy-source: bucket//a%20b/c\r\n", NULL, 404, "NoSuchKey"},
+        {"PUT", "/bucket/copy", "x-amz-copy-source: bucket%2F\r\n", NULL, 400, "InvalidArgument"},
+        {"PUT", "/bucket/copy", "x-amz-copy-source: bucket/%\r\n", NULL, 400, "InvalidArgument"},
+    };
+    struct server *s = server_with_key();
+
+    T_CASES (row, rows)
+        expect(s, row);
+    server_stop(s);
+}
