@@ -282,11 +282,13 @@ static bool is_of_s3(struct bytes name)
 /* S3 keeps "x-..." for its log and looks at it no further.  To a page's logo.png they append
  * "?v=2", for browsers to load it anew: a read of an object is the same read with it.  A listing
  * that says so (list-type=2) is one, whatever a client's own server would do besides. */
-static bool is_idle(const struct row *row, struct bytes name)
+static bool is_idle(const struct row *row, struct bytes name, struct bytes value)
 {
     bool read = row->op == &op_get_object || row->op == &op_head_object || row->op == &op_list_v2;
 
     if (text_starts(name, "x-") && !text_starts_any_case(name, "x-amz-"))
+        return true;
+    if (text_is(name, "Version") && text_is(value, "2006-03-01")) /* of the API: ours; libcloud */
         return true;
     return read && !is_of_s3(name) && !listed(row->args, ' ', name);
 }
@@ -296,7 +298,7 @@ static enum s3_error check_args(struct s3_request *r, const struct row *row)
     for (uint32_t i = 0; i < r->query.count; i++) {
         struct bytes name = r->query.arg[i].name;
 
-        if (is_idle(row, name)) /* x-id, the operation's name, among them */
+        if (is_idle(row, name, r->query.arg[i].value)) /* x-id, the operation's name, among them */
             continue;
         for (uint32_t k = 0; k < i; k++)
             if (bytes_equal(r->query.arg[k].name, name))

@@ -65,6 +65,8 @@ T(s3_route, a_read_ignores_what_means_nothing_in_s3)
         {"GET", "/bucket/key?tagging&v=2", NULL, NULL, 501, "NotImplemented"},
         {"GET", "/bucket?v=2", NULL, NULL, 501, "NotImplemented"},
         {"GET", "/bucket?list-type=2&metadata=true&marker=z", NULL, NULL, 200, NULL},
+        {"GET", "/bucket?Version=2006-03-01&prefix=a", NULL, NULL, 200, NULL},
+        {"GET", "/bucket?Version=2012-01-01", NULL, NULL, 501, "NotImplemented"},
         {"GET", "/bucket?list-type=2&versions", NULL, NULL, 501, "NotImplemented"},
         {"GET", "/bucket?list-type=2&prefix=a&prefix=b", NULL, NULL, 400, "InvalidArgument"},
         {"PUT", "/bucket/new?v=2", NULL, "abc", 501, "NotImplemented"},
