@@ -93,14 +93,23 @@ const struct bytes *http_field(const struct http_head *head, const char *name)
 static bool may_repeat(struct bytes name)
 {
     static const char *const lists[] = {
-        "accept",          "accept-charset",
-        "accept-encoding", "accept-language",
-        "cache-control",   "connection",
-        "cookie",          "forwarded",
-        "pragma",          "te",
-        "upgrade",         "via",
-        "warning",         "x-forwarded-host",
+        "accept",
+        "accept-charset",
+        "accept-encoding",
+        "accept-language",
+        "cache-control",
+        "connection",
+        "cookie",
+        "forwarded",
+        "pragma",
+        "te",
+        "upgrade",
+        "via",
+        "warning",
+        "x-forwarded-host",
         "x-forwarded-for",
+        "x-amz-object-attributes",
+        "x-amz-optional-object-attributes",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)

@@ -23,7 +23,7 @@ static void attr_fini(struct s3_request *r)
         object_get_close(s->get);
 }
 
-static enum s3_error wanted_of(struct bytes list, unsigned *out_wanted)
+static enum s3_error wanted_add(struct bytes list, unsigned *io_wanted)
 {
     static const struct {
         const char *name;
@@ -35,17 +35,33 @@ static enum s3_error wanted_of(struct bytes list, unsigned *out_wanted)
                  {"ObjectSize", ATTR_SIZE}};
     struct bytes item;
 
-    *out_wanted = 0;
     while (list_item(&list, &item)) {
-        unsigned before = *out_wanted;
+        unsigned bit = 0;
 
         for (size_t i = 0; i < ARRAY_LEN(names); i++)
             if (text_is(item, names[i].name))
-                *out_wanted |= names[i].bit;
-        if (*out_wanted == before)
+                bit = names[i].bit;
+        if (!bit)
             return S3_InvalidArgument;
+        *io_wanted |= bit;
     }
-    return *out_wanted ? S3_OK : S3_InvalidArgument;
+    return S3_OK;
+}
+
+/* As a list in one line or, by Go's SDK, in a line each. */
+static enum s3_error wanted_of(struct s3_request *r, unsigned *out_wanted)
+{
+    enum s3_error e = S3_OK;
+
+    *out_wanted = 0;
+    for (uint32_t i = 0; i < r->head->field_count && e == S3_OK; i++)
+        if (text_is(r->head->field[i].name, "x-amz-object-attributes"))
+            e = wanted_add(r->head->field[i].value, out_wanted);
+    if (e == S3_OK && *out_wanted)
+        return S3_OK;
+    return request_wrong(r, S3_InvalidArgument,
+                         "x-amz-object-attributes must be a list of ETag, Checksum, ObjectParts, "
+                         "StorageClass, ObjectSize");
 }
 
 static void put_checksum(struct writer *w, const struct object_info *info)
@@ -144,7 +160,6 @@ static enum s3_error number_of(struct s3_request *r, const char *name, uint64_t 
 
 static void attr_start(struct s3_request *r)
 {
-    const struct bytes *list = request_field(r, "x-amz-object-attributes");
     struct attr_state *s = request_state(r, sizeof(*s), attr_fini);
     enum s3_error e;
     int rc;
@@ -152,10 +167,7 @@ static void attr_start(struct s3_request *r)
     if (!s)
         return;
     s->max = PARTS_AT_ONCE;
-    e = list ? wanted_of(*list, &s->wanted) : S3_InvalidArgument;
-    if (e != S3_OK)
-        r->why = "x-amz-object-attributes must be a list of ETag, Checksum, ObjectParts, "
-                 "StorageClass, ObjectSize";
+    e = wanted_of(r, &s->wanted);
     if (e == S3_OK)
         e = number_of(r, "x-amz-max-parts", INT32_MAX, &s->max);
     if (e == S3_OK)

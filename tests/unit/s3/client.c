@@ -359,11 +359,12 @@ struct names {
 static int field_compare(const void *va, const void *vb)
 {
     const struct http_field *a = va, *b = vb;
+    int c = bytes_compare(a->name, b->name);
 
-    return bytes_compare(a->name, b->name);
+    return c ? c : a->name.data < b->name.data ? -1 : 1; /* lines of one field stay in order */
 }
 
-/* Fields from their lines, sorted; and their names, joined. */
+/* Fields from their lines, sorted; and their names, each once, joined. */
 static void names_of(const char *lines, struct names *out)
 {
     size_t len = 0;
@@ -378,9 +379,10 @@ static void names_of(const char *lines, struct names *out)
     }
     qsort(out->head.field, out->head.field_count, sizeof(out->head.field[0]), field_compare);
     for (uint32_t i = 0; i < out->head.field_count; i++)
-        len += (size_t)snprintf(out->text + len, sizeof(out->text) - len, "%s%.*s", i ? ";" : "",
-                                (int)out->head.field[i].name.len,
-                                (const char *)out->head.field[i].name.data);
+        if (i == 0 || !bytes_equal(out->head.field[i].name, out->head.field[i - 1].name))
+            len += (size_t)snprintf(out->text + len, sizeof(out->text) - len, "%s%.*s",
+                                    i ? ";" : "", (int)out->head.field[i].name.len,
+                                    (const char *)out->head.field[i].name.data);
 }
 
 static void sign(const struct call_args *args, struct names *names, const char *payload,

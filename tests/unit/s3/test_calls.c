@@ -297,6 +297,18 @@ T(s3_calls, attributes_tell_of_an_object_and_its_parts)
     T_STR_EQ(response_xml(&r, "ChecksumCRC32"), u.sum[1]);
     T_EQ(response_xml(&r, "ObjectSize"), NULL);
     response_fini(&r);
+    r = client_text(
+        s, "GET", "/bucket/up?attributes",
+        "x-amz-object-attributes: ETag\r\nx-amz-object-attributes: ObjectSize, ETag\r\n",
+        NULL); /* as Go's SDK sends them */
+    T_EQ(r.status, 200);
+    T_TRUE(response_xml(&r, "ETag") != NULL);
+    T_TRUE(response_xml(&r, "ObjectSize") != NULL);
+    T_EQ(response_xml(&r, "StorageClass"), NULL);
+    response_fini(&r);
+    expect(s, "GET", "/bucket/up?attributes",
+           "x-amz-object-attributes: ETag\r\nx-amz-object-attributes: Colour\r\n", NULL, 400,
+           "InvalidArgument");
     expect(s, "GET", "/bucket/up?attributes", NULL, NULL, 400, "InvalidArgument");
     expect(s, "GET", "/bucket/up?attributes", "x-amz-object-attributes: Colour\r\n", NULL, 400,
            "InvalidArgument");
