@@ -74,7 +74,7 @@ struct bucket_conf {
     uint64_t put_bytes_max;         /* held by all PUTs together; more of them wait; 0: 256 MiB */
     uint64_t get_bytes_max;         /* held by all GETs together; then small pieces; 0: 128 MiB */
     uint32_t inline_bytes_max;      /* smaller objects lie in the index; 0: 16 KiB (the most) */
-    uint32_t data_timeout_ms;       /* of one data object's write or read; 0: 120,000 */
+    uint32_t call_timeout_ms;       /* no operation is waited for longer; 0: 120,000 */
     uint32_t background_timeout_ms; /* of a call that nobody waits for; 0: 5,000 */
     uint32_t reader_grace_ms;       /* unlinked data is kept at least so long; 0: 900,000 */
     uint32_t intent_stale_ms;       /* an intent untouched for so long is given up; 0: 3,600,000 */

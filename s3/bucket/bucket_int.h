@@ -105,7 +105,7 @@ void call_submit(struct call *c, void (*done)(struct call *c));
 void call_submit_if(struct call *c, int rc, void (*done)(struct call *c));
 /* The call is of no use, and would leave what nobody finds, once a collector may have worked off
  * the intent that was written, or dated anew, after `dated_ns`.  So it is not submitted beyond half
- * of the least time which that takes, and gives up a quarter later (data_timeout_ms): -ETIMEDOUT
+ * of the least time which that takes, and as any call gives up a quarter later: -ETIMEDOUT
  * both times.  The note of a shard that is to be made is good for as long, too. */
 void call_under_intent(struct call *c, uint64_t dated_ns);
 /* That time: a collector gives an intent up at once when its bucket has gone, and works it off one

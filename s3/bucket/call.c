@@ -1,8 +1,10 @@
 /* call.c - one libcairn operation under way.
  *
  * A call is built (call_begin and libcairn's builders), submitted, and done exactly once from the
- * loop, whatever goes wrong on the way: its maker has one place that looks at the outcome.  When
- * libcairn has no room for its bytes (-EAGAIN), or the layer is not ready, the call waits in a
+ * loop, whatever goes wrong on the way: its maker has one place that looks at the outcome.  After
+ * call_timeout_ms that is -ETIMEDOUT: what it asked for may have run, may run yet, or never.
+ *
+ * When libcairn has no room for its bytes (-EAGAIN), or the layer is not ready, the call waits in a
  * queue and goes in order.  How long that takes nobody knows: what an intent answers for only so
  * long is not submitted any more when its turn comes too late, and background work gives up soon,
  * whatever it waits for. */
@@ -31,6 +33,8 @@ struct cairn_op *call_begin(struct call *c, enum call_pool pool)
     c->pool = pool;
     c->until_ns = 0;
     c->op = cairn_op_create();
+    if (c->op)
+        cairn_op_timeout(c->op, c->l->conf.call_timeout_ms);
     return c->op;
 }
 
@@ -168,8 +172,6 @@ uint64_t intent_life_ns(const struct bucket_layer *l)
 void call_under_intent(struct call *c, uint64_t dated_ns)
 {
     c->until_ns = dated_ns + intent_life_ns(c->l) / 2;
-    if (c->op)
-        cairn_op_timeout(c->op, c->l->conf.data_timeout_ms);
 }
 
 void call_cancel(struct call *c)

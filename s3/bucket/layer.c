@@ -228,10 +228,10 @@ static struct bucket_conf conf_complete(const struct bucket_conf *given)
     c.put_bytes_max = MAX(c.put_bytes_max ? c.put_bytes_max : MIB(256), (uint64_t)c.stripe_bytes);
     c.get_bytes_max = c.get_bytes_max ? c.get_bytes_max : MIB(128);
     c.inline_bytes_max = MIN(value_or(c.inline_bytes_max, 16 << 10), 16u << 10);
-    c.data_timeout_ms = value_or(c.data_timeout_ms, 120000);
-    c.background_timeout_ms = MIN(value_or(c.background_timeout_ms, 5000), c.data_timeout_ms);
-    c.reader_grace_ms = MAX(value_or(c.reader_grace_ms, 900000), 4 * c.data_timeout_ms);
-    c.intent_stale_ms = MAX(value_or(c.intent_stale_ms, 3600000), 4 * c.data_timeout_ms);
+    c.call_timeout_ms = value_or(c.call_timeout_ms, 120000);
+    c.background_timeout_ms = MIN(value_or(c.background_timeout_ms, 5000), c.call_timeout_ms);
+    c.reader_grace_ms = MAX(value_or(c.reader_grace_ms, 900000), 4 * c.call_timeout_ms);
+    c.intent_stale_ms = MAX(value_or(c.intent_stale_ms, 3600000), 4 * c.call_timeout_ms);
     c.collect_every_ms = value_or(c.collect_every_ms, 60000);
     c.collect_rows_max = MIN(value_or(c.collect_rows_max, 1000), 1000u);
     c.upload_keep_ms = value_or(c.upload_keep_ms, 86400000);

@@ -190,10 +190,8 @@ static void piece_ask(struct object_get *g, struct piece *p, uint64_t bytes_max)
     off %= s->stripe;
     p->bytes = MIN(MIN(MIN(g->end, g->ends[n]) - g->at, s->stripe - off), bytes_max);
     op = call_begin(&p->call, CALL_DATA);
-    if (op) {
+    if (op)
         cairn_op_read(op, off, p->bytes);
-        cairn_op_timeout(op, g->l->conf.data_timeout_ms);
-    }
     name_stripe(p->call.name, &s->id, stripe);
     call_submit(&p->call, piece_read);
 }

@@ -42,8 +42,10 @@ static void probe(struct silent *s)
 {
     struct cairn_op *op = call_begin(&s->probe, s->probe.pool);
 
-    if (op)
+    if (op) {
         cairn_op_stat(op);
+        cairn_op_timeout(op, 0);
+    }
     call_submit(&s->probe, probed);
 }
 

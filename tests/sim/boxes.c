@@ -463,7 +463,7 @@ static struct bucket_conf conf_draw(struct rng *r, uint64_t seed)
     return (struct bucket_conf){.stripe_bytes = 4096,
                                 .window_objects = 3,
                                 .inline_bytes_max = 512,
-                                .data_timeout_ms = unit_ms,
+                                .call_timeout_ms = unit_ms,
                                 .background_timeout_ms = unit_ms / 4,
                                 .reader_grace_ms = 3 * unit_ms,
                                 .intent_stale_ms = 4 * unit_ms,

@@ -478,17 +478,19 @@ static void answer(void *arg)
     run_came(run);
 }
 
-/* The client gives up; what it has sent may run yet. */
+/* The client gives up; what it has sent may run yet.  Who is held sleeps, and so do its timers. */
 static void timed_out(void *arg)
 {
     struct frun *run = arg;
+    struct fake *f = run->f;
 
-    if (run->f->held_asleep && held(run, timed_out)) {
+    if (run->env == f->held && sim_now_ns(f->s) < f->held_until_ns) {
+        run_at(run, f->held_until_ns + run->timeout_ms * NS_PER_MS, timed_out);
         run_came(run);
         return;
     }
     if (!run->answered && !run->executed)
-        run->never = rng_chance(&run->f->rng, 1, 3);
+        run->never = rng_chance(&f->rng, 1, 3);
     run->code = -ETIMEDOUT;
     if (run->answered)
         run_came(run);
@@ -510,8 +512,8 @@ static void execute(void *arg)
         run_came(run);
         return;
     }
-    if (inactive(run)) {
-        run_at(run, sim_now_ns(f->s) + some_ns(f), execute);
+    if (!run->never && inactive(run)) {
+        run_at(run, sim_now_ns(f->s) + 20 * NS_PER_MS, execute);
         run_came(run);
         return;
     }

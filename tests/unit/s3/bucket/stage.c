@@ -99,7 +99,7 @@ void stage_init(struct stage *st, uint64_t seed)
     st->conf = (struct bucket_conf){.stripe_bytes = 4096,
                                     .window_objects = 3,
                                     .inline_bytes_max = 512,
-                                    .data_timeout_ms = 2000,
+                                    .call_timeout_ms = 2000,
                                     .background_timeout_ms = 500,
                                     .reader_grace_ms = 8000,
                                     .intent_stale_ms = 20000,

@@ -204,8 +204,8 @@ T(bucket_copy, a_reference_that_is_not_answered_is_given_up_in_time)
     st.fake.data_lost_per_mille = 1000;
     T_EQ(act_do(&st, 0, &copy), -ETIMEDOUT);
     st.fake.data_lost_per_mille = 0;
-    T_GE(copy.ended_ns - copy.began_ns, st.conf.data_timeout_ms * NS_PER_MS);
-    T_LT(copy.ended_ns - copy.began_ns, 2 * st.conf.data_timeout_ms * NS_PER_MS);
+    T_GE(copy.ended_ns - copy.began_ns, st.conf.call_timeout_ms * NS_PER_MS);
+    T_LT(copy.ended_ns - copy.began_ns, 2 * st.conf.call_timeout_ms * NS_PER_MS);
     nothing_stays(&st);
     stage_end(&st);
 }

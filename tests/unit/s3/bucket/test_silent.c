@@ -289,6 +289,47 @@ T(bucket_silent, notes_that_do_not_answer_hold_up_no_others)
     stage_end(&st);
 }
 
+/* ---- requests ---- */
+
+/* Their clients have gone long before, as a rule; what they hold in the gateway is given back. */
+T(bucket_silent, a_request_that_gets_no_answer_ends)
+{
+    static const struct act rows[] = {
+        {.kind = ACT_PUT, .key = "small", .seed = 2, .size = 100},
+        {.kind = ACT_PUT, .key = "large", .seed = 3, .size = 20000},
+        {.kind = ACT_GET, .key = "k"},
+        {.kind = ACT_HEAD, .key = "k"},
+        {.kind = ACT_DELETE, .key = "k"},
+        {.kind = ACT_LIST, .max = 100},
+        {.kind = ACT_COPY, .from = "k", .key = "copy"},
+        {.kind = ACT_UPLOAD, .key = "u"},
+        {.kind = ACT_USAGE},
+        {.kind = ACT_DROP},
+    };
+    const uint64_t timeout_ns = 2 * NS_PER_S;
+    struct act act[ARRAY_LEN(rows)];
+    char box[NAME_BYTES];
+    struct stage st;
+
+    stage_begin(&st);
+    T_OK(do_put(&st, 0, "k", 1, 9000));
+    inactive(&st, FAKE_INDEX, pg_bit(shard_name(&st, "box", box)), LONG_NS);
+    memcpy(act, rows, sizeof(act));
+    for (unsigned i = 0; i < ARRAY_LEN(act); i++)
+        act_start(&st, 0, &act[i]);
+    stage_run(&st, 6 * timeout_ns);
+    for (unsigned i = 0; i < ARRAY_LEN(act); i++) {
+        T_TRUE(act[i].done);
+        T_EQ(act[i].rc, -ETIMEDOUT);
+        act_fini(&act[i]);
+    }
+    active(&st);
+    (void)do_create(&st, 0, "box");
+    for (unsigned i = 0; i < 3; i++)
+        collect_all(&st, 1);
+    stage_end(&st);
+}
+
 /* ---- what was given up and comes late ---- */
 
 T(bucket_silent, what_is_given_up_and_runs_late_does_no_harm)
