@@ -18,6 +18,7 @@
 #include "core/osd/pg.h"
 
 enum { POOL_MAX = 256 };
+#define INACTIVE_WAIT_NS (30 * NS_PER_S)
 
 /* ---- memory ---- */
 
@@ -576,6 +577,20 @@ void exec_retry(struct pg *pg)
 
         if (op->stage == EXEC_QUEUED && op->octx && !op->octx->obj && !op->octx->opening)
             octx_load(op->octx);
+    }
+}
+
+/* For a PG that is inactive.  They hold room of their sessions, behind which others' wait, and some
+ * of their clients have given up: who has not sends again. */
+void exec_waited(struct pg *pg, uint64_t now_ns)
+{
+    while (!list_empty(&pg->waiting)) {
+        struct client_op *op = LIST_FIRST(&pg->waiting, struct client_op, link);
+
+        if (now_ns - op->start_ns < INACTIVE_WAIT_NS)
+            return;
+        list_remove(&op->link);
+        send_back(op, -R_OLD_EPOCH);
     }
 }
 

@@ -205,6 +205,10 @@ static void beat(struct env_timer *t)
         o->peers[i]->heard_ns = MIN(o->peers[i]->heard_ns + missed, now_ns);
         peer_beat(o->peers[i], now_ns);
     }
+    LIST_EACH (at, &o->pg_list) {
+        if (osd_serving(o))
+            exec_waited(LIST_ENTRY(at, struct pg, link), now_ns);
+    }
     env_timer_after(o->env, t, beat_ns);
 }
 

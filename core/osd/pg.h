@@ -227,10 +227,11 @@ struct client_op {
     uint64_t start_ns;
 };
 void exec_take(struct osd *o, struct session *s, struct msg_osd_op *m);
-void exec_active(struct pg *pg);   /* run those that waited */
-void exec_interval(struct pg *pg); /* send all back */
-void exec_unblock(struct pg *pg);  /* objects were copied, or there is room */
-void exec_retry(struct pg *pg);    /* after a lack of memory */
+void exec_active(struct pg *pg);                  /* run those that waited */
+void exec_waited(struct pg *pg, uint64_t now_ns); /* send back those that waited for too long */
+void exec_interval(struct pg *pg);                /* send all back */
+void exec_unblock(struct pg *pg);                 /* objects were copied, or there is room */
+void exec_retry(struct pg *pg);                   /* after a lack of memory */
 void exec_lease(struct pg *pg);
 void exec_committed(struct list *ops); /* what they saw is committed: they may leave */
 void exec_run(struct client_op *op);

@@ -304,6 +304,52 @@ T(osd_failures, writes_wait_below_size_min)
     world_fini(&w);
 }
 
+/* What waits for an inactive PG fills the room of its session, and what comes behind it is for
+ * other PGs.  A client that has given up does not send again what it gets back. */
+T(osd_failures, an_inactive_pg_holds_up_no_other_for_long)
+{
+    struct world w;
+    char name[16];
+    uint8_t *data = calloc(1, 400000);
+    struct pool_id three;
+    unsigned i = 0;
+
+    world_init(&w, 17, 3, 3, 1);
+    for (uint32_t o = 0; o < 3; o++)
+        world_osd_stop(&w, o);
+    w.conf.osd_queue = MIB(1);
+    for (uint32_t o = 0; o < 3; o++)
+        world_osd_start(&w, o);
+    world_wait_clean(&w, 30000);
+    T_OK(put_fill(&w, "a", 'x', 100));
+    three = w.pool;
+    world_pool(&w, "one", 1, 8);
+    world_wait_clean(&w, 30000);
+    do
+        (void)snprintf(name, sizeof(name), "o%u", i++);
+    while (primary_of(&w, name) != 2);
+    T_OK(put_fill(&w, name, 'x', 100));
+    world_osd_kill(&w, 0, false);
+    world_osd_kill(&w, 1, false);
+    world_run(&w, 5000);
+    w.pool = three;
+    for (i = 0; i < 4; i++) {
+        step_data(&w, op_new(&w, "a", STEP_WRITE_FULL), data, 400000);
+        T_EQ(op_run_for(&w, 200), -ETIMEDOUT);
+    }
+    T_EQ(primary_of(&w, name), 2);
+    w.pool = (struct pool_id){three.v + 1};
+    step_data(&w, op_new(&w, name, STEP_WRITE_FULL), "y", 1);
+    T_EQ(op_run_for(&w, 5000), -ETIMEDOUT);
+    T_EQ(op_wait(&w, 40000), 0);
+    T_OK(get_fill(&w, name, 'y', 1));
+    world_osd_start(&w, 0);
+    w.pool = three;
+    T_OK(get_fill(&w, "a", 'x', 100)); /* what was given up did not run */
+    free(data);
+    world_fini(&w);
+}
+
 T(osd_failures, a_primary_without_leases_answers_no_read)
 {
     struct world w;
