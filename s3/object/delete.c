@@ -36,6 +36,7 @@ struct victim {
     struct many *many; /* borrowed */
     struct bytes key;
     struct s3_condition cond;
+    bool version; /* "null" was named */
     enum s3_error e;
 };
 
@@ -47,7 +48,7 @@ struct many {
     uint32_t next, running;
     bool quiet;
     /* Of the object at hand. */
-    bool has_key;
+    bool has_key, version;
     struct bytes key;
     struct s3_condition cond;
 };
@@ -69,7 +70,7 @@ static int element(void *arg, unsigned depth, const char *name)
     if (depth == 0)
         return strcmp(name, "Delete") == 0 ? 0 : -R_MALFORMED;
     if (depth == 1 && strcmp(name, "Object") == 0) {
-        m->has_key = false;
+        m->has_key = m->version = false;
         memset(&m->cond, 0, sizeof(m->cond));
         return m->count < DELETE_KEYS_MAX ? 0 : -R_MALFORMED;
     }
@@ -94,7 +95,7 @@ static int victim_add(struct many *m)
         m->victim = more;
         m->cap = cap;
     }
-    m->victim[m->count++] = (struct victim){m, m->key, m->cond, S3_OK};
+    m->victim[m->count++] = (struct victim){m, m->key, m->cond, m->version, S3_OK};
     return 0;
 }
 
@@ -117,8 +118,10 @@ static int detail_take(struct many *m, const char *name, struct bytes text)
 {
     int64_t at;
 
-    if (strcmp(name, "VersionId") == 0)
+    if (strcmp(name, "VersionId") == 0) {
+        m->version = text.len > 0;
         return bytes_equal(text, BYTES_STR("null")) || text.len == 0 ? 0 : -R_UNSUPPORTED;
+    }
     if (strcmp(name, "ETag") == 0) {
         m->cond.exists = bytes_equal(text, BYTES_STR("*"));
         m->cond.match = !m->cond.exists;
@@ -166,6 +169,8 @@ static void many_answer(struct s3_request *r)
             continue;
         xml_open(w, v->e == S3_OK ? "Deleted" : "Error");
         xml_put(w, "Key", v->key);
+        if (v->version)
+            xml_put_str(w, "VersionId", "null");
         if (v->e != S3_OK) {
             xml_put_str(w, "Code", s3_error_code(v->e));
             xml_put_str(w, "Message", s3_error_text(v->e));

@@ -1,4 +1,8 @@
-/* list.c - ListObjects and ListObjectsV2: one scan of the bucket layer, told in two ways.
+/* list.c - ListObjects, ListObjectsV2 and ListObjectVersions: one scan of the bucket layer, told in
+ * three ways.
+ *
+ * There are no versions: of a bucket that never had any, S3 tells each object as the only, latest,
+ * version of its key, with the id "null".  Who empties a bucket asks so.
  *
  * A continuation token is where the page before stopped, in hexadecimal digits: opaque to clients,
  * and good for ever. */
@@ -9,9 +13,12 @@
 
 enum { ROW_BYTES = 320 }; /* of XML, with a key of ordinary length */
 
+enum form { FORM_V1, FORM_V2, FORM_VERSIONS };
+
 struct list_state {
     struct object_list_args args;
-    bool v2, url, owner;
+    enum form form;
+    bool url, owner;
     struct xml_date date; /* of the row before: most have the same */
 };
 
@@ -40,9 +47,15 @@ static void put_object(struct s3_request *r, const struct object_list *list,
     char etag[S3_ETAG_TEXT];
 
     s3_etag_text(&row->info.etag, etag);
-    PUT(w, "<Contents><Key>");
+    if (s->form == FORM_VERSIONS)
+        PUT(w, "<Version><Key>");
+    else
+        PUT(w, "<Contents><Key>");
     xml_text_key(w, row->name, s->url);
-    PUT(w, "</Key><LastModified>");
+    PUT(w, "</Key>");
+    if (s->form == FORM_VERSIONS)
+        PUT(w, "<VersionId>null</VersionId><IsLatest>true</IsLatest>");
+    PUT(w, "<LastModified>");
     xml_text_time(w, row->info.mtime_ns, &s->date);
     PUT(w, "</LastModified><ETag>&quot;");
     put_word(w, etag);
@@ -59,7 +72,10 @@ static void put_object(struct s3_request *r, const struct object_list *list,
     PUT(w, "</Size><StorageClass>STANDARD</StorageClass>");
     if (s->owner)
         xml_put_owner(w, "Owner", list->owner);
-    PUT(w, "</Contents>");
+    if (s->form == FORM_VERSIONS)
+        PUT(w, "</Version>");
+    else
+        PUT(w, "</Contents>");
 }
 
 static void put_rows(struct s3_request *r, const struct object_list *list)
@@ -98,8 +114,25 @@ static void put_position_v2(struct s3_request *r, const struct object_list *list
     xml_put_str(&r->xml, "NextContinuationToken", hex);
 }
 
+static void put_position_versions(struct s3_request *r, const struct object_list *list)
+{
+    const struct list_state *s = r->state;
+    struct writer *w = &r->xml;
+
+    xml_put_key(w, "KeyMarker", s->args.after, s->url);
+    xml_put(w, "VersionIdMarker", arg_or_none(r, "version-id-marker"));
+    if (!list->truncated)
+        return;
+    xml_put_key(w, "NextKeyMarker", list->next, s->url);
+    if (!list->rows[list->count - 1].is_prefix)
+        xml_put_str(w, "NextVersionIdMarker", "null");
+}
+
 static void listed(void *arg, int rc, const struct object_list *list)
 {
+    static const char *const roots[] = {"ListBucketResult", "ListBucketResult",
+                                        "ListVersionsResult"};
+
     struct s3_request *r = arg;
     const struct list_state *s = r->state;
     struct writer *w = &r->xml;
@@ -108,7 +141,7 @@ static void listed(void *arg, int rc, const struct object_list *list)
         request_call_failed(r, rc);
         return;
     }
-    xml_begin(w, "ListBucketResult");
+    xml_begin(w, roots[s->form]);
     xml_put(w, "Name", r->bucket);
     xml_put_key(w, "Prefix", s->args.prefix, s->url);
     if (s->args.delimiter.len)
@@ -117,15 +150,17 @@ static void listed(void *arg, int rc, const struct object_list *list)
     if (s->url)
         xml_put_str(w, "EncodingType", "url");
     xml_put_bool(w, "IsTruncated", list->truncated);
-    if (s->v2) {
+    if (s->form == FORM_V2) {
         put_position_v2(r, list);
+    } else if (s->form == FORM_VERSIONS) {
+        put_position_versions(r, list);
     } else {
         xml_put_key(w, "Marker", s->args.after, s->url);
         if (list->truncated)
             xml_put_key(w, "NextMarker", list->next, s->url);
     }
     put_rows(r, list);
-    xml_close(w, "ListBucketResult");
+    xml_close(w, roots[s->form]);
     request_reply_xml(r);
     request_drop(r);
 }
@@ -144,8 +179,24 @@ static enum s3_error token_decode(struct s3_request *r, struct bytes token, stru
     return S3_OK;
 }
 
+/* Behind a key there is one version at most: its marker changes nothing. */
+static enum s3_error version_marker(struct s3_request *r)
+{
+    const struct bytes *id = request_arg(r, "version-id-marker");
+
+    if (!id || id->len == 0)
+        return S3_OK;
+    if (arg_or_none(r, "key-marker").len == 0)
+        return request_wrong(r, S3_InvalidArgument,
+                             "A version-id marker cannot be specified without a key marker.");
+    return bytes_equal(*id, BYTES_STR("null"))
+               ? S3_OK
+               : request_wrong(r, S3_InvalidArgument, "Invalid version id specified");
+}
+
 static enum s3_error list_args(struct s3_request *r, struct list_state *s)
 {
+    static const char *const markers[] = {"marker", "start-after", "key-marker"};
     const struct bytes *max = request_arg(r, "max-keys");
     const struct bytes *encoding = request_arg(r, "encoding-type");
     const struct bytes *token = request_arg(r, "continuation-token");
@@ -165,12 +216,14 @@ static enum s3_error list_args(struct s3_request *r, struct list_state *s)
     s->args.prefix = arg_or_none(r, "prefix");
     s->args.delimiter = arg_or_none(r, "delimiter");
     s->args.max = (uint32_t)MIN(n, S3_LIST_MAX);
-    s->args.after = arg_or_none(r, s->v2 ? "start-after" : "marker");
-    s->owner = !s->v2 || bytes_equal(arg_or_none(r, "fetch-owner"), BYTES_STR("true"));
+    s->args.after = arg_or_none(r, markers[s->form]);
+    s->owner = s->form != FORM_V2 || bytes_equal(arg_or_none(r, "fetch-owner"), BYTES_STR("true"));
+    if (s->form == FORM_VERSIONS)
+        return version_marker(r);
     return token ? token_decode(r, *token, &s->args.after) : S3_OK;
 }
 
-static void list_start(struct s3_request *r, bool v2)
+static void list_start(struct s3_request *r, enum form form)
 {
     struct list_state *s = request_state(r, sizeof(*s), NULL);
     enum s3_error e;
@@ -178,7 +231,7 @@ static void list_start(struct s3_request *r, bool v2)
 
     if (!s)
         return;
-    s->v2 = v2;
+    s->form = form;
     e = list_args(r, s);
     if (e != S3_OK) {
         request_reply_error(r, e);
@@ -192,13 +245,19 @@ static void list_start(struct s3_request *r, bool v2)
 
 static void v1_start(struct s3_request *r)
 {
-    list_start(r, false);
+    list_start(r, FORM_V1);
 }
 
 static void v2_start(struct s3_request *r)
 {
-    list_start(r, true);
+    list_start(r, FORM_V2);
+}
+
+static void versions_start(struct s3_request *r)
+{
+    list_start(r, FORM_VERSIONS);
 }
 
 const struct s3_op op_list_v1 = {"ListObjects", v1_start, NULL};
 const struct s3_op op_list_v2 = {"ListObjectsV2", v2_start, NULL};
+const struct s3_op op_list_versions = {"ListObjectVersions", versions_start, NULL};

@@ -55,6 +55,8 @@ static const struct row rows[] = {
     {"HEAD", BUCKET, NULL, &op_head_bucket, "", 0},
     {"GET", BUCKET, "list-type", &op_list_v2,
      LIST_ARGS " continuation-token start-after fetch-owner", TAKES_LIST},
+    {"GET", BUCKET, "versions", &op_list_versions, LIST_ARGS " key-marker version-id-marker",
+     TAKES_LIST},
     {"GET", BUCKET, "location", &op_get_location, "", 0},
     {"GET", BUCKET, "uploads", &op_list_uploads,
      "prefix delimiter max-uploads encoding-type key-marker upload-id-marker", 0},

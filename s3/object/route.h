@@ -31,7 +31,7 @@ extern const struct s3_op op_get_ownership, op_put_ownership, op_delete_ownershi
     op_get_public_block, op_put_public_block, op_delete_public_block,
     op_get_policy_status;                                                        /* controls.c */
 extern const struct s3_op op_get_attributes;                                     /* attributes.c */
-extern const struct s3_op op_list_v1, op_list_v2;                                /* list.c */
+extern const struct s3_op op_list_v1, op_list_v2, op_list_versions;              /* list.c */
 extern const struct s3_op op_get_object, op_head_object;                         /* get.c */
 extern const struct s3_op op_put_object, op_upload_part;                         /* put.c */
 extern const struct s3_op op_post_object;                                        /* post.c */

@@ -394,6 +394,19 @@ def deletions(t, s3):
         same(0, s3.list_objects_v2(Bucket=BUCKET)["KeyCount"])
     t.row("DeleteObjects", "delete_objects, all there are", all_of_it)
 
+    def as_versions():  # so empty buckets who do not know whether there are any
+        for key in ("a", "b/1", "b/2"):
+            put(s3, key)
+        seen = []
+        for page in s3.get_paginator("list_object_versions").paginate(
+                Bucket=BUCKET, PaginationConfig={"PageSize": 2}):
+            seen += [{"Key": v["Key"], "VersionId": v["VersionId"]} for v in page["Versions"]]
+            same({True}, {v["IsLatest"] for v in page["Versions"]})
+        same([(k, "null") for k in ("a", "b/1", "b/2")], [tuple(v.values()) for v in seen])
+        same(seen, s3.delete_objects(Bucket=BUCKET, Delete={"Objects": seen})["Deleted"])
+        same(0, s3.list_objects_v2(Bucket=BUCKET)["KeyCount"])
+    t.row("ListObjectVersions", "list_object_versions, and delete_objects of them", as_versions)
+
 
 def dummy(shape, name=""):
     """A value that the model takes."""

@@ -319,7 +319,7 @@ T(s3_gateway, what_is_not_implemented_is_said_and_never_ignored)
         {"PUT", "/bucket", "x-amz-bucket-object-lock-enabled: true\r\n", 501},
         {"GET", "/bucket/key?versionId=abc", NULL, 501},
         {"GET", "/bucket/key?torrent", NULL, 501},
-        {"GET", "/bucket?versions", NULL, 501},
+        {"GET", "/bucket?versions&list-type=2", NULL, 501},
         {"GET", "/bucket?inventory", NULL, 501},
         {"DELETE", "/bucket?inventory", NULL, 501},
         {"DELETE", "/bucket/key", "if-none-match: \"a\"\r\n", 501},

@@ -68,6 +68,10 @@ T(s3_lists, a_listing_has_keys_and_prefixes)
         {"/bucket?list-type=2", "a b/1 b/2 c&amp; d/1 e&#xd;f g ", " "},
         {"/bucket?list-type=2&start-after=c%26", "d/1 e&#xd;f g ", " "},
         {"/bucket?list-type=2&delimiter=/", "a c&amp; e&#xd;f g ", " b/ d/ "},
+        {"/bucket?versions", "a b/1 b/2 c&amp; d/1 e&#xd;f g ", " "},
+        {"/bucket?versions&delimiter=/&key-marker=b/&version-id-marker=", "c&amp; e&#xd;f g ",
+         " d/ "},
+        {"/bucket?versions&prefix=b&key-marker=b/1&version-id-marker=null", "b/2 ", "b "},
     };
     struct server *s = server_with_keys();
     char text[1024];
@@ -89,6 +93,31 @@ T(s3_lists, a_listing_has_keys_and_prefixes)
     expect(s, "GET", "/bucket?list-type=3", NULL, 400, "InvalidArgument");
     expect(s, "GET", "/bucket?list-type=2&continuation-token=xyz", NULL, 400, "InvalidArgument");
     expect(s, "GET", "/none", NULL, 404, "NoSuchBucket");
+    server_stop(s);
+}
+
+T(s3_lists, an_object_is_the_only_version_of_its_key)
+{
+    static const char one[] =
+        "<Delete><Object><Key>a</Key><VersionId>null</VersionId></Object></Delete>";
+    struct server *s = server_with_keys();
+    struct response r = call(s, "GET", "/bucket?versions&prefix=b/1", NULL, 0);
+
+    T_STR_EQ(response_xml(&r, "VersionId"), "null");
+    T_STR_EQ(response_xml(&r, "IsLatest"), "true");
+    T_TRUE(strstr((char *)r.body, "<ListVersionsResult") != NULL);
+    T_TRUE(strstr((char *)r.body, "</Version></ListVersionsResult>") != NULL);
+    T_EQ(strstr((char *)r.body, "Contents"), NULL);
+    response_fini(&r);
+    expect(s, "GET", "/bucket?versions&version-id-marker=null", NULL, 400, "InvalidArgument");
+    expect(s, "GET", "/bucket?versions&key-marker=a&version-id-marker=3", NULL, 400,
+           "InvalidArgument");
+    expect(s, "GET", "/bucket?versions&marker=a", NULL, 501, "NotImplemented");
+    r = call(s, "POST", "/bucket?delete", one, strlen(one));
+    T_EQ(r.status, 200);
+    T_STR_EQ(response_xml(&r, "VersionId"), "null"); /* what was named is what is gone */
+    response_fini(&r);
+    expect(s, "GET", "/bucket/a", NULL, 404, "NoSuchKey");
     server_stop(s);
 }
 
@@ -129,6 +158,10 @@ T(s3_lists, pages_follow_each_other_without_gaps)
          "a b/ c%26 d/ e%0Df%20g ");
     walk(s, "/bucket?list-type=2&max-keys=1&encoding-type=url&delimiter=/", "NextContinuationToken",
          "continuation-token", "a b/ c%26 d/ e%0Df%20g ");
+    walk(s, "/bucket?versions&max-keys=1&encoding-type=url", "NextKeyMarker", "key-marker",
+         "a b/1 b/2 c%26 d/1 e%0Df%20g ");
+    walk(s, "/bucket?versions&max-keys=1&encoding-type=url&delimiter=/", "NextKeyMarker",
+         "key-marker", "a b/ c%26 d/ e%0Df%20g ");
     server_stop(s);
 }
 
