@@ -177,7 +177,7 @@ static void job_done(struct job *j)
                     2 * (uint64_t)l->conf.reader_grace_ms * NS_PER_MS;
 
     work_count(c);
-    if (over || (!j->any_rows && !j->dead && !j->absent))
+    if (over || (!j->any_rows && !j->dead && !j->absent && !j->unread))
         watch_drop(c, w);
     j->w = NULL;
     if (over) {

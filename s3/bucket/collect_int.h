@@ -83,7 +83,8 @@ struct job {
     struct writer value;  /* the shard row as read: the guard of every change */
     struct shard_row row; /* borrows from value */
     bool absent, dead, dated_now, any_rows;
-    bool left; /* a row, and that was logged */
+    bool unread; /* its row did not come: what we know of it stays */
+    bool left;   /* a row, and that was logged */
     struct row_key garbage_from, intent_from;
     bool garbage_more, intent_more;
     size_t at;

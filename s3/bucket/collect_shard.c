@@ -472,6 +472,7 @@ static void page_read(struct call *c)
         rc = j->value.rc < 0 ? j->value.rc : shard_row_decode(written(&j->value), &j->row);
     }
     if (rc < 0 && !j->absent) {
+        j->unread = known;
         job_end(j);
         return;
     }
@@ -514,7 +515,7 @@ void job_run(struct job *j, void (*done)(struct job *j))
 {
     j->done = done;
     writer_fini(&j->value);
-    j->absent = j->dead = j->dated_now = j->any_rows = j->left = false;
+    j->absent = j->dead = j->dated_now = j->any_rows = j->unread = j->left = false;
     j->budget = j->l->conf.collect_rows_max;
     j->garbage_from = (struct row_key){.len = 1, .b = {ROW_GARBAGE}};
     j->intent_from = (struct row_key){.len = 1, .b = {ROW_INTENT}};

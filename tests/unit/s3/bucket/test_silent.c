@@ -250,6 +250,34 @@ T(bucket_silent, a_bucket_that_does_not_answer_holds_up_no_other)
     stage_end(&st);
 }
 
+/* A second at a time, until the bucket has no garbage; its shard does not answer from `from_s` on
+ * for two of them. */
+static unsigned garbage_lasts_s(unsigned from_s)
+{
+    struct stage st;
+    uint32_t pgs = buckets_apart(&st);
+    unsigned s;
+
+    garbage_make(&st, 0, 1, 9000);
+    for (s = 0; s < 60 && data_objects(&st); s++) {
+        if (s == from_s)
+            inactive(&st, FAKE_INDEX, pgs, 1900 * NS_PER_MS);
+        (void)round_ns(&st, 0);
+        stage_run(&st, NS_PER_S);
+    }
+    T_EQ(data_objects(&st), 0);
+    stage_end(&st);
+    return s;
+}
+
+T(bucket_silent, what_was_learned_of_a_shard_is_kept_while_it_is_silent)
+{
+    unsigned usual = garbage_lasts_s(UINT32_MAX);
+
+    T_GT(usual, 8);
+    T_LE(garbage_lasts_s(usual - 4), usual + 3);
+}
+
 T(bucket_silent, notes_that_do_not_answer_hold_up_no_others)
 {
     unsigned of_notes = 0, held = 0;
