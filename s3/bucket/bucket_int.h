@@ -22,6 +22,7 @@ enum { BUCKETS_CACHED_MAX = 1024, USERS_CACHED_MAX = 1024 };
 enum { SHARDS_CACHED_MAX = 50000 /* of all buckets, when they were added */ };
 
 enum call_pool { CALL_INDEX, CALL_DATA, CALL_POOLS };
+enum { SLOW_SLOTS = 64 };
 
 struct collector;
 
@@ -38,6 +39,7 @@ struct bucket_layer {
     struct list waiting;            /* for readiness or for room in libcairn */
     struct list silent[CALL_POOLS]; /* objects that do not answer background work (silent.c) */
     uint32_t silent_count[CALL_POOLS];
+    uint32_t slow_ms[CALL_POOLS][SLOW_SLOTS]; /* likewise: PGs that answer, but late; by number */
     struct env_timer retry;
     uint32_t live;            /* requests, streams, background work: a stop waits for 0 */
     struct list streams;      /* PUTs and GETs in progress, by stream.link */
@@ -92,7 +94,8 @@ struct call {
     int code;                     /* the result: 0 or a precise negative code */
     bool busy, with_cairn, early; /* early: also before the layer is ready */
     bool frees;                   /* set by its maker: what it sets leads to space given back */
-    bool background; /* likewise: it does not wait for who does not answer (silent.c) */
+    bool background;   /* likewise: it does not wait for who does not answer (silent.c) */
+    uint64_t asked_ns; /* if so */
     void (*done)(struct call *c);
 };
 void call_init(struct call *c, struct bucket_layer *l);

@@ -69,8 +69,10 @@ static void call_done(struct cairn_op *op, int rc, void *arg)
     int code = cairn_op_code(op);
 
     layer_live(l); /* what comes next may be the last of it */
-    if (code == -ETIMEDOUT && c->background)
+    if (c->background && code == -ETIMEDOUT)
         silent_add(l, c->pool, c->name);
+    else if (c->background)
+        silent_heard(l, c->pool, c->name, env_now_ns(l->env) - c->asked_ns);
     call_end(c, code ? code : rc);
     calls_go(l);
     layer_dead(l);
@@ -106,11 +108,13 @@ static void call_wait(struct call *c)
 /* Background work: 0, and it ends soon; or there is no answer to be expected. */
 static int call_bound(struct call *c)
 {
-    uint32_t ms = c->l->conf.background_timeout_ms;
-    uint64_t until = env_now_ns(c->l->env) + ms * NS_PER_MS;
+    uint32_t ms = silent_wait_ms(c->l, c->pool, c->name);
+    uint64_t until;
 
     if (silent_is(c->l, c->pool, c->name))
         return -ETIMEDOUT;
+    c->asked_ns = env_now_ns(c->l->env);
+    until = c->asked_ns + ms * NS_PER_MS;
     c->until_ns = c->until_ns ? MIN(c->until_ns, until) : until;
     cairn_op_timeout(c->op, ms);
     return 0;

@@ -8,15 +8,53 @@
  * it.  So a PG costs some seconds each time that it becomes inactive, however much garbage it has,
  * and is worked on again as soon as it answers.
  *
+ * Slow is not silent: when each operation takes longer than background_timeout_ms, no page of rows
+ * would ever be read.  So a PG whose probe is answered late, but within SLOW_FACTOR times that, is
+ * waited for longer, until it has answered sooner a while.
+ *
  * What an abandoned call has sent may still run, at any time later: README.md, "Who does not
  * answer", says why that does no harm. */
 #include "s3/bucket/silent.h"
 
+enum { SLOW_FACTOR = 4 };
+
 struct silent {
     struct list link; /* layer.silent of the pool */
     struct call probe;
+    uint64_t since_ns;
     uint32_t pg;
 };
+
+static uint32_t pg_of(const struct bucket_layer *l, enum call_pool pool, const char *name)
+{
+    uint32_t pg;
+
+    if (cairn_pg_env(pool == CALL_INDEX ? l->index : l->data, name, &pg) < 0)
+        return UINT32_MAX;
+    return pg;
+}
+
+/* ---- slow ---- */
+
+uint32_t silent_wait_ms(const struct bucket_layer *l, enum call_pool pool, const char *name)
+{
+    uint32_t slow = l->slow_ms[pool][pg_of(l, pool, name) % SLOW_SLOTS];
+
+    return MIN(l->conf.background_timeout_ms + slow, l->conf.call_timeout_ms);
+}
+
+void silent_heard(struct bucket_layer *l, enum call_pool pool, const char *name, uint64_t ns)
+{
+    uint32_t *slow = &l->slow_ms[pool][pg_of(l, pool, name) % SLOW_SLOTS];
+    uint64_t most = SLOW_FACTOR * (uint64_t)l->conf.background_timeout_ms, ms = ns / NS_PER_MS;
+
+    if (ms < l->conf.background_timeout_ms)
+        *slow -= MIN(*slow, *slow / 16 + 1);
+    else if (ms <= most)
+        *slow = (uint32_t)MAX(*slow, MIN(2 * ms, most));
+}
+
+/* ---- silent ---- */
 
 static void probe(struct silent *s);
 
@@ -29,6 +67,7 @@ static void probed(struct call *c)
         probe(s);
         return;
     }
+    silent_heard(l, c->pool, c->name, env_now_ns(l->env) - s->since_ns);
     list_remove(&s->link);
     gauge_set(&l->n.silent, gauge_get(&l->n.silent) - 1);
     if (--l->silent_count[c->pool] == 0 && !l->stopping)
@@ -49,15 +88,6 @@ static void probe(struct silent *s)
     call_submit(&s->probe, probed);
 }
 
-static uint32_t pg_of(const struct bucket_layer *l, enum call_pool pool, const char *name)
-{
-    uint32_t pg;
-
-    if (cairn_pg_env(pool == CALL_INDEX ? l->index : l->data, name, &pg) < 0)
-        return UINT32_MAX;
-    return pg;
-}
-
 void silent_add(struct bucket_layer *l, enum call_pool pool, const char *name)
 {
     struct silent *s = silent_is(l, pool, name) ? NULL : mem_zalloc(sizeof(*s));
@@ -73,6 +103,7 @@ void silent_add(struct bucket_layer *l, enum call_pool pool, const char *name)
     call_init(&s->probe, l);
     s->probe.pool = pool;
     strcpy(s->probe.name, name);
+    s->since_ns = env_now_ns(l->env);
     s->pg = pg_of(l, pool, name);
     list_push_back(&l->silent[pool], &s->link);
     probe(s);

@@ -500,7 +500,7 @@ static void timed_out(void *arg)
 
 static uint64_t some_ns(struct fake *f)
 {
-    return 1000 + rng_below(&f->rng, f->delay_max_ns);
+    return 1000 + f->delay_min_ns + rng_below(&f->rng, f->delay_max_ns);
 }
 
 static void execute(void *arg)

@@ -38,16 +38,16 @@ struct fake {
     struct fake_object **object[FAKE_POOLS]; /* by name */
     size_t count[FAKE_POOLS], cap[FAKE_POOLS];
     struct list runs, clusters;
-    uint64_t delay_max_ns;
-    uint32_t data_lost_per_mille;  /* answers of data operations that are lost */
-    uint32_t index_lost_per_mille; /* ... and of changes of the index */
-    uint32_t no_room_per_mille;    /* submits that say -EAGAIN */
-    const struct env *no_room_of;  /* all of this gateway do */
-    const char *raced;             /* guards on this data object fail: others are always faster */
-    uint64_t late_max_ns;          /* how late an operation whose answer was lost may run */
-    size_t range_bytes_max;        /* of one omap_range */
-    bool suspended;                /* alice */
-    bool full;                     /* what grows is refused, unless it frees */
+    uint64_t delay_min_ns, delay_max_ns; /* of a way; the latter is added at random */
+    uint32_t data_lost_per_mille;        /* answers of data operations that are lost */
+    uint32_t index_lost_per_mille;       /* ... and of changes of the index */
+    uint32_t no_room_per_mille;          /* submits that say -EAGAIN */
+    const struct env *no_room_of;        /* all of this gateway do */
+    const char *raced;      /* guards on this data object fail: others are always faster */
+    uint64_t late_max_ns;   /* how late an operation whose answer was lost may run */
+    size_t range_bytes_max; /* of one omap_range */
+    bool suspended;         /* alice */
+    bool full;              /* what grows is refused, unless it frees */
     bool spent;             /* ... also that, unless it replaces what its guards show, no longer */
     const struct env *held; /* its operations run, and its answers come, only after ... */
     uint64_t held_until_ns;

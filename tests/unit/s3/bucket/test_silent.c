@@ -278,6 +278,38 @@ T(bucket_silent, what_was_learned_of_a_shard_is_kept_while_it_is_silent)
     T_LE(garbage_lasts_s(usual - 4), usual + 3);
 }
 
+/* Silent is who does not answer, not who is slower than we would wait. */
+T(bucket_silent, what_is_always_slow_is_collected_and_split_all_the_same)
+{
+    char key[16];
+    struct stage st;
+
+    stage_init(&st, 11);
+    st.conf.shard_entries_max = 8;
+    st.conf.reader_grace_ms = 60000; /* in which a new shard must be there: some 20 operations */
+    gate_again(&st, 0);
+    T_OK(do_create(&st, 0, "box"));
+    garbage_make(&st, 0, 3, 3 * 4096);
+    for (unsigned i = 0; i < 7; i++) {
+        snprintf(key, sizeof(key), "e%u", i);
+        T_OK(do_put(&st, 0, key, 1 + i, 100));
+    }
+    st.fake.delay_min_ns = 300 * NS_PER_MS; /* to the OSD; and back */
+    for (unsigned i = 7; i < 12; i++) {
+        snprintf(key, sizeof(key), "e%u", i);
+        T_OK(do_put(&st, 0, key, 1 + i, 100));
+    }
+    for (unsigned i = 0; i < 60; i++) {
+        (void)round_ns(&st, 0);
+        stage_run(&st, NS_PER_S);
+    }
+    T_EQ(data_objects(&st), 0);
+    T_EQ(counter_get(&bucket_counters(st.gate[0].l)->shard_splits), 1);
+    st.fake.delay_min_ns = 0;
+    collect_all(&st, 0);
+    stage_end(&st);
+}
+
 T(bucket_silent, notes_that_do_not_answer_hold_up_no_others)
 {
     unsigned of_notes = 0, held = 0;
@@ -371,6 +403,7 @@ T(bucket_silent, what_is_given_up_and_runs_late_does_no_harm)
 
         stage_init(&st, seed);
         st.conf.shard_entries_max = 4;
+        st.conf.background_timeout_ms = 150; /* they are not just slow */
         gate_again(&st, 0);
         T_OK(do_create(&st, 0, "box"));
         source_make(&st, seed % SOURCES);
