@@ -457,6 +457,13 @@ def fields():
         ("CR and LF in metadata", changed(b"x-amz-meta-a: b", b"x-amz-meta-a: b\r\nx-amz-meta-c: d", signed(
             fields={"x-amz-meta-a": "b"})), 403, "AccessDenied", KEPT),
         ("an unknown x-amz- field", signed(fields={"x-amz-unknown": "1"}), 501, "NotImplemented", KEPT),
+        ("to a bucket of somebody else, as he believes", signed(fields={"x-amz-expected-bucket-owner": "nobody"}), 403,
+         "AccessDenied", KEPT),
+        ("a checksum of a kind that is not there, announced", signed(payload="STREAMING-UNSIGNED-PAYLOAD-TRAILER", fields={
+            "x-amz-decoded-content-length": "5", "x-amz-trailer": "x-amz-checksum-xxhash64"}), 501, "NotImplemented", KEPT),
+        ("of a bucket of somebody else, by a copy", signed(body=b"", fields={
+            "x-amz-copy-source": "/hostile/there", "x-amz-source-expected-bucket-owner": "nobody"}), 403, "AccessDenied",
+         KEPT),
         ("a copy source that leads out", signed(body=b"", fields={"x-amz-copy-source": "/../etc/passwd"}), 404, "NoSuchBucket", KEPT),
         ("a copy source without a key", signed(body=b"", fields={"x-amz-copy-source": "hostile"}), 400, "InvalidArgument",
          KEPT),
@@ -544,5 +551,6 @@ def numbers():
         ("an argument twice", listing("prefix=a&prefix=b"), 400, "InvalidArgument", KEPT),
         ("500 arguments", listing("&".join(f"a{i}" for i in range(500))), 400, "InvalidURI", KEPT),
         ("an unknown argument", listing("torrents"), 501, "NotImplemented", KEPT),
+        ("a version's marker without a key's", listing("versions&version-id-marker=null"), 400, "InvalidArgument", KEPT),
         ("a version that is not there", signed("GET", "/hostile/there?versionId=1"), 501, "NotImplemented", KEPT),
     ]

@@ -146,6 +146,7 @@ def policies():
             "utf-8", "surrogateescape").decode("latin-1")), *denied),
         ("nothing in it", posts(document=lambda t: ""), 400, "InvalidArgument", KEPT),
         ("not in base64", posts(fields={"policy": "{}"}), *wrong),
+        ("good for every bucket", posts(document=lambda t: t.replace('{"bucket": "hostile"}, ', "")), *denied),
         ("a condition that does not hold", posts([{"acl": "private"}]), *denied),
         ("a prefix that does not hold", posts(fields={"key": "else"}), *denied),
         ("an operator that there is not", posts([["ends-with", "$key", "t"]]), *bad),
