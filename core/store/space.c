@@ -7,11 +7,11 @@
  * blocks exist, and so do those of the data file that may be given out (grow.c).
  *
  * What leads to space given back needs rows of its own (this is to be removed, say), and is let
- * through when the store is full; but nobody proves that it does lead there.  So what is taken in
- * of xattrs and omap rows while the store is full is counted, and after a quarter of the reserve it
- * is refused like all that grows.  LevelDB may need twice that while it merges tables; the other
- * half is for what shrinks, whose traces (log rows, marks of deleted rows) are bounded or merged
- * away. With room the count begins anew.
+ * through when the store is full; but nobody proves that it does lead there.  So
+ * omap rows that come in while the store is full, and growth of xattrs, are counted; after a
+ * quarter of the reserve they are refused like all that grows.  LevelDB may need twice that while
+ * it merges tables; the other half is for what shrinks, whose traces (log rows, marks of deleted
+ * rows) are bounded or merged away. With room the count begins anew.
  *
  * LevelDB is what still needs room.  The ballast is a file of real blocks for it: when the file
  * system is nearly full it is removed, so that replay, deletes and checkpoints still have room;

@@ -373,18 +373,26 @@ static int tx_prepare(struct tx *tx)
     return rc;
 }
 
-/* What it may add to LevelDB for good: objects, xattrs, omap rows. */
-static uint64_t tx_rows_bytes(const struct txn *t)
+/* What it may add to LevelDB for good: objects, omap rows (whatever they replace), and by how much
+ * the xattrs of an object grow; so counters and states that change in their place are not counted.
+ */
+static uint64_t tx_rows_bytes(const struct tx *tx)
 {
+    const struct txn *t = tx->t;
     uint64_t bytes = 0;
 
-    for (uint32_t i = 0; i < t->op_count; i++) {
-        const struct txn_op *op = &t->ops[i];
+    for (uint32_t i = 0; i < t->op_count; i++)
+        if (t->ops[i].kind == TXN_OMAP_SET)
+            bytes += 64 + t->ops[i].key.len + t->ops[i].value.len;
+    for (uint32_t i = 0; i < t->object_count; i++) {
+        const struct onode_meta *was = &tx->objs[i].obj->meta, *next = &tx->objs[i].meta;
+        uint32_t had = was->xattrs ? was->xattrs->bytes : 0,
+                 has = next->xattrs ? next->xattrs->bytes : 0;
 
-        if (op->kind == TXN_TOUCH)
-            bytes += 256;
-        else if (op->kind == TXN_XATTR_SET || op->kind == TXN_OMAP_SET)
-            bytes += 64 + op->key.len + op->value.len;
+        if (tx->objs[i].touched) {
+            bytes += next->exists && !was->exists ? 256 : 0;
+            bytes += has - MIN(has, had);
+        }
     }
     return bytes;
 }
@@ -393,6 +401,7 @@ static void tx_accept(struct tx *tx, struct coll *c, struct store_commit *commit
 {
     struct store *s = tx->s;
 
+    s->reserve_taken += tx_rows_bytes(tx);
     for (uint32_t i = 0; i < tx->t->object_count; i++) {
         struct object *obj = tx->objs[i].obj;
 
@@ -411,7 +420,6 @@ static void tx_accept(struct tx *tx, struct coll *c, struct store_commit *commit
     tx->cost = tx->t->cost_bytes + 1024;
     tx->start_ns = env_now_ns(s->env);
     s->reserved_blocks += tx->reserved;
-    s->reserve_taken += tx_rows_bytes(tx->t);
     s->in_flight++;
     s->queued_bytes += tx->cost;
     s->queued_journal += tx_journal_cost(tx);
