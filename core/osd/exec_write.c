@@ -115,6 +115,8 @@ static int add_step(struct build *b, const struct step *st)
         have = (struct bytes){0};
     if (have.len % 8 || have.len > sizeof(sum))
         return -R_MALFORMED;
+    if (b->op->shrinks && have.len < st->value.len)
+        return -R_STORE_FULL;
     len = MAX(have.len, st->value.len);
     memset(sum, 0, len);
     if (have.len)

@@ -217,6 +217,7 @@ struct client_op {
     bool dropped;   /* the interval ended meanwhile */
     bool read_done; /* of the present step */
     bool needs_lease;
+    bool shrinks;  /* admitted as one that does not grow */
     uint8_t tries; /* bad blocks repaired for it */
     uint32_t step;
     struct version seen; /* the answer waits until this is committed */
@@ -283,7 +284,7 @@ struct exec_change {
 int exec_build(struct client_op *op, struct version v, struct txn **out_txn,
                struct pg_log_entry **out_entry, struct exec_change *out_change);
 /* exec_room.c: 0, -R_STORE_FULL, -R_BACK_PRESSURE. */
-int exec_admit(const struct client_op *op);
+int exec_admit(struct client_op *op);
 /* exec_clone.c: the source of a clone step.  As exec_steps. */
 struct exec_clone {
     struct list link;

@@ -117,8 +117,8 @@ CAIRN_API int cairn_op_omap_rm_range(struct cairn_op *op, const void *from, size
 CAIRN_API int cairn_op_omap_clear(struct cairn_op *op);
 /* What this operation sets leads to space that is given back (a row that says what is to be
  * removed): OSDs that are full take it, from all clients together up to a quarter of the reserve,
- * and beyond that where it replaces what its guards show, no longer.  It may hold no data.  Call it
- * behind the last step. */
+ * and beyond that where it puts no more in the place of what its guards show.  It may hold no data.
+ * Call it behind the last step. */
 CAIRN_API void cairn_op_frees(struct cairn_op *op);
 CAIRN_API void cairn_op_timeout(struct cairn_op *op,
                                 uint32_t ms); /* 0: wait for ever (default from conf) */
