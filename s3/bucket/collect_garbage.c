@@ -18,7 +18,7 @@
  * collector may have done already, and may do again. */
 #include "s3/bucket/collect_int.h"
 
-enum { PARTS_PAGE = 200 };
+enum { PARTS_PAGE = 50 }; /* a guard for each */
 
 static void garbage_end(struct job *j, int rc)
 {
@@ -169,7 +169,7 @@ struct parts_change {
     uint32_t gone_count, set_count;
 };
 
-static int part_add(struct job *j, struct parts_change *x, struct cairn_pair p)
+static int part_add(struct job *j, struct parts_change *x, struct cairn_pair p, struct cairn_op *op)
 {
     struct garbage_row g = {
         .state = GARBAGE_WAITING, .kind = GARBAGE_STRIPES, .epoch = j->row.epoch};
@@ -178,6 +178,8 @@ static int part_add(struct job *j, struct parts_change *x, struct cairn_pair p)
 
     if (rc < 0)
         return rc;
+    if (op) /* shows what goes: full OSDs take what is no longer in its place */
+        cairn_op_cmp_omap(op, p.key, p.key_bytes, CAIRN_EQ, p.value, p.value_bytes);
     x->gone[x->gone_count++] = pair_of(pair_key(p), (struct bytes){0});
     if (in_manifest(j, &part.stripes.id))
         return 0;
@@ -195,7 +197,7 @@ static int parts_build(struct job *j, struct parts_change *x, size_t n)
     int rc = 0;
 
     for (size_t i = 0; i < n && rc == 0; i++)
-        rc = part_add(j, x, cairn_op_pair(j->parts.op, 0, i));
+        rc = part_add(j, x, cairn_op_pair(j->parts.op, 0, i), op);
     if (op && rc == 0)
         cairn_op_omap_rm(op, x->gone, x->gone_count);
     if (op && rc == 0 && x->set_count)

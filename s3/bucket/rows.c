@@ -568,6 +568,8 @@ int intent_row_decode(struct bytes value, struct intent_row *out_row)
     return rc;
 }
 
+/* Shorter than any row that becomes garbage, so that full OSDs take it in its place
+ * (core/osd/exec_room.c). */
 void garbage_row_encode(const struct garbage_row *r, struct writer *w)
 {
     size_t mark = wr_begin(w, ROW_VERSION, ROW_VERSION);
@@ -575,9 +577,11 @@ void garbage_row_encode(const struct garbage_row *r, struct writer *w)
     wr_u8(w, r->state);
     wr_u8(w, r->kind);
     wr_u8(w, r->passes);
-    wr_stripes(w, &r->stripes);
-    wr_uuid(w, &r->origin);
     wr_u64(w, r->epoch);
+    if (r->kind == GARBAGE_STRIPES)
+        wr_stripes(w, &r->stripes);
+    else
+        wr_uuid(w, &r->origin);
     wr_end(w, mark);
 }
 
@@ -591,9 +595,11 @@ int garbage_row_decode(struct bytes value, struct garbage_row *out_row)
     r.state = cur_choice(&body, GARBAGE_WAITING, GARBAGE_CLAIMED);
     r.kind = cur_choice(&body, GARBAGE_STRIPES, GARBAGE_RESULT);
     r.passes = cur_u8(&body);
-    r.stripes = cur_stripes(&body);
-    r.origin = cur_uuid(&body);
     r.epoch = cur_u64(&body);
+    if (r.kind == GARBAGE_STRIPES)
+        r.stripes = cur_stripes(&body);
+    else
+        r.origin = cur_uuid(&body);
     rc = close_row(&c, &body);
     if (rc == 0)
         *out_row = r;

@@ -181,8 +181,9 @@ int intent_row_decode(struct bytes value, struct intent_row *out_row);
 enum garbage_state { GARBAGE_WAITING = 1, GARBAGE_CLAIMED };
 struct garbage_row {
     uint8_t state, kind, passes;
-    struct stripes stripes; /* as in an intent */
-    struct uuid origin;     /* likewise; of parts: the version that they were made into, or none */
+    struct stripes stripes; /* of kind stripes: as in an intent */
+    struct uuid origin;     /* of the others: likewise; of parts: the version that they were made
+                               into, or none */
     uint64_t epoch;         /* of the shard when it was written, or renewed by a reader */
 };
 void garbage_row_encode(const struct garbage_row *r, struct writer *w);

@@ -358,18 +358,47 @@ static bool shown(const struct frun *run, enum kind guard, const struct fake_row
     return false;
 }
 
-static bool replaces(const struct frun *run)
+static bool pairs_have(const struct frun *run, enum kind kind, const struct fake_row *key)
 {
     for (unsigned i = 0; i < run->steps; i++) {
-        const struct fstep *st = &run->step[i];
+        const struct fake_rows *rows = &run->step[i].pairs;
 
-        if ((st->kind == XATTR_SET || st->kind == XATTR_ADD) && !shown(run, CMP_XATTR, &st->kv))
-            return false;
-        for (size_t k = 0; st->kind == OMAP_SET && k < st->pairs.count; k++)
-            if (!shown(run, CMP_OMAP, &st->pairs.row[k]))
-                return false;
+        for (size_t k = 0; run->step[i].kind == kind && k < rows->count; k++)
+            if (key_cmp(&rows->row[k], key->key, key->key_bytes) == 0)
+                return true;
     }
-    return true;
+    return false;
+}
+
+/* Rows may also stand for others, which are removed and were shown: no more, and no longer. */
+static bool shrinks(const struct frun *run, const struct fake_object *o)
+{
+    int64_t rows = 0, bytes = 0;
+
+    for (unsigned i = 0; i < run->steps; i++) {
+        const struct fstep *st = &run->step[i];
+        const struct fake_row *kv = &st->kv, *have;
+
+        if (st->kind == XATTR_SET && !shown(run, CMP_XATTR, kv))
+            return false;
+        have =
+            st->kind == XATTR_ADD && o ? fake_row_find(&o->xattrs, kv->key, kv->key_bytes) : NULL;
+        if (st->kind == XATTR_ADD && (!have || have->value_bytes < kv->value_bytes))
+            return false;
+        if (st->kind == CMP_OMAP && st->cmp == CAIRN_EQ && pairs_have(run, OMAP_RM, kv) &&
+            !pairs_have(run, OMAP_SET, kv)) {
+            rows++;
+            bytes += (int64_t)(kv->key_bytes + kv->value_bytes);
+        }
+        for (size_t k = 0; st->kind == OMAP_SET && k < st->pairs.count; k++) {
+            kv = &st->pairs.row[k];
+            if (shown(run, CMP_OMAP, kv))
+                continue;
+            rows--;
+            bytes -= (int64_t)(kv->key_bytes + kv->value_bytes);
+        }
+    }
+    return rows >= 0 && bytes >= 0;
 }
 
 static int run_steps(struct frun *run)
@@ -379,7 +408,7 @@ static int run_steps(struct frun *run)
     bool exists = o, raced = f->raced && strcmp(f->raced, run->name) == 0;
     unsigned i;
 
-    if ((f->full && grows(run)) || (f->spent && !replaces(run)))
+    if ((f->full && grows(run)) || (f->spent && !shrinks(run, o)))
         return -R_STORE_FULL;
     for (i = 0; i < run->steps; i++) {
         struct fstep *st = &run->step[i];

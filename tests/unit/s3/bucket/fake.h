@@ -48,7 +48,7 @@ struct fake {
     size_t range_bytes_max; /* of one omap_range */
     bool suspended;         /* alice */
     bool full;              /* what grows is refused, unless it frees */
-    bool spent;             /* ... also that, unless it replaces what its guards show, no longer */
+    bool spent; /* ... also that, unless it puts no more in the place of what its guards show */
     const struct env *held; /* its operations run, and its answers come, only after ... */
     uint64_t held_until_ns;
     bool held_asleep; /* only its answers wait: paused, it would be entered all the same */

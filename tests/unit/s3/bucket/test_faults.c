@@ -82,10 +82,14 @@ T(bucket, a_full_cluster_takes_nothing_new_and_lets_go_of_what_is_deleted)
     stage_end(&st);
 }
 
-/* Its OSDs have taken in as much as they do of what is said to free: nothing new can be thrown
- * away, but what was is worked off. */
-T(bucket, a_cluster_that_takes_no_more_rows_lets_go_of_what_was_deleted_before)
+/* Its OSDs have taken in as much as they do of what is said to free: what makes room is no longer
+ * than what it takes away, and goes on. */
+T(bucket, a_cluster_that_takes_no_more_rows_lets_go_of_all_that_is_deleted)
 {
+    static const uint64_t seeds[] = {1100000 + 40000, 2200000 + 40000};
+    struct act put = {.kind = ACT_PUT, .key = "zz", .seed = 3, .size = 80000, .pause_ns = NS_PER_S};
+    struct act before, after, gone;
+    unsigned intents;
     struct stage st;
     char key[16];
 
@@ -94,21 +98,34 @@ T(bucket, a_cluster_that_takes_no_more_rows_lets_go_of_what_was_deleted_before)
         snprintf(key, sizeof(key), "k%u", i);
         T_OK(do_put(&st, 0, key, 1 + i, 9000));
     }
+    T_OK(do_put(&st, 0, "small", 20, 100));
     T_OK(do_copy(&st, 0, "k3", "copy"));
+    upload_begin(&st, &before, "before", seeds, 2);
+    upload_begin(&st, &after, "after", seeds, 2);
+    act_start(&st, 1, &put);
+    stage_run(&st, 3 * NS_PER_S);
+    gate_kill(&st, 1);
     st.fake.full = true;
+    gone = before;
+    gone.kind = ACT_ABORT;
+    T_OK(act_do(&st, 0, &gone));
     for (unsigned i = 0; i < 9; i++) {
         snprintf(key, sizeof(key), "k%u", i);
         T_OK(do_delete(&st, 0, key));
     }
     st.fake.spent = true;
-    T_EQ(do_delete(&st, 0, "k9"), -R_STORE_FULL);
-    collect_all(&st, 1);
-    T_EQ(data_objects(&st), 3 + 3); /* k9 and what the copy shares */
-    st.fake.full = st.fake.spent = false;
+    T_OK(do_delete(&st, 0, "small"));
     T_OK(do_delete(&st, 0, "k9"));
     T_OK(do_delete(&st, 0, "copy"));
-    collect_all(&st, 1);
+    gone = after;
+    gone.kind = ACT_ABORT;
+    T_OK(act_do(&st, 0, &gone));
+    for (unsigned i = 0; i < 3; i++)
+        collect_all(&st, 0);
+    T_EQ(stage_audit(&st, &intents, NULL, NULL), 0);
+    T_EQ(intents, 0);
     T_EQ(data_objects(&st), 0);
+    st.fake.full = st.fake.spent = false;
     stage_end(&st);
 }
 

@@ -260,8 +260,8 @@ T(bucket_rows, a_state_or_place_that_there_is_not_is_refused)
         uint8_t low, high;
     } rows[] = {
         {KIND_BUCKET, 16, 1, 3}, {KIND_OWN, 0, 0, 1},     {KIND_SHARD, 32, 1, 3},
-        {KIND_GARBAGE, 0, 1, 2}, {KIND_GARBAGE, 1, 1, 4}, {KIND_UPLOAD, 0, 1, 2},
-        {KIND_INTENT, 8, 1, 2},  {KIND_ENTRY, 16, 2, 2}, /* its fields are of that place */
+        {KIND_GARBAGE, 0, 1, 2}, {KIND_GARBAGE, 1, 2, 4}, {KIND_UPLOAD, 0, 1, 2},
+        {KIND_INTENT, 8, 1, 2},  {KIND_ENTRY, 16, 2, 2}, /* its fields are of that place, or kind */
     };
     enum { HEAD = 12, CRC_AT = 8 };
     struct samples s;
