@@ -6,9 +6,8 @@
  *   manifest names them, the manifest before CURRENT does.
  * - Tables are read with pread: a bad sector is an error code, not SIGBUS.  Every block is checked
  *   against its checksum here, index and filter too: LevelDB itself leaves those two unchecked
- *   unless it is told to be paranoid, and would take a damaged one for "no such key".
- *   ReadOptions do not ask for LevelDB's own check of the same bytes, which is several times
- * slower.
+ *   unless it is told to be paranoid, and would take a damaged one for "no such key".  Nobody asks
+ *   for its own check of the same bytes, which is several times slower.
  * - A table that cannot be opened is an I/O error, never "not found": LevelDB would hand that code
  *   up as the answer for the key.
  * - After the first change that failed (create, append, sync, rename) no other is made, removals

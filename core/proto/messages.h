@@ -335,11 +335,25 @@ struct msg_copy_reply {
     X(5, mon_raft)                                                                                 \
     X(6, mon_forward)                                                                              \
     X(10, osd_boot)                                                                                \
-    X(11, osd_failure) X(12, osd_stopping) X(13, osd_up_thru) X(14, osd_pg_temp) X(15, osd_stats)  \
-        X(20, osd_ping) X(21, rep_op) X(22, rep_reply) X(23, pg_query) X(24, pg_notify)            \
-            X(25, pg_activate) X(26, pg_activated) X(27, pg_clean) X(28, pg_pull) X(29, pg_push)   \
-                X(30, pg_pushed) X(31, pg_scan) X(32, pg_progress) X(33, pg_damaged) X(40, osd_op) \
-                    X(41, osd_op_reply) X(42, copy_query) X(43, copy_reply)
+    X(11, osd_failure)                                                                             \
+    X(12, osd_stopping)                                                                            \
+    X(13, osd_up_thru)                                                                             \
+    X(14, osd_pg_temp)                                                                             \
+    X(15, osd_stats)                                                                               \
+    X(20, osd_ping)                                                                                \
+    X(21, rep_op)                                                                                  \
+    X(22, rep_reply)                                                                               \
+    X(23, pg_query)                                                                                \
+    X(24, pg_notify)                                                                               \
+    X(25, pg_activate)                                                                             \
+    X(26, pg_activated)                                                                            \
+    X(27, pg_clean)                                                                                \
+    X(28, pg_pull)                                                                                 \
+    X(29, pg_push)                                                                                 \
+    X(30, pg_pushed)                                                                               \
+    X(31, pg_scan)                                                                                 \
+    X(32, pg_progress)                                                                             \
+    X(33, pg_damaged) X(40, osd_op) X(41, osd_op_reply) X(42, copy_query) X(43, copy_reply)
 #define MESSAGE_DECLARE(id, name) extern const struct msg_type msg_##name##_type;
 MESSAGES(MESSAGE_DECLARE)
 #undef MESSAGE_DECLARE
