@@ -21,9 +21,8 @@ static int check_in(struct up *u, struct node *n)
 
     if (rc < 0)
         return cli_fail("cannot start: %s", why.text[0] ? why.text : reason_text(rc));
-    if (u->warnings[0])
-        fputs(u->warnings, stderr);
-    up_settle(n, c);
+    up_settle(u, n, c);
+    fputs(u->warnings, stderr);
     rc = buckets_open(c, &index);
     if (rc == 0)
         rc = bucket_check_run(u->cli, c, index, 1);

@@ -79,7 +79,7 @@ static int all_up(struct up *u, struct node *n, struct note *why)
     if (rc == 0)
         rc = up_client_files_write(u, why);
     if (rc == 0)
-        up_settle(n, c);
+        up_settle(u, n, c);
     cairn_shutdown(c);
     return rc;
 }

@@ -42,7 +42,7 @@ int up_core_start(struct up *u, struct node *n, struct cairn **out_c, struct not
 /* up_ready.c: what `cairn up` asks of its cluster, as a client of it. */
 int up_connect(struct up *u, struct cairn **out_c, struct note *why);
 int up_user_make(struct up *u, struct cairn *c, struct note *why); /* sets the keys */
-void up_settle(struct node *n, struct cairn *c);
+void up_settle(struct up *u, struct node *n, struct cairn *c);
 
 /* up_files.c: the folder and what stands in it.  0, or a negative code with `why`. */
 int up_folder_open(struct up *u,

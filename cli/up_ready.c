@@ -2,8 +2,8 @@
  *
  * The first user is made, or gets a new key when the files that held its key are gone.  Then every
  * PG is to be served, and, when all OSDs are up, to be clean: whoever looks at the status next sees
- * HEALTH_OK.  Waiting is bounded: a cluster that needs long to heal serves meanwhile, and one that
- * cannot says why in its health. */
+ * HEALTH_OK.  Waiting is bounded: a cluster that needs long to heal serves meanwhile.  One that
+ * cannot serve is up all the same, since only a running cluster can be mended: with a warning. */
 #include "cli/up.h"
 
 #include <errno.h>
@@ -114,7 +114,7 @@ static bool interrupted(void)
     return sigpending(&set) == 0 && (sigismember(&set, SIGINT) || sigismember(&set, SIGTERM));
 }
 
-void up_settle(struct node *n, struct cairn *c)
+void up_settle(struct up *u, struct node *n, struct cairn *c)
 {
     enum health h = WAITS;
 
@@ -125,4 +125,5 @@ void up_settle(struct node *n, struct cairn *c)
             return;
         nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * (long)NS_PER_MS}, NULL);
     }
+    up_warn(u, "not all data can be reached: 'cairn --data %s status' says why", u->folder);
 }

@@ -25,8 +25,9 @@ struct s3_conf {
     struct net_addr addr;
 };
 
-/* `ready(arg, 0, bound, _)` comes from the loop when requests are answered (the pools exist, the
- * cluster answers), or with a negative code and why; after that only s3_stop is left to call. */
+/* `ready(arg, 0, bound, _)` comes from the loop when requests are answered (the pools exist; one
+ * whose PGs are inactive is not waited for, but by requests), or with a negative code and why;
+ * after that only s3_stop is left to call. */
 int s3_start(struct env *env, const struct s3_conf *conf,
              void (*ready)(void *arg, int rc, const struct net_addr *bound, const struct note *why),
              void *arg, struct s3_gateway **out_gateway);

@@ -152,11 +152,24 @@ static void pool_retry(struct env_timer *t)
         pool_make(s);
 }
 
+/* Is the pool in our map, though it does not answer?  Others of its PGs may, and what an operator
+ * needs to mend it may be in this very process. */
+static bool pool_is_mute(const struct call *c)
+{
+    uint32_t pg;
+
+    return c->code == -ETIMEDOUT &&
+           cairn_pg_env(c->pool == CALL_INDEX ? c->l->index : c->l->data, c->name, &pg) == 0;
+}
+
 static void pool_probed(struct call *c)
 {
     struct start *s = CONTAINER_OF(c, struct start, probe);
 
-    if (c->code == 0 || c->code == -R_NO_OBJECT)
+    if (pool_is_mute(c))
+        log_warn(&c->l->log, "a pool does not answer: requests wait for it",
+                 KV_STR("pool", layer_pool_name(c->pool)));
+    if (c->code == 0 || c->code == -R_NO_OBJECT || pool_is_mute(c))
         pool_next(s);
     else if ((c->code == -R_NO_POOL || start_waits(c->code)) && ++s->tries < POOL_TRIES_MAX)
         env_timer_after(s->l->env, &s->timer, POOL_RETRY_NS); /* the map is on its way */
@@ -168,9 +181,11 @@ static void pool_probe(struct start *s)
 {
     struct cairn_op *op = call_begin(&s->probe, s->pool);
 
-    if (op)
-        cairn_op_stat(op);
     name_notes(s->probe.name, 0);
+    if (op) {
+        cairn_op_stat(op);
+        cairn_op_timeout(op, s->l->conf.background_timeout_ms);
+    }
     call_submit(&s->probe, pool_probed);
 }
 

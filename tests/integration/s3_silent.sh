@@ -69,3 +69,14 @@ began=$SECONDS
 down
 in_time $began "cairn down"
 fsck_all
+
+step "a cluster that cannot serve is up all the same, and can be mended"
+up
+grep -q 'warning: not all data can be reached' "$WORK/up.out" || fail "no warning: $(cat "$WORK/up.out")"
+c health | grep -q '2 OSDs are down' || fail "health tells nothing: $(c health)"
+ok c osd start 1
+ok c osd start 2
+wait_for 60 "healthy" healthy
+same 200 "$(s3 PUT /box/back --data-binary @bytes)" "an object"
+down
+fsck_all
