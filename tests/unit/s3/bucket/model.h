@@ -67,10 +67,10 @@ struct model {
     struct upload up[UPLOADS_MAX];
     struct slot slot[SLOTS];
     uint64_t next_id;
-    unsigned sweep;                  /* over the keys, while draining */
-    bool draining;                   /* mostly deletions, so that the bucket gets empty */
-    bool dropped;                    /* a deletion of the bucket was tried */
-    unsigned splits, merges, undone; /* of gateways that are gone */
+    unsigned sweep;                            /* over the keys, while draining */
+    bool draining;                             /* mostly deletions, so that the bucket gets empty */
+    bool dropped;                              /* a deletion of the bucket was tried */
+    unsigned splits, merges, undone, silences; /* of gateways that are gone */
     unsigned kills, drops, completes, repeats, gone, raced, outlived, cut, copies;
     unsigned held, refused; /* conditions */
     unsigned ended[ACT_KINDS];

@@ -30,6 +30,18 @@ static void gate_count(struct model *m, unsigned gate)
     m->splits += (unsigned)counter_get(&n->shard_splits);
     m->merges += (unsigned)counter_get(&n->shard_merges);
     m->undone += (unsigned)counter_get(&n->moves_undone);
+    m->silences += (unsigned)counter_get(&n->silences);
+}
+
+/* Some PGs do not answer a while, often longer than background work waits for them. */
+static void silence(struct model *m)
+{
+    struct fake *f = &m->st.fake;
+
+    f->inactive[FAKE_INDEX] =
+        1u << rng_below(&m->rng, FAKE_PGS) | 1u << rng_below(&m->rng, FAKE_PGS);
+    f->inactive[FAKE_DATA] = 1u << rng_below(&m->rng, FAKE_PGS);
+    f->inactive_until_ns = sim_now_ns(m->st.sim) + rng_below(&m->rng, 1500) * NS_PER_MS;
 }
 
 static void gate_crash(struct model *m, unsigned gate)
@@ -101,6 +113,8 @@ static void play(struct model *m, uint64_t seed, unsigned acts)
         m->st.conf.split_batch_keys = 1 + (unsigned)(seed % 7);
         m->st.conf.split_wait_ms = 2 + 20 * (unsigned)(seed % 3);
     }
+    if (seed % 2)
+        m->st.conf.background_timeout_ms = 40 + 100 * (unsigned)(seed % 3);
     for (unsigned i = 0; i < GATES; i++) {
         gate_start(&m->st, i);
         gate_wait_ready(&m->st, i);
@@ -118,6 +132,8 @@ static void play(struct model *m, uint64_t seed, unsigned acts)
     }
     while (total++ < acts) {
         m->draining = total % 200 > 140;
+        if (seed % 2 && rng_chance(&m->rng, 1, 12))
+            silence(m);
         model_step(m, true);
         sim_run_until(m->st.sim, sim_now_ns(m->st.sim) + 2 * NS_PER_S, model_any_done, m);
         if (rng_chance(&m->rng, 1, 150))
@@ -140,7 +156,7 @@ T(bucket_model, every_answer_is_possible_and_nothing_is_lost_or_left)
     uint64_t first = one ? strtoull(one, NULL, 10) : 1;
     unsigned seeds = one ? 1 : getenv("CAIRN_TEST_ALL") ? 300 : 25;
     unsigned kills = 0, completes = 0, repeats = 0, gone = 0, puts = 0, gets = 0, splits = 0;
-    unsigned merges = 0, undone = 0, copies = 0;
+    unsigned merges = 0, undone = 0, copies = 0, silences = 0;
     struct model *m = malloc(sizeof(*m));
 
     for (uint64_t seed = first; seed < first + seeds; seed++) {
@@ -155,11 +171,12 @@ T(bucket_model, every_answer_is_possible_and_nothing_is_lost_or_left)
         merges += m->merges;
         undone += m->undone;
         copies += m->copies;
+        silences += m->silences;
     }
     free(m);
     printf("# kills %u, completions %u, repeated %u, buckets deleted %u, puts %u, gets %u, "
-           "splits %u, merges %u, taken back %u, copies %u\n",
-           kills, completes, repeats, gone, puts, gets, splits, merges, undone, copies);
+           "splits %u, merges %u, taken back %u, copies %u, silences %u\n",
+           kills, completes, repeats, gone, puts, gets, splits, merges, undone, copies, silences);
     if (!one) { /* what is not exercised proves nothing */
         T_GT(kills, seeds);
         T_GT(completes, seeds);
@@ -168,6 +185,7 @@ T(bucket_model, every_answer_is_possible_and_nothing_is_lost_or_left)
         T_GT(splits, 3 * seeds);
         T_GT(merges, seeds / 4);
         T_GT(undone, seeds);
+        T_GT(silences, 10 * seeds);
         T_GT(puts, 50 * seeds);
         T_GT(copies, 10 * seeds);
         T_GT(gets, 15 * seeds);
