@@ -4,6 +4,9 @@
  *   CLOSE guarded on it
  *   LOOK  for an entry, guarded on the row that we wrote
  *
+ * Only a shard that was looked at is one of those that are closed: any other, whatever went wrong,
+ * is left to who asks, who finds it missing in the chain.
+ *
  * A bucket of ten million keys has some thousand shards: one after the other they take seconds. */
 #include "s3/bucket/closers.h"
 
@@ -76,7 +79,7 @@ static void looked(struct call *call)
 {
     struct closer *c = CONTAINER_OF(call, struct closer, call);
 
-    if (call->code == 0)
+    if (call->code == 0 && closers_add(c->set, c->view) == 0)
         c->set->has_entries |= shard_has_entries(call);
     next_close(c);
 }
@@ -91,8 +94,6 @@ static void closed(struct call *call)
         shard_row_closed(&c->view->row, &c->set->token, &next);
         rc = shard_view_next(&c->view, &next);
     }
-    if (rc == 0)
-        rc = closers_add(c->set, c->view);
     if (rc < 0) {
         next_close(c);
         return;

@@ -34,7 +34,7 @@ void closers_init(struct closers *s, struct bucket_layer *l);
 void closers_fini(struct closers *s); /* not while one is busy */
 /* Forget what was closed; from now on shards of this bucket are closed with this token. */
 void closers_begin(struct closers *s, const struct uuid *bucket, const struct uuid *token);
-/* A shard that the caller has closed.  0 or -ENOMEM. */
+/* A shard that the caller has closed, and looked at.  0 or -ENOMEM. */
 int closers_add(struct closers *s, struct shard_view *v);
 /* Those that are known of `b`.  It ends early when one has entries.  0, then `done` comes, from the
  * loop; or -ENOMEM. */

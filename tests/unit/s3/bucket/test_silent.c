@@ -507,3 +507,46 @@ T(bucket_silent, a_gateway_stops_at_once_whatever_does_not_answer)
         stage_end(&st);
     }
 }
+
+/* Its last shard, which alone has an object, stops answering behind any operation of the deletion:
+ * also between its closing and the look whether it is empty. */
+T(bucket_silent, a_bucket_goes_only_when_all_its_shards_have_said_that_they_are_empty)
+{
+    unsigned dropped = 0, late = 0;
+    char key[16];
+    struct stage st;
+
+    stage_init(&st, 31);
+    st.conf.shard_entries_max = 4;
+    gate_again(&st, 0);
+    T_OK(do_create(&st, 0, "box"));
+    for (unsigned i = 0; i < 16; i++) {
+        snprintf(key, sizeof(key), "e%02u", i);
+        T_OK(do_put(&st, 0, key, 1 + i, 100));
+        stage_run(&st, NS_PER_S);
+    }
+    T_GT(counter_get(&bucket_counters(st.gate[0].l)->shard_splits), 1);
+    for (unsigned i = 0; i < 15; i++) {
+        snprintf(key, sizeof(key), "e%02u", i);
+        T_OK(do_delete(&st, 0, key));
+    }
+    for (unsigned ops = 1; ops < 24; ops++)
+        for (unsigned pg = 0; pg < FAKE_PGS; pg++) {
+            struct act drop = {.kind = ACT_DROP, .bucket = "box"};
+
+            act_start(&st, 0, &drop);
+            run_ops(&st, ops);
+            inactive(&st, FAKE_INDEX, 1u << pg, 3 * NS_PER_S);
+            while (!drop.done)
+                stage_run(&st, 100 * NS_PER_MS);
+            active(&st);
+            dropped += drop.rc == 0;
+            late += drop.rc == -ETIMEDOUT;
+            T_OK(do_get(&st, 0, "e15", NULL));
+        }
+    T_EQ(dropped, 0);
+    T_GT(late, 5);
+    T_OK(do_delete(&st, 0, "e15"));
+    T_OK(do_drop(&st, 0, "box"));
+    stage_end(&st);
+}
