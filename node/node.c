@@ -46,6 +46,7 @@ struct role {
     bool want;         /* should run; false when the process stops */
     bool held;         /* an operator stopped it */
     bool held_in_map;  /* as the newest map says */
+    bool map_seen;     /* there was one; before, the role's own word counts */
     uint32_t pause_ms;
     struct env_timer again;
     int rc;
@@ -160,7 +161,8 @@ static void role_stopped(void *arg)
     r->osd = NULL;
     state_set(r, ROLE_IDLE, r->rc, NULL);
     pthread_mutex_lock(&r->node->lock);
-    held = r->held = r->held && r->held_in_map; /* it may have been let go while it stopped */
+    /* It may have been let go while it stopped. */
+    held = r->held = r->held && (r->held_in_map || !r->map_seen);
     pthread_mutex_unlock(&r->node->lock);
     if (!r->want || held)
         return;
@@ -418,6 +420,7 @@ static void map_changed(void *arg, const struct osdmap *map)
         held = map->osds[r->start.id].state & OSD_HELD;
         pthread_mutex_lock(&n->lock);
         r->held_in_map = held;
+        r->map_seen = true;
         let_go = r->held && r->state == ROLE_IDLE && !held;
         rel = let_go ? mem_alloc(sizeof(*rel)) : NULL;
         if (rel)
