@@ -128,11 +128,11 @@ static void next_close(struct closer *c)
     struct closers *s = c->set;
     struct cairn_op *op;
 
-    if (s->has_entries || s->todo_next == s->todo_count) {
+    if (s->has_entries || s->taken == s->queued) {
         closer_idle(c);
         return;
     }
-    c->no = s->todo[s->todo_next++];
+    c->no = s->queue[s->taken++];
     op = call_begin(&c->call, CALL_INDEX);
     name_shard(c->call.name, &s->bucket, c->no);
     if (op)
@@ -142,16 +142,16 @@ static void next_close(struct closer *c)
 
 int closers_close(struct closers *s, const struct bucket *b, void (*done)(struct closers *s))
 {
-    uint64_t *todo = mem_calloc(MAX(b->shard_count, 1u), sizeof(*todo));
+    uint64_t *queue = mem_calloc(MAX(b->shard_count, 1u), sizeof(*queue));
 
-    if (!todo)
+    if (!queue)
         return -ENOMEM;
-    mem_free(s->todo);
-    s->todo = todo;
-    s->todo_count = s->todo_next = 0;
+    mem_free(s->queue);
+    s->queue = queue;
+    s->queued = s->taken = 0;
     for (uint32_t i = 0; i < b->shard_count; i++)
         if (!closers_find(s, b->shards[i].no))
-            todo[s->todo_count++] = b->shards[i].no;
+            queue[s->queued++] = b->shards[i].no;
     s->done = done;
     s->busy = CLOSERS;
     for (uint32_t i = 0; i < CLOSERS; i++)
@@ -257,5 +257,5 @@ void closers_fini(struct closers *s)
     while (s->closed_count)
         shard_view_unref(s->closed[--s->closed_count]);
     mem_free(s->closed);
-    mem_free(s->todo);
+    mem_free(s->queue);
 }

@@ -22,8 +22,8 @@ struct closers {
     struct uuid bucket, token;
     struct closer closer[CLOSERS];
     uint32_t busy;
-    uint64_t *todo; /* owned: numbers of shards */
-    uint32_t todo_count, todo_next;
+    uint64_t *queue; /* owned: numbers of shards */
+    uint32_t queued, taken;
     struct shard_view **closed; /* owned, refs: the rows that we wrote */
     uint32_t closed_count, closed_cap;
     bool has_entries, sorted;

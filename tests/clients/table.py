@@ -6,6 +6,7 @@ WORKS, in NOT_IMPLEMENTED (the answer was 501, and the client said so) or in FAI
 the run: what it could not make, later rows find missing and fail as well.
 """
 import os
+import re
 import subprocess
 import time
 import urllib.error
@@ -14,7 +15,7 @@ import urllib.request
 WORKS, NOT_IMPLEMENTED, FAILS = "works", "501", "fails"
 WORST_FIRST = (FAILS, NOT_IMPLEMENTED, WORKS)
 COMMAND_S = 120
-NOT_IMPLEMENTED_WORDS = ("NotImplemented", "not implemented", "501")
+SAYS_501 = re.compile(r"NotImplemented|not implemented|(?<!\d)501(?!\d)")  # code, message or status
 
 
 class Refused(Exception):
@@ -55,7 +56,7 @@ class Table:
             result, said = WORKS, ""
         except Exception as e:  # whatever a client raises is this row's result
             said = f"{type(e).__name__}: {e}"
-            result = NOT_IMPLEMENTED if any(w in said for w in NOT_IMPLEMENTED_WORDS) else FAILS
+            result = NOT_IMPLEMENTED if SAYS_501.search(said) else FAILS
         row = Row(self.client, call, what, result, said, time.monotonic() - started)
         self.rows.append(row)
         return result == WORKS
