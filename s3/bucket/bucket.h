@@ -297,6 +297,17 @@ struct s3_condition {
     struct s3_etag etag;
     uint64_t size, mtime_s; /* mtime to the second */
 };
+/* Does it hold of what is there (NULL: nothing)?  0, -R_NO_KEY or -R_PRECONDITION. */
+static inline int s3_condition_judge(const struct s3_condition *c, const struct s3_etag *etag,
+                                     uint64_t size, uint64_t mtime_ns)
+{
+    if (!etag)
+        return c->exists || c->match ? -R_NO_KEY : 0;
+    if (c->absent || (c->match && !s3_etag_equal(&c->etag, etag)) ||
+        (c->same_size && c->size != size) || (c->same_mtime && c->mtime_s != mtime_ns / NS_PER_S))
+        return -R_PRECONDITION;
+    return 0;
+}
 /* 0 also when there is no such key, unless the condition (NULL: none) asks for one. */
 int object_delete(struct bucket_layer *l, const struct s3_principal *who, struct bytes bucket,
                   struct bytes key, const struct s3_condition *cond, bucket_done_fn *done,

@@ -76,6 +76,10 @@ void layer_dead(struct bucket_layer *l); /* the layer may be gone after it, from
 struct uuid layer_uuid(struct bucket_layer *l);
 struct uuid layer_uuid_dated(struct bucket_layer *l); /* in the order of the wall clock */
 const char *layer_pool_name(enum call_pool pool);
+static inline struct cairn_pool *layer_pool(const struct bucket_layer *l, enum call_pool pool)
+{
+    return pool == CALL_INDEX ? l->index : l->data;
+}
 /* 0, or why no new call is taken. */
 int layer_takes(const struct bucket_layer *l);
 bool principal_is(const struct s3_principal *who, struct bytes owner);

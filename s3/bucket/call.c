@@ -82,11 +82,10 @@ static void call_done(struct cairn_op *op, int rc, void *arg)
 static int call_go(struct call *c)
 {
     struct bucket_layer *l = c->l;
-    struct cairn_pool *pool = c->pool == CALL_INDEX ? l->index : l->data;
     int rc = -ETIMEDOUT;
 
     if (!c->until_ns || env_now_ns(l->env) < c->until_ns)
-        rc = cairn_submit(pool, c->name, strlen(c->name), c->op, call_done, c);
+        rc = cairn_submit(layer_pool(l, c->pool), c->name, strlen(c->name), c->op, call_done, c);
     if (rc == -EAGAIN)
         return rc;
     if (rc < 0) {

@@ -158,8 +158,7 @@ static bool pool_is_mute(const struct call *c)
 {
     uint32_t pg;
 
-    return c->code == -ETIMEDOUT &&
-           cairn_pg_env(c->pool == CALL_INDEX ? c->l->index : c->l->data, c->name, &pg) == 0;
+    return c->code == -ETIMEDOUT && cairn_pg_env(layer_pool(c->l, c->pool), c->name, &pg) == 0;
 }
 
 static void pool_probed(struct call *c)

@@ -90,15 +90,7 @@ static struct bytes before_of(const struct link *k)
 /* Does the client's condition hold of the entry that we believe in? */
 static int condition_judge(const struct link *k)
 {
-    const struct s3_condition *c = &k->cond;
-
-    if (!k->had)
-        return c->exists || c->match ? -R_NO_KEY : 0;
-    if (c->absent || (c->match && !s3_etag_equal(&c->etag, &k->was.etag)) ||
-        (c->same_size && c->size != k->was.size) ||
-        (c->same_mtime && c->mtime_s != k->was.mtime_ns / NS_PER_S))
-        return -R_PRECONDITION;
-    return 0;
+    return s3_condition_judge(&k->cond, k->had ? &k->was.etag : NULL, k->was.size, k->was.mtime_ns);
 }
 
 /* What becomes of the version that was there. */

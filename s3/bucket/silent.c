@@ -29,7 +29,7 @@ static uint32_t pg_of(const struct bucket_layer *l, enum call_pool pool, const c
 {
     uint32_t pg;
 
-    if (cairn_pg_env(pool == CALL_INDEX ? l->index : l->data, name, &pg) < 0)
+    if (cairn_pg_env(layer_pool(l, pool), name, &pg) < 0)
         return UINT32_MAX;
     return pg;
 }

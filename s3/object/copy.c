@@ -10,6 +10,7 @@
  * whole source that was put in one go is known; of a part of it, or of a multipart one, it is made
  * here, on a worker. */
 #include "s3/gateway.h"
+#include "s3/object/gate.h"
 #include "s3/object/meta.h"
 #include "s3/object/route.h"
 #include "s3/object/xml_parts.h"
@@ -423,29 +424,10 @@ static void source_open(struct s3_request *r)
         request_call_failed(r, rc);
 }
 
-/* That there is no such bucket the opening tells. */
-static void source_owner_seen(void *arg, int rc, const struct bucket_info *info)
-{
-    const struct bytes *owner;
-    struct s3_request *r = arg;
-
-    if (!request_open(r) || (rc < 0 && rc != -R_NO_BUCKET)) {
-        request_call_failed(r, rc);
-        return;
-    }
-    owner = request_field(r, "x-amz-source-expected-bucket-owner");
-    if (rc == 0 && !text_is(*owner, info->owner))
-        request_reply_error(r, S3_AccessDenied);
-    else
-        source_open(r);
-    request_drop(r);
-}
-
 static void copy_begin(struct s3_request *r)
 {
     struct copy_state *s = r->state;
     enum s3_error e = source_parse(r, s);
-    int rc;
 
     if (e == S3_OK)
         e = meta_collect(r, &s->meta);
@@ -456,14 +438,7 @@ static void copy_begin(struct s3_request *r)
         return;
     }
     r->cancel = copy_cancel;
-    if (!request_field(r, "x-amz-source-expected-bucket-owner")) {
-        source_open(r);
-        return;
-    }
-    request_hold(r);
-    rc = bucket_peek(r->g->buckets, &r->who, s->bucket, source_owner_seen, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
+    gate_expect(r, "x-amz-source-expected-bucket-owner", s->bucket, source_open);
 }
 
 static struct copy_state *copy_state(struct s3_request *r)

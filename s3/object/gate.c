@@ -96,36 +96,55 @@ static void gate_acl(struct s3_request *r)
 
 /* --- owner --- */
 
+struct expected {
+    struct s3_request *r;
+    struct bytes owner;
+    void (*next)(struct s3_request *r);
+};
+
 /* That there is no such bucket the operation tells. */
 static void owner_seen(void *arg, int rc, const struct bucket_info *info)
 {
-    const struct bytes *owner;
-    struct s3_request *r = arg;
+    const struct expected *x = arg;
+    struct s3_request *r = x->r;
 
     if (!request_open(r) || (rc < 0 && rc != -R_NO_BUCKET)) {
         request_call_failed(r, rc);
         return;
     }
-    owner = request_field(r, "x-amz-expected-bucket-owner");
-    if (rc == 0 && !text_is(*owner, info->owner))
+    if (rc == 0 && !text_is(x->owner, info->owner))
         request_reply_error(r, S3_AccessDenied);
     else
-        gate_acl(r);
+        x->next(r);
     request_drop(r);
+}
+
+void gate_expect(struct s3_request *r, const char *field, struct bytes bucket,
+                 void (*next)(struct s3_request *r))
+{
+    const struct bytes *owner = request_field(r, field);
+    struct expected *x;
+    int rc;
+
+    if (!owner || !bucket.len) {
+        next(r);
+        return;
+    }
+    x = arena_alloc(r->arena, sizeof(*x));
+    if (!x) {
+        request_reply_error(r, S3_ServiceUnavailable);
+        return;
+    }
+    *x = (struct expected){r, *owner, next};
+    request_hold(r);
+    rc = bucket_peek(r->g->buckets, &r->who, bucket, owner_seen, x);
+    if (rc < 0)
+        request_call_failed(r, rc);
 }
 
 static void gate_owner(struct s3_request *r)
 {
-    int rc;
-
-    if (!r->bucket.len || !request_field(r, "x-amz-expected-bucket-owner")) {
-        gate_acl(r);
-        return;
-    }
-    request_hold(r);
-    rc = bucket_peek(r->g->buckets, &r->who, r->bucket, owner_seen, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
+    gate_expect(r, "x-amz-expected-bucket-owner", r->bucket, gate_acl);
 }
 
 /* --- CORS --- */

@@ -332,16 +332,10 @@ static void headed(void *arg, int rc, const struct object_info *info)
 
 static void head_start(struct s3_request *r)
 {
-    int rc;
-
-    if (request_arg(r, "partNumber")) { /* what the parts are an opening tells */
+    if (request_arg(r, "partNumber")) /* what the parts are an opening tells */
         get_start(r);
-        return;
-    }
-    request_hold(r);
-    rc = object_head(r->g->buckets, &r->who, r->bucket, r->key, headed, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
+    else
+        request_ask_object(r, headed);
 }
 
 const struct s3_op op_head_object = {"HeadObject", head_start, NULL};

@@ -4,25 +4,7 @@
 #include "s3/gateway.h"
 #include "s3/object/acl.h"
 #include "s3/object/meta.h"
-
-static bool starts_with(struct bytes b, const char *text)
-{
-    return b.len >= strlen(text) && memcmp(b.data, text, strlen(text)) == 0;
-}
-
-static struct bytes skip(struct bytes b, size_t n)
-{
-    return (struct bytes){b.data + n, b.len - (uint32_t)n};
-}
-
-static struct bytes trim(struct bytes b)
-{
-    while (b.len && (b.data[0] == ' ' || b.data[0] == '\t'))
-        b = skip(b, 1);
-    while (b.len && (b.data[b.len - 1] == ' ' || b.data[b.len - 1] == '\t'))
-        b.len--;
-    return b;
-}
+#include "s3/text.h"
 
 /* The next of a list, without blanks around it. */
 bool list_item(struct bytes *list, struct bytes *out_item)
@@ -35,8 +17,8 @@ bool list_item(struct bytes *list, struct bytes *out_item)
     *out_item = *list;
     if (comma)
         out_item->len = (uint32_t)(comma - list->data);
-    *list = skip(*list, comma ? out_item->len + 1u : out_item->len);
-    *out_item = trim(*out_item);
+    *list = text_skip(*list, comma ? out_item->len + 1u : out_item->len);
+    *out_item = text_trim(*out_item);
     return true;
 }
 
@@ -51,7 +33,7 @@ static bool is_kept(struct bytes name)
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (bytes_equal(name, BYTES_STR(names[i])))
             return true;
-    return starts_with(name, "x-amz-meta-");
+    return text_starts(name, "x-amz-meta-");
 }
 
 /* "aws-chunked" says how the request was wrapped, not what the object is. */
@@ -101,13 +83,13 @@ enum s3_error meta_collect(struct s3_request *r, struct meta *out_meta)
 
         if (!is_kept(f.name))
             continue;
-        if (starts_with(f.name, "x-amz-meta-"))
+        if (text_starts(f.name, "x-amz-meta-"))
             user_bytes += f.name.len - strlen("x-amz-meta-") + f.value.len;
         if (bytes_equal(f.name, BYTES_STR("content-encoding"))) {
             if (strip_chunked(r->arena, f.value, &f.value) < 0)
                 return S3_ServiceUnavailable;
         }
-        if (f.value.len == 0 && !starts_with(f.name, "x-amz-meta-"))
+        if (f.value.len == 0 && !text_starts(f.name, "x-amz-meta-"))
             continue; /* says nothing */
         e = keep(out_meta, f.name, f.value);
     }
@@ -190,7 +172,7 @@ static bool is_field_text(struct bytes b)
 static enum s3_error check_overrides(struct s3_request *r)
 {
     for (uint32_t i = 0; i < r->query.count; i++) {
-        if (!starts_with(r->query.arg[i].name, "response-"))
+        if (!text_starts(r->query.arg[i].name, "response-"))
             continue;
         if (r->who.anonymous) /* nobody may make a site say what it does not */
             return request_wrong(r, S3_InvalidRequest,
@@ -250,7 +232,7 @@ enum s3_error meta_reply(struct s3_request *r, const struct object_info *info, b
 static bool position_get(struct bytes text, uint64_t *out_at)
 {
     while (text.len > 1 && text.data[0] == '0')
-        text = skip(text, 1);
+        text = text_skip(text, 1);
     if (number_get(text, INT64_MAX, out_at))
         return true;
     for (uint32_t i = 0; i < text.len; i++)
@@ -268,16 +250,16 @@ enum s3_error range_parse(struct bytes text, uint64_t size, uint64_t *out_off, u
     uint64_t from = 0, to = 0;
 
     *out_whole = true;
-    if (!starts_with(text, "bytes="))
+    if (!text_starts(text, "bytes="))
         return S3_OK;
-    text = trim(skip(text, 6));
+    text = text_trim(text_skip(text, 6));
     if (text.len && memchr(text.data, ',', text.len))
         return S3_InvalidArgument; /* several: S3 sends the whole object, HTTP allows it */
     dash = text.len ? memchr(text.data, '-', text.len) : NULL;
     if (!dash)
         return S3_InvalidArgument;
     first = (struct bytes){text.data, (uint32_t)(dash - text.data)};
-    last = skip(text, first.len + 1u);
+    last = text_skip(text, first.len + 1u);
     if ((first.len && !position_get(first, &from)) || (last.len && !position_get(last, &to)) ||
         first.len + last.len == 0 || (first.len && last.len && from > to))
         return S3_InvalidArgument;

@@ -166,37 +166,21 @@ static void bucket_seen(void *arg, int rc, const struct bucket_info *info)
 
 /* What the commit decides, decided now where it can only become worse for the client: it would send
  * its body for nothing. */
-static int foreseen(const struct s3_condition *c, int rc, const struct object_info *info)
-{
-    if (rc == -R_NO_KEY)
-        return c->exists || c->match ? rc : 0;
-    if (rc < 0)
-        return rc;
-    return c->absent || (c->match && !s3_etag_equal(&c->etag, &info->etag)) ? -R_PRECONDITION : 0;
-}
-
 static void object_seen(void *arg, int rc, const struct object_info *info)
 {
     struct s3_request *r = arg;
     const struct put_state *s = r->state;
 
-    rc = foreseen(&s->args.cond, rc, info);
+    if (rc == 0)
+        rc = s3_condition_judge(&s->args.cond, &info->etag, info->size, info->mtime_ns);
+    else if (rc == -R_NO_KEY)
+        rc = s3_condition_judge(&s->args.cond, NULL, 0, 0);
     if (rc < 0 || !request_open(r)) {
         request_call_failed(r, rc);
         return;
     }
     put_open(r);
     request_drop(r);
-}
-
-static void ask_object(struct s3_request *r)
-{
-    int rc;
-
-    request_hold(r);
-    rc = object_head(r->g->buckets, &r->who, r->bucket, r->key, object_seen, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
 }
 
 static void put_begin(struct s3_request *r)
@@ -223,7 +207,7 @@ static void put_begin(struct s3_request *r)
     if (!r->head->expects_continue || r->want.bytes < ASK_FIRST_BYTES)
         put_open(r);
     else if (s->args.cond.absent || s->args.cond.exists || s->args.cond.match)
-        ask_object(r);
+        request_ask_object(r, object_seen);
     else
         request_ask_bucket(r, bucket_seen);
 }

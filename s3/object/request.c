@@ -285,6 +285,16 @@ void request_ask_bucket(struct s3_request *r, bucket_info_fn *done)
         request_call_failed(r, rc);
 }
 
+void request_ask_object(struct s3_request *r, object_info_fn *done)
+{
+    int rc;
+
+    request_hold(r);
+    rc = object_head(r->g->buckets, &r->who, r->bucket, r->key, done, r);
+    if (rc < 0)
+        request_call_failed(r, rc);
+}
+
 void request_call_done(void *arg, int rc)
 {
     struct s3_request *r = arg;

@@ -139,6 +139,8 @@ void request_reply_rc(struct s3_request *r, int rc);
 void request_call_failed(struct s3_request *r, int rc);
 /* Ask for r's bucket: holds r until `done`, which is called with it, or answers. */
 void request_ask_bucket(struct s3_request *r, bucket_info_fn *done);
+/* The same for r's object. */
+void request_ask_object(struct s3_request *r, object_info_fn *done);
 /* The end of a call that only had to be done: 204, or what failed.  Drops. */
 void request_call_done(void *arg, int rc);
 

@@ -189,7 +189,7 @@ static const struct {
      "DEEP_ARCHIVE|OUTPOSTS|SNOW|EXPRESS_ONEZONE|FSX_OPENZFS|FSX_ONTAP",
      S3_InvalidStorageClass},
     {"x-amz-object-ownership", "", S3_InvalidArgument},
-    {"x-amz-checksum-algorithm", "SHA512|MD5|XXHASH64|XXHASH3|XXHASH128", S3_InvalidRequest},
+    {"x-amz-checksum-algorithm", NULL, S3_InvalidRequest}, /* checksum_elsewhere */
     {"x-amz-checksum-type", "", S3_InvalidRequest},
     {"x-amz-metadata-directive", "", S3_InvalidArgument},
     {"x-amz-tagging-directive", "", S3_InvalidArgument},
@@ -321,7 +321,8 @@ static enum s3_error other_value(struct s3_request *r, const struct http_field *
 {
     for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
         if (bytes_equal(f->name, BYTES_STR(elsewhere[i].name)) &&
-            !listed(elsewhere[i].values, '|', f->value))
+            !(elsewhere[i].values ? listed(elsewhere[i].values, '|', f->value)
+                                  : checksum_elsewhere(f->value)))
             return named(r, elsewhere[i].wrong, "header", f->name, "has a value that S3 has not");
     return not_here(r, "value of the header", f->name);
 }

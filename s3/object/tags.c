@@ -92,12 +92,7 @@ static void object_seen(void *arg, int rc, const struct object_info *info)
 
 static void get_object_start(struct s3_request *r)
 {
-    int rc;
-
-    request_hold(r);
-    rc = object_head(r->g->buckets, &r->who, r->bucket, r->key, object_seen, r);
-    if (rc < 0)
-        request_call_failed(r, rc);
+    request_ask_object(r, object_seen);
 }
 
 const struct s3_op op_get_object_tagging = {"GetObjectTagging", get_object_start, NULL};
